@@ -1,0 +1,34 @@
+"""OpenAPI: the problem+json answers every operation may give, documented in one place."""
+
+from __future__ import annotations
+
+from drf_spectacular.openapi import AutoSchema
+from rest_framework import serializers
+
+
+class ProblemSerializer(serializers.Serializer):
+    """RFC 9457 body; `code` is stable, `fields` is there when the input was not valid."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField(required=False)
+    request_id = serializers.CharField(required=False)
+    fields = serializers.DictField(required=False)  # type: ignore[assignment]
+
+
+class ProblemAutoSchema(AutoSchema):
+    """Adds 400, 401, 403, 404, 409, 422 and 429 problem bodies where they can occur."""
+
+    def _get_response_bodies(self, direction="response"):
+        responses = super()._get_response_bodies(direction)
+        body = self._get_response_for_code(ProblemSerializer, "400", ["application/problem+json"])
+        codes = ["400", "401", "403", "429"]
+        if "{" in self.path:
+            codes.append("404")
+        if self.method in ("POST", "PUT", "PATCH", "DELETE"):
+            codes += ["409", "422"]
+        for code in codes:
+            responses.setdefault(code, body)
+        return responses

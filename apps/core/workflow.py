@@ -1,0 +1,103 @@
+"""Lifecycles as small tables, moved by one conditional UPDATE.
+
+A `Workflow` is a tuple of `Step`s. Buttons, API actions, tests and the documentation are made from it.
+`move` is the only way a status changes: it checks the role, then updates the row only if it still has a
+source status and the version that was read. Of two actors at the same instant exactly one wins; the other
+gets `TransitionNotAllowed` with the state the winner left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.db import connection, models
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.errors import NotPermitted, StaleVersion, TransitionNotAllowed
+
+
+@dataclass(frozen=True)
+class Step:
+    """One verb of a lifecycle.
+
+    `sources` are the statuses it may start from, `target` the one it ends in, `permission` the name asked
+    of `user.has_perm(permission, obj)` (None: only the system's own clock takes this step), `label` the
+    button's text, `style` one of "primary", "default", "danger", `note` why an odd row is as it is.
+    """
+
+    verb: str
+    sources: tuple[str, ...]
+    target: str
+    permission: str | None
+    label: object
+    style: str = "default"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """The lifecycle of one model with the fields `status`, `version` and `updated_at`."""
+
+    name: str
+    steps: tuple[Step, ...]
+    _by_verb: dict[str, Step] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_verb", {step.verb: step for step in self.steps})
+        if len(self._by_verb) != len(self.steps):
+            raise ValueError(f"{self.name}: a verb appears twice")
+
+    def step(self, verb: str) -> Step:
+        return self._by_verb[verb]
+
+    def check(self, obj: models.Model, verb: str, *, by, version: int | None = None) -> Step:
+        """Raise unless `by` may take `verb` on `obj` as it was read; return the step.
+
+        Raises NotPermitted, TransitionNotAllowed, or StaleVersion when `version` (what the caller saw) is old.
+        """
+        step = self._by_verb[verb]
+        if step.permission and not by.has_perm(step.permission, obj):
+            raise NotPermitted(permission=step.permission)
+        if obj.status not in step.sources:
+            raise self._refusal(obj, step)
+        if version is not None and version != obj.version:
+            raise StaleVersion(version=obj.version)
+        return step
+
+    def move(self, obj: models.Model, verb: str, *, by, version: int | None = None, **facts: object) -> models.Model:
+        """Take `verb` on `obj` for `by`, writing `facts` (field values) in the same UPDATE.
+
+        Must run inside the verb's transaction. Guarantees that exactly one caller succeeds from one state.
+        Raises NotPermitted, StaleVersion, TransitionNotAllowed.
+        """
+        if not connection.in_atomic_block:
+            raise RuntimeError(f"{self.name}.{verb} must run inside a transaction")
+        step = self.check(obj, verb, by=by, version=version)
+        changes = {**facts, "status": step.target, "updated_at": timezone.now()}
+        rows = type(obj)._base_manager.filter(pk=obj.pk, status__in=step.sources, version=obj.version)
+        if rows.update(version=F("version") + 1, **changes) != 1:
+            obj.refresh_from_db()
+            raise self._refusal(obj, step)
+        for name, value in changes.items():
+            setattr(obj, name, value)
+        obj.version += 1
+        return obj
+
+    def available(self, obj: models.Model, user) -> list[Step]:
+        """The steps `user` may take now, in the order of the table: what the buttons are drawn from."""
+        return [s for s in self.steps if s.permission and obj.status in s.sources and user.has_perm(s.permission, obj)]
+
+    def disallowed(self, statuses: Iterable[str]) -> list[tuple[str, str]]:
+        """All (verb, status) pairs that must be refused: what the tests are parametrized with."""
+        return [(s.verb, status) for s in self.steps for status in statuses if status not in s.sources]
+
+    def _refusal(self, obj: models.Model, step: Step) -> TransitionNotAllowed:
+        label = obj.get_status_display() if hasattr(obj, "get_status_display") else obj.status
+        detail = _("The state is now “%(state)s” (since %(when)s).") % {
+            "state": label,
+            "when": timezone.localtime(obj.updated_at).strftime("%H:%M:%S %d/%m/%Y"),
+        }
+        return TransitionNotAllowed(detail, verb=step.verb, state=obj.status, since=obj.updated_at.isoformat())

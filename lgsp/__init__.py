@@ -1,0 +1,1 @@
+"""Wiring only: settings, URLs and the processes' entry points. No rules live here."""
