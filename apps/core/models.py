@@ -54,3 +54,13 @@ class PolicyChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.epoch} {self.kind} {self.ref}"
+
+
+class NumberSeries(models.Model):
+    """The last number given in a series (`core.numbers`)."""
+
+    key = models.CharField(max_length=40, primary_key=True)
+    last = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.last}"

@@ -1,0 +1,64 @@
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class AgreementStatus(models.TextChoices):
+    NEGOTIATING = "negotiating", _("agreeing on the content")
+    AWAITING_SIGNATURES = "awaiting_signatures", _("awaiting signatures")
+    IN_FORCE = "in_force", _("in force")
+    SUSPENDED = "suspended", _("suspended")
+    ENDING = "ending", _("duties before termination")
+    TERMINATED = "terminated", _("terminated")
+    DECLINED = "declined", _("declined")
+    EXPIRED = "expired", _("expired")
+
+
+class VersionState(models.TextChoices):
+    DRAFT = "draft", _("draft")
+    CURRENT = "current", _("current")
+    SUPERSEDED = "superseded", _("superseded")
+
+
+class Side(models.TextChoices):
+    PROVIDER = "provider", _("provider")
+    CONSUMER = "consumer", _("consumer")
+
+
+class SignatureBasis(models.TextChoices):
+    STANDING_TERMS = "standing_terms", _("published standard terms")
+    REQUEST = "request", _("signed request")
+    PORTAL = "portal", _("signed in the portal")
+    PDF = "pdf", _("signed document")
+
+
+class SuspensionKind(models.TextChoices):
+    PLANNED = "planned", _("planned")
+    FORCE_MAJEURE = "force_majeure", _("force majeure")
+    VIOLATION = "violation", _("violation")
+
+
+class TerminationGround(models.TextChoices):
+    """NĐ 47/2020 Điều 44(1)."""
+
+    PURPOSE_GONE = "purpose_gone", _("the purpose no longer fits or the connection cannot be restored")
+    AUTHORITY = "authority", _("a competent body asks for it")
+    CONSUMER = "consumer", _("the consumer no longer needs it")
+    EXPIRED = "expired", _("the agreement has expired")
+
+
+class GrantStatus(models.TextChoices):
+    ACTIVE = "active", _("active")
+    SUSPENDED = "suspended", _("suspended")
+    ENDED = "ended", _("ended")
+
+
+class AcceptanceStatus(models.TextChoices):
+    RECORDED = "recorded", _("awaiting confirmation")
+    CONFIRMED = "confirmed", _("confirmed")
+    REJECTED = "rejected", _("not accepted")
+
+
+class CredentialStatus(models.TextChoices):
+    UNCLAIMED = "unclaimed", _("not collected yet")
+    ACTIVE = "active", _("active")
+    REVOKED = "revoked", _("revoked")

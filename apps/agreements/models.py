@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from apps.agreements.choices import (
+    AcceptanceStatus,
+    AgreementStatus,
+    CredentialStatus,
+    GrantStatus,
+    Side,
+    SignatureBasis,
+    SuspensionKind,
+    TerminationGround,
+    VersionState,
+)
+from apps.agreements.querysets import AcceptanceQuerySet, AgreementQuerySet, CredentialQuerySet, GrantQuerySet
+from apps.connections.models import ConnectionRequest
+from apps.core.models import StatefulModel, TimedModel
+from apps.organizations.models import InformationSystem, Organization
+from apps.registry.choices import Environment, SharingForm
+from apps.registry.models import Operation, Purpose
+
+USER = settings.AUTH_USER_MODEL
+
+
+class Agreement(StatefulModel):
+    """A data-sharing agreement (NĐ 47/2020 Điều 36-39). Its content lives in versions; this row is its life."""
+
+    number = models.CharField(_("number"), max_length=30, unique=True, editable=False)
+    title = models.CharField(_("title"), max_length=300)
+    sharing_form = models.CharField(_("sharing form"), max_length=10, choices=SharingForm)
+    status = models.CharField(_("status"), max_length=20, choices=AgreementStatus, db_index=True)
+    valid_from = models.DateTimeField(_("valid from"), null=True, blank=True)
+    valid_to = models.DateTimeField(_("valid until"), null=True, blank=True)
+    in_force_at = models.DateTimeField(_("in force since"), null=True, blank=True)
+    suspension_kind = models.CharField(_("kind of suspension"), max_length=20, choices=SuspensionKind, blank=True)
+    suspended_at = models.DateTimeField(_("suspended at"), null=True, blank=True)
+    violation = models.TextField(_("violation"), blank=True)
+    handling_plan = models.TextField(_("handling plan"), blank=True)
+    restore_conditions = models.TextField(_("what to do to restore"), blank=True)
+    termination_ground = models.CharField(_("ground of termination"), max_length=20, choices=TerminationGround, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+
+    objects = AgreementQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("agreement")
+        verbose_name_plural = _("agreements")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(valid_to__isnull=True) | Q(valid_from__isnull=True) | Q(valid_to__gt=F("valid_from")),
+                name="agreements_agreement_period",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="in_force") | (Q(in_force_at__isnull=False) & Q(valid_from__isnull=False)),
+                name="agreements_agreement_in_force_since",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class Party(models.Model):
+    """An organization on one side of an agreement; several on each side (many-to-many from the start)."""
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="parties")
+    organization = models.ForeignKey(
+        Organization, verbose_name=_("organization"), on_delete=models.PROTECT, related_name="agreement_parties"
+    )
+    side = models.CharField(_("side"), max_length=10, choices=Side)
+    joined_at = models.DateTimeField(_("joined at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("party")
+        verbose_name_plural = _("parties")
+        ordering = ["-side", "id"]
+        constraints = [models.UniqueConstraint(fields=["agreement", "organization"], name="agreements_party_one_side")]
+
+    def __str__(self) -> str:
+        return f"{self.organization} ({self.get_side_display()})"
+
+
+class AgreementVersion(TimedModel):
+    """One immutable content (canonical JSON of the twenty items) and its hash. A change is a new version."""
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField(_("version"))
+    state = models.CharField(_("state"), max_length=12, choices=VersionState, default=VersionState.DRAFT)
+    content = models.JSONField(_("content"))
+    content_hash = models.CharField(_("content hash"), max_length=64)
+    drafted_by = models.ForeignKey(USER, verbose_name=_("drafted by"), on_delete=models.PROTECT, related_name="+")
+    change_note = models.TextField(_("what changed"), blank=True)
+
+    class Meta:
+        verbose_name = _("agreement version")
+        verbose_name_plural = _("agreement versions")
+        ordering = ["agreement_id", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["agreement", "number"], name="agreements_agreementversion_number"),
+            models.UniqueConstraint(
+                fields=["agreement"], condition=Q(state="current"), name="agreements_agreementversion_one_current"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agreement} v{self.number}"
+
+
+class Signature(TimedModel):
+    """A party's signature over a version's hash. The signer is never the drafter (four eyes, by constraint)."""
+
+    version = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, related_name="signatures")
+    party = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="signatures")
+    signer = models.ForeignKey(USER, verbose_name=_("signer"), on_delete=models.PROTECT, related_name="+")
+    drafted_by = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="+", editable=False)
+    basis = models.CharField(_("basis"), max_length=20, choices=SignatureBasis)
+    signed_hash = models.CharField(_("hash that was signed"), max_length=64)
+    signed_at = models.DateTimeField(_("signed at"))
+
+    class Meta:
+        verbose_name = _("signature")
+        verbose_name_plural = _("signatures")
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "party"], name="agreements_signature_once"),
+            models.CheckConstraint(condition=~Q(signer=F("drafted_by")), name="agreements_signature_four_eyes"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.party}: {self.signer}"
+
+
+class RequestBasis(models.Model):
+    """The request an agreement (or one of its versions) rests on."""
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="bases")
+    request = models.OneToOneField(ConnectionRequest, on_delete=models.PROTECT, related_name="basis")
+    version = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.request} → {self.agreement}"
+
+
+class AcceptanceRecord(StatefulModel):
+    """The test record (biên bản kiểm thử, WF-35) of one system under an agreement; confirmed, it opens production."""
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="acceptances")
+    system = models.ForeignKey(InformationSystem, verbose_name=_("system"), on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(_("status"), max_length=12, choices=AcceptanceStatus, default=AcceptanceStatus.RECORDED)
+    tested_on = models.DateField(_("tested on"))
+    summary = models.TextField(_("what was tested, with what result"))
+    recorded_by = models.ForeignKey(USER, verbose_name=_("recorded by"), on_delete=models.PROTECT, related_name="+")
+    decided_by = models.ForeignKey(USER, verbose_name=_("decided by"), on_delete=models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(_("decided at"), null=True)
+    comment = models.TextField(_("comment"), blank=True)
+
+    objects = AcceptanceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("acceptance record")
+        verbose_name_plural = _("acceptance records")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agreement", "system"], condition=Q(status__in=["recorded", "confirmed"]),
+                name="agreements_acceptancerecord_one_open",
+            ),
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("recorded_by")),
+                name="agreements_acceptancerecord_four_eyes",
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.agreement} – {self.system}"
+
+
+class Grant(StatefulModel):
+    """What the gateway enforces: system × operation × fields × purpose × quota × period × environment.
+
+    It admits only while it is active itself, its agreement is in force, and system, organizations, service
+    and credential are active. `fields` are leaf paths of the operation's tree ("Data.MainInformation.NAME").
+    """
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="grants")
+    version_of = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, related_name="grants")
+    system = models.ForeignKey(InformationSystem, verbose_name=_("system"), on_delete=models.PROTECT, related_name="grants")
+    operation = models.ForeignKey(Operation, verbose_name=_("operation"), on_delete=models.PROTECT, related_name="grants")
+    environment = models.CharField(_("environment"), max_length=10, choices=Environment)
+    purpose = models.ForeignKey(Purpose, verbose_name=_("purpose"), on_delete=models.PROTECT, related_name="+")
+    fields = ArrayField(models.CharField(max_length=300), verbose_name=_("fields"))
+    quota_per_day = models.PositiveIntegerField(_("calls per day"), null=True, validators=[MinValueValidator(1)])
+    quota_per_month = models.PositiveIntegerField(_("calls per month"), null=True, validators=[MinValueValidator(1)])
+    rate_per_second = models.PositiveIntegerField(_("calls per second"), null=True, validators=[MinValueValidator(1)])
+    hours_from = models.TimeField(_("from (hour)"), null=True, blank=True)
+    hours_to = models.TimeField(_("until (hour)"), null=True, blank=True)
+    networks = ArrayField(models.CharField(max_length=50), verbose_name=_("networks"), default=list, blank=True)
+    valid_from = models.DateTimeField(_("valid from"))
+    valid_to = models.DateTimeField(_("valid until"), null=True, blank=True)
+    status = models.CharField(_("status"), max_length=12, choices=GrantStatus, default=GrantStatus.ACTIVE)
+    status_reason = models.TextField(_("reason"), blank=True)
+
+    objects = GrantQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("grant")
+        verbose_name_plural = _("grants")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agreement", "system", "operation", "environment"], condition=~Q(status="ended"),
+                name="agreements_grant_one_open",
+            ),
+            models.CheckConstraint(
+                condition=Q(valid_to__isnull=True) | Q(valid_to__gt=F("valid_from")), name="agreements_grant_period"
+            ),
+        ]  # fmt: skip
+        indexes = [models.Index(fields=["system", "operation", "environment"], name="agreements_grant_lookup")]
+
+    def __str__(self) -> str:
+        return f"{self.system} → {self.operation} ({self.get_environment_display()})"
+
+
+class Credential(StatefulModel):
+    """The account of one system in one environment. The secret is made when it is collected, shown once, kept as a hash."""
+
+    system = models.ForeignKey(
+        InformationSystem, verbose_name=_("system"), on_delete=models.PROTECT, related_name="credentials"
+    )
+    environment = models.CharField(_("environment"), max_length=10, choices=Environment)
+    client_id = models.CharField(_("client identifier"), max_length=80, unique=True)
+    secret_hash = models.CharField(max_length=128, blank=True, editable=False)
+    certificate_hash = models.CharField(
+        _("certificate hash (SHA-256)"), max_length=64, blank=True,
+        help_text=_("When set, tokens are bound to this client certificate (RFC 8705)."),
+    )  # fmt: skip
+    status = models.CharField(_("status"), max_length=12, choices=CredentialStatus, default=CredentialStatus.UNCLAIMED)
+    issued_by = models.ForeignKey(USER, verbose_name=_("issued by"), on_delete=models.PROTECT, related_name="+")
+    claimed_by = models.ForeignKey(USER, verbose_name=_("collected by"), on_delete=models.PROTECT, null=True, related_name="+")
+    claimed_at = models.DateTimeField(_("collected at"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+
+    objects = CredentialQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("credential")
+        verbose_name_plural = _("credentials")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(status="active") | ~Q(secret_hash=""), name="agreements_credential_active_has_secret"
+            ),
+            models.UniqueConstraint(
+                fields=["system", "environment"], condition=Q(status="unclaimed"), name="agreements_credential_one_unclaimed"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.client_id

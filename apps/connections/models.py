@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from apps.connections.choices import Channel, DecisionStatus, RequestKind, RequestStatus, SharingMethod
+from apps.connections.querysets import ConnectionRequestQuerySet, ProviderDecisionQuerySet
+from apps.core.models import StatefulModel, TimedModel
+from apps.legal.models import LegalRule, RefusalGround
+from apps.organizations.models import InformationSystem, Organization
+from apps.registry.models import Field, Operation, Purpose
+
+USER = settings.AUTH_USER_MODEL
+
+
+class ConnectionRequest(StatefulModel):
+    """A request with the contents of NĐ 47/2020 Điều 35(2) (WF-20 to WF-26)."""
+
+    number = models.CharField(_("number"), max_length=30, unique=True, editable=False)
+    kind = models.CharField(_("kind"), max_length=10, choices=RequestKind, default=RequestKind.NEW)
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel, default=Channel.ONLINE)
+    status = models.CharField(_("status"), max_length=20, choices=RequestStatus, default=RequestStatus.DRAFT, db_index=True)
+    title = models.CharField(_("title"), max_length=300, blank=True)
+    consumer = models.ForeignKey(
+        Organization, verbose_name=_("requesting organization"), on_delete=models.PROTECT, related_name="requests"
+    )
+    created_by = models.ForeignKey(USER, verbose_name=_("prepared by"), on_delete=models.PROTECT, related_name="+")
+    systems = models.ManyToManyField(
+        InformationSystem, verbose_name=_("systems"), through="RequestSystem", related_name="requests"
+    )
+    operations = models.ManyToManyField(
+        Operation, verbose_name=_("operations"), through="RequestedOperation", related_name="requests"
+    )
+    purpose = models.ForeignKey(Purpose, verbose_name=_("purpose"), on_delete=models.PROTECT, null=True, blank=True)
+    purpose_text = models.TextField(_("purpose in words"), blank=True)
+    solution = models.TextField(_("how the data will be used"), blank=True)
+    legal_basis = models.TextField(_("legal basis"), blank=True)
+    procedures = ArrayField(models.CharField(max_length=60), verbose_name=_("procedures served"), default=list, blank=True)
+    method = models.CharField(_("method of sharing"), max_length=10, choices=SharingMethod, default=SharingMethod.QUERY)
+    calls_per_day = models.PositiveIntegerField(_("calls per day"), null=True, blank=True, validators=[MinValueValidator(1)])
+    calls_per_second = models.PositiveIntegerField(
+        _("peak calls per second"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    source_networks = ArrayField(models.CharField(max_length=50), verbose_name=_("source networks"), default=list, blank=True)
+    wanted_from = models.DateField(_("wanted from"), null=True, blank=True)
+    wanted_to = models.DateField(_("wanted until"), null=True, blank=True)
+    technician = models.CharField(_("technical contact"), max_length=300, blank=True)
+    exemption_reason = models.TextField(
+        _("data protection assessment, or reason for exemption"), blank=True,
+        help_text=_("Needed when sensitive personal data is asked for (Luật 91/2025/QH15, NĐ 356/2025/NĐ-CP)."),
+    )  # fmt: skip
+    note = models.TextField(_("other information"), blank=True)
+
+    received_at = models.DateTimeField(_("received at"), null=True, blank=True)
+    submitted_by = models.ForeignKey(
+        USER, verbose_name=_("submitted by"), on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    deadline_rule = models.ForeignKey(
+        LegalRule, verbose_name=_("rule of the deadline"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    due_at = models.DateTimeField(_("due"), null=True, blank=True, db_index=True)
+    paused_at = models.DateTimeField(_("clock paused at"), null=True, blank=True)
+    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
+    refusal_ground = models.ForeignKey(
+        RefusalGround, verbose_name=_("refusal ground"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    refusal_reason = models.TextField(_("reason"), blank=True)
+    refusal_citation = models.CharField(_("legal provision"), max_length=300, blank=True)
+
+    objects = ConnectionRequestQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("connection request")
+        verbose_name_plural = _("connection requests")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(wanted_to__isnull=True) | Q(wanted_from__isnull=True) | Q(wanted_to__gt=F("wanted_from")),
+                name="connections_connectionrequest_period",
+            ),
+            # A refusal without ground, reason and provision cannot exist (NĐ 194/2025 Điều 16(2), WF-31).
+            models.CheckConstraint(
+                condition=~Q(status="refused")
+                | (Q(refusal_ground__isnull=False) & ~Q(refusal_reason="") & ~Q(refusal_citation="")),
+                name="connections_connectionrequest_refusal_reasoned",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class RequestSystem(models.Model):
+    """A system that shall read: the subject of the grants. It may belong to another consumer than the one that files."""
+
+    request = models.ForeignKey(ConnectionRequest, on_delete=models.CASCADE, related_name="request_systems")
+    system = models.ForeignKey(InformationSystem, verbose_name=_("system"), on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["request", "system"], name="connections_requestsystem_once")]
+
+    def __str__(self) -> str:
+        return str(self.system)
+
+
+class RequestedOperation(models.Model):
+    """An operation asked for, with the exact fields (WF-23: name and number of items)."""
+
+    request = models.ForeignKey(ConnectionRequest, on_delete=models.CASCADE, related_name="requested_operations")
+    operation = models.ForeignKey(Operation, verbose_name=_("operation"), on_delete=models.PROTECT, related_name="+")
+    fields = models.ManyToManyField(Field, verbose_name=_("fields"), related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["request", "operation"], name="connections_requestedoperation_once")]
+
+    def __str__(self) -> str:
+        return str(self.operation)
+
+
+class RequestSignature(TimedModel):
+    """A consumer's signer signed this very content. Another hash is another content: the signature is void then."""
+
+    request = models.ForeignKey(ConnectionRequest, on_delete=models.PROTECT, related_name="signatures")
+    organization = models.ForeignKey(Organization, verbose_name=_("organization"), on_delete=models.PROTECT, related_name="+")
+    signer = models.ForeignKey(USER, verbose_name=_("signer"), on_delete=models.PROTECT, related_name="+")
+    prepared_by = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="+", editable=False)
+    content_hash = models.CharField(_("content hash"), max_length=64)
+    signed_at = models.DateTimeField(_("signed at"), auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request", "organization", "content_hash"], name="connections_requestsignature_once"
+            ),
+            models.CheckConstraint(condition=~Q(signer=F("prepared_by")), name="connections_requestsignature_four_eyes"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.signer} {self.content_hash[:12]}"
+
+
+class ProviderDecision(StatefulModel):
+    """One provider's part of the decision. A request that names several providers is approved when all have approved."""
+
+    request = models.ForeignKey(ConnectionRequest, on_delete=models.PROTECT, related_name="decisions")
+    provider = models.ForeignKey(Organization, verbose_name=_("provider"), on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(_("decision"), max_length=10, choices=DecisionStatus, default=DecisionStatus.PENDING)
+    requested_by = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="+", editable=False)
+    decided_by = models.ForeignKey(USER, verbose_name=_("decided by"), on_delete=models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(_("decided at"), null=True)
+    comment = models.TextField(_("comment"), blank=True)
+
+    objects = ProviderDecisionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["request", "provider"], name="connections_providerdecision_once"),
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("requested_by")),
+                name="connections_providerdecision_four_eyes",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.request} – {self.provider}: {self.get_status_display()}"
+
+
+class Remark(TimedModel):
+    """What is missing, field by field, when a request is returned."""
+
+    request = models.ForeignKey(ConnectionRequest, on_delete=models.CASCADE, related_name="remarks")
+    author = models.ForeignKey(USER, verbose_name=_("author"), on_delete=models.PROTECT, related_name="+")
+    field = models.CharField(_("field"), max_length=60)
+    text = models.TextField(_("what is missing"))
+
+    class Meta:
+        verbose_name = _("remark")
+        verbose_name_plural = _("remarks")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.text[:60]}"

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.models import TimedModel
+from apps.legal.choices import Evidence, Unit
+from apps.legal.querysets import CalendarExceptionQuerySet, LegalRuleQuerySet
+
+
+class LegalRule(TimedModel):
+    """A value the law sets (LEG-01): code, value, unit, citation, the dates between which it holds, its evidence."""
+
+    code = models.CharField(_("code"), max_length=60)
+    name = models.CharField(_("name"), max_length=300)
+    value = models.DecimalField(_("value"), max_digits=10, decimal_places=2)
+    unit = models.CharField(_("unit"), max_length=20, choices=Unit)
+    citation = models.CharField(_("legal basis"), max_length=300)
+    effective_from = models.DateField(_("effective from"))
+    effective_to = models.DateField(_("effective to"), null=True, blank=True)
+    evidence = models.CharField(_("evidence"), max_length=4, choices=Evidence)
+
+    objects = LegalRuleQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("legal rule")
+        verbose_name_plural = _("legal rules")
+        ordering = ["code", "-effective_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["code", "effective_from"], name="legal_legalrule_once_a_day"),
+            models.CheckConstraint(
+                condition=Q(effective_to__isnull=True) | Q(effective_to__gt=F("effective_from")), name="legal_legalrule_period"
+            ),
+            models.CheckConstraint(condition=Q(value__gte=0), name="legal_legalrule_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.value.normalize():f} {self.get_unit_display()}"
+
+
+class RefusalGround(TimedModel):
+    """A coded ground on which a request may be refused (WF-31, R1-R6)."""
+
+    code = models.CharField(_("code"), max_length=10, unique=True)
+    name = models.CharField(_("ground"), max_length=300)
+    citation = models.CharField(_("legal basis"), max_length=300)
+    is_active = models.BooleanField(_("may be chosen"), default=True)
+
+    class Meta:
+        verbose_name = _("refusal ground")
+        verbose_name_plural = _("refusal grounds")
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return f"{self.code}. {self.name}"
+
+
+class CalendarException(TimedModel):
+    """A day the Government made a working day or a day off, on top of the public-holiday library."""
+
+    day = models.DateField(_("day"), unique=True)
+    is_working = models.BooleanField(_("is a working day"))
+    reason = models.CharField(_("reason"), max_length=300)
+    citation = models.CharField(_("legal basis"), max_length=300)
+
+    objects = CalendarExceptionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("calendar exception")
+        verbose_name_plural = _("calendar exceptions")
+        ordering = ["-day"]
+
+    def __str__(self) -> str:
+        return f"{self.day:%d/%m/%Y} {self.reason}"

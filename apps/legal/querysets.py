@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import datetime
+
+from django.db import models
+from django.db.models import Q
+
+from apps.core.errors import InvalidFact
+
+
+class LegalRuleQuerySet(models.QuerySet):
+    def in_force(self, day: datetime.date):
+        return self.filter(effective_from__lte=day).filter(Q(effective_to__isnull=True) | Q(effective_to__gt=day))
+
+    def rule(self, code: str, day: datetime.date):
+        """The rule `code` as it stands on `day`. Raises InvalidFact when the law has none for that day."""
+        found = self.in_force(day).filter(code=code).order_by("-effective_from").first()
+        if found is None:
+            raise InvalidFact(f"no legal rule {code} on {day:%d/%m/%Y}", code="no_legal_rule")
+        return found
+
+
+class CalendarExceptionQuerySet(models.QuerySet):
+    def between(self, first: datetime.date, last: datetime.date) -> dict[datetime.date, bool]:
+        """Day → is it a working day, for the exceptions in [first, last]."""
+        return dict(self.filter(day__range=(first, last)).values_list("day", "is_working"))

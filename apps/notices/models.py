@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.models import TimedModel
+
+
+class Notice(TimedModel):
+    """What one person is told in the portal: an event's code and the facts its text is made from.
+
+    The text is made when it is read, in the reader's language.
+    """
+
+    recipient = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("recipient"), on_delete=models.CASCADE, related_name="notices"
+    )
+    kind = models.CharField(_("kind"), max_length=60)
+    facts = models.JSONField(_("facts"), default=dict)
+    url = models.CharField(_("address"), max_length=300, blank=True)
+    key = models.CharField(max_length=120, editable=False)
+    read_at = models.DateTimeField(_("read at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("notice")
+        verbose_name_plural = _("notices")
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["recipient", "key"], name="notices_notice_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} → {self.recipient}"
+
+
+class OutboxMessage(TimedModel):
+    """A message to the outside (e-mail, webhook) that must leave exactly because its transaction committed.
+
+    The row is the job: a worker claims it by a lease, sends it, and closes it; a killed worker's lease runs
+    out and another takes over. `next_attempt_at` is a column, never a countdown.
+    """
+
+    channel = models.CharField(_("channel"), max_length=20)
+    key = models.CharField(max_length=160, unique=True, editable=False)
+    stream = models.CharField(max_length=160, blank=True, db_index=True, editable=False)
+    payload = models.JSONField(default=dict)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt at"), db_index=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    failed_at = models.DateTimeField(_("given up at"), null=True, blank=True)
+    last_error = models.CharField(_("last error"), max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = _("outgoing message")
+        verbose_name_plural = _("outgoing messages")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.key}"

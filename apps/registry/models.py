@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.fields import EncryptedTextField
+from apps.core.models import StatefulModel, TimedModel
+from apps.core.text import clean, fold, sort_key
+from apps.organizations.models import SLUG, Organization
+from apps.registry.choices import (
+    Classification,
+    ConnectionKind,
+    Environment,
+    FieldType,
+    Method,
+    ParameterLocation,
+    PersonalDataClass,
+    Protocol,
+    ServiceStatus,
+    SharingForm,
+    UpstreamAuth,
+    VersionStatus,
+)
+from apps.registry.querysets import (
+    DataServiceQuerySet,
+    OperationQuerySet,
+    ServiceVersionQuerySet,
+    UsageRegulationQuerySet,
+)
+
+PATH_TEMPLATE = RegexValidator(
+    r"^(/([A-Za-z0-9._~-]+|\{[a-z][A-Za-z0-9_]*\}))+$",
+    _("A path begins with a slash; its parts are plain words or parameters in braces: /enterprises/{code}."),
+)
+NAME = RegexValidator(r"^[A-Za-z_][A-Za-z0-9_.-]*$", _("Letters, digits, underscore, dot and hyphen."))
+
+
+class UsageRegulation(TimedModel):
+    """The published regulation on use (NĐ 47/2020 Điều 22) and, within it, the provider's standard terms.
+
+    Signed once by the provider's signer, the terms are its standing signature under every default agreement.
+    Published terms are never edited: a new regulation replaces them.
+    """
+
+    organization = models.ForeignKey(
+        Organization, verbose_name=_("issuing organization"), on_delete=models.PROTECT, related_name="usage_regulations"
+    )
+    number = models.CharField(_("number"), max_length=100)
+    title = models.CharField(_("title"), max_length=300)
+    issued_on = models.DateField(_("issued on"))
+    effective_from = models.DateField(_("effective from"))
+    effective_to = models.DateField(_("effective to"), null=True, blank=True)
+    log_retention_months = models.PositiveSmallIntegerField(
+        _("access log kept for (months)"), default=12, validators=[MinValueValidator(1)],
+        help_text=_("NĐ 47/2020 Điều 45(3): the regulation sets how long the log of sharing is kept."),
+    )  # fmt: skip
+    usage_duration = models.CharField(_("how long received data may be used"), max_length=200, blank=True)
+    terms = models.TextField(_("standard terms of default sharing"), blank=True)
+    terms_hash = models.CharField(_("hash of the terms"), max_length=64, blank=True, editable=False)
+    terms_signed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("terms signed by"), on_delete=models.PROTECT, null=True, blank=True,
+        related_name="+", editable=False,
+    )  # fmt: skip
+    terms_signed_at = models.DateTimeField(_("terms signed at"), null=True, blank=True, editable=False)
+
+    objects = UsageRegulationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("usage regulation")
+        verbose_name_plural = _("usage regulations")
+        ordering = ["-issued_on", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "number"], name="registry_usageregulation_number"),
+            models.CheckConstraint(
+                condition=Q(effective_to__isnull=True) | Q(effective_to__gt=F("effective_from")),
+                name="registry_usageregulation_period",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} – {self.title}"
+
+    @property
+    def is_signed(self) -> bool:
+        return self.terms_signed_at is not None
+
+
+class DataService(StatefulModel):
+    """A data sharing service (dịch vụ chia sẻ dữ liệu, NĐ 47/2020 Điều 24)."""
+
+    code = models.CharField(_("code"), max_length=60, unique=True, validators=[SLUG])
+    name = models.CharField(_("name"), max_length=300)
+    description = models.TextField(_("description"), blank=True)
+    provider = models.ForeignKey(Organization, verbose_name=_("provider"), on_delete=models.PROTECT, related_name="services")
+    sharing_form = models.CharField(_("sharing form"), max_length=10, choices=SharingForm, default=SharingForm.DEFAULT)
+    classification = models.CharField(_("classification"), max_length=12, choices=Classification, default=Classification.SHARED)
+    protocol = models.CharField(_("protocol"), max_length=10, choices=Protocol, default=Protocol.REST)
+    is_master_data = models.BooleanField(_("master data"), default=False)
+    account_issuing_delegated = models.BooleanField(
+        _("the operator issues accounts"), default=True,
+        help_text=_("NĐ 47/2020 Điều 40(2): the provider may delegate issuing accounts to the operator."),
+    )  # fmt: skip
+    capacity_rps = models.PositiveIntegerField(_("capacity (calls per second)"), null=True, blank=True)
+    daily_quota = models.PositiveIntegerField(_("default quota (calls per day)"), null=True, blank=True)
+    usage_regulation = models.ForeignKey(
+        UsageRegulation, verbose_name=_("usage regulation"), on_delete=models.PROTECT, null=True, blank=True,
+        related_name="services",
+    )  # fmt: skip
+    contact = models.CharField(_("contact"), max_length=300, blank=True)
+    sla = models.TextField(_("service level"), blank=True)
+    status = models.CharField(_("status"), max_length=12, choices=ServiceStatus, default=ServiceStatus.ACTIVE)
+    folded = models.TextField(editable=False, default="")
+    sort_key = models.TextField(editable=False, default="", db_index=True)
+
+    objects = DataServiceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("data service")
+        verbose_name_plural = _("data services")
+        ordering = ["sort_key", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(classification__in=Classification.values), name="registry_dataservice_no_state_secret"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args, **kwargs):
+        self.name = clean(self.name)
+        self.folded = fold(f"{self.name} {self.code} {self.description}")
+        self.sort_key = sort_key(self.name)
+        super().save(*args, **kwargs)
+
+
+class ServiceVersion(StatefulModel):
+    """One contract of a service. `major` is in the gateway's address; a published version is never edited."""
+
+    service = models.ForeignKey(DataService, verbose_name=_("service"), on_delete=models.PROTECT, related_name="versions")
+    major = models.PositiveSmallIntegerField(_("major version"), default=1)
+    minor = models.PositiveSmallIntegerField(_("minor version"), default=0)
+    status = models.CharField(_("status"), max_length=12, choices=VersionStatus, default=VersionStatus.DRAFT)
+    ready_at = models.DateTimeField(_("ready at"), null=True, blank=True)
+    published_at = models.DateTimeField(_("published at"), null=True, blank=True)
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("published by"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    deprecated_on = models.DateField(_("to be retired on"), null=True, blank=True)
+    change_note = models.TextField(_("what changed"), blank=True)
+    interface_spec = models.JSONField(_("interface description"), default=dict, blank=True)
+
+    objects = ServiceVersionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("service version")
+        verbose_name_plural = _("service versions")
+        ordering = ["service_id", "-major", "-minor"]
+        constraints = [
+            models.UniqueConstraint(fields=["service", "major", "minor"], name="registry_serviceversion_number"),
+            # One live contract a major version: the address names no minor.
+            models.UniqueConstraint(
+                fields=["service", "major"],
+                condition=Q(status__in=["published", "deprecated"]),
+                name="registry_serviceversion_one_live",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service} v{self.major}.{self.minor}"
+
+
+class Operation(TimedModel):
+    """One call of a version: method and path template. The same path is authorized and forwarded."""
+
+    version = models.ForeignKey(
+        ServiceVersion, verbose_name=_("service version"), on_delete=models.CASCADE, related_name="operations"
+    )
+    code = models.CharField(_("code"), max_length=80, validators=[NAME])
+    name = models.CharField(_("name"), max_length=300)
+    description = models.TextField(_("description"), blank=True)
+    method = models.CharField(_("method"), max_length=8, choices=Method, default=Method.GET)
+    path_template = models.CharField(_("path"), max_length=300, validators=[PATH_TEMPLATE])
+    kind = models.CharField(_("kind"), max_length=10, choices=ConnectionKind, default=ConnectionKind.READ)
+
+    objects = OperationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("operation")
+        verbose_name_plural = _("operations")
+        ordering = ["version_id", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "code"], name="registry_operation_code"),
+            models.UniqueConstraint(fields=["version", "method", "path_template"], name="registry_operation_path"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Parameter(models.Model):
+    """A declared parameter; an undeclared or repeated one is refused by the gateway (400)."""
+
+    operation = models.ForeignKey(Operation, verbose_name=_("operation"), on_delete=models.CASCADE, related_name="parameters")
+    name = models.CharField(_("name"), max_length=80, validators=[NAME])
+    label = models.CharField(_("label"), max_length=200, blank=True)
+    location = models.CharField(_("location"), max_length=8, choices=ParameterLocation, default=ParameterLocation.QUERY)
+    required = models.BooleanField(_("required"), default=False)
+    pattern = models.CharField(_("pattern"), max_length=200, blank=True)
+    max_length = models.PositiveSmallIntegerField(_("longest value"), default=200)
+    is_subject = models.BooleanField(_("names the data subject"), default=False)
+    example = models.CharField(_("example"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("parameter")
+        verbose_name_plural = _("parameters")
+        ordering = ["operation_id", "id"]
+        constraints = [models.UniqueConstraint(fields=["operation", "name"], name="registry_parameter_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Field(models.Model):
+    """A node of the answer's tree. `path` is dotted, `[]` marks a list: Data.BusinessActivity[].CODE.
+
+    An envelope field (status, message, count) carries no data of a subject and is granted with every request.
+    """
+
+    operation = models.ForeignKey(Operation, verbose_name=_("operation"), on_delete=models.CASCADE, related_name="fields")
+    path = models.CharField(_("path"), max_length=300)
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
+    name = models.CharField(_("name"), max_length=120)
+    label = models.CharField(_("label"), max_length=200, blank=True)
+    type = models.CharField(_("type"), max_length=10, choices=FieldType, default=FieldType.STRING)
+    personal_data = models.CharField(
+        _("personal-data class"), max_length=10, choices=PersonalDataClass, default=PersonalDataClass.NONE
+    )
+    is_envelope = models.BooleanField(_("part of the envelope"), default=False)
+    catalog_code = models.CharField(_("shared catalog"), max_length=60, blank=True)
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("field")
+        verbose_name_plural = _("fields")
+        ordering = ["operation_id", "position", "id"]
+        constraints = [models.UniqueConstraint(fields=["operation", "path"], name="registry_field_path")]
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.type not in (FieldType.OBJECT, FieldType.ARRAY)
+
+
+class Upstream(TimedModel):
+    """The provider's address of a version in one environment, with the gateway's own credential there.
+
+    `auth_settings` holds what is not secret (token URL, user or consumer key, header names); `secret` is
+    encrypted, write-only, and never leaves through a page, an API, a log or an export.
+    """
+
+    version = models.ForeignKey(
+        ServiceVersion, verbose_name=_("service version"), on_delete=models.CASCADE, related_name="upstreams"
+    )
+    environment = models.CharField(_("environment"), max_length=10, choices=Environment)
+    base_url = models.URLField(_("address"), max_length=300)
+    auth_kind = models.CharField(_("authentication"), max_length=10, choices=UpstreamAuth, default=UpstreamAuth.NONE)
+    auth_settings = models.JSONField(_("authentication settings"), default=dict, blank=True)
+    secret = EncryptedTextField(_("secret"), blank=True, default="")
+    timeout_ms = models.PositiveIntegerField(_("total deadline (ms)"), default=15_000)
+    max_response_bytes = models.PositiveIntegerField(_("largest answer (bytes)"), default=10_485_760)
+    max_concurrency = models.PositiveIntegerField(_("calls at once"), default=64)
+
+    class Meta:
+        verbose_name = _("upstream address")
+        verbose_name_plural = _("upstream addresses")
+        ordering = ["version_id", "environment"]
+        constraints = [models.UniqueConstraint(fields=["version", "environment"], name="registry_upstream_once")]
+
+    def __str__(self) -> str:
+        return f"{self.version} ({self.get_environment_display()})"
+
+
+class Purpose(models.Model):
+    """A coded purpose of use; the gateway's `X-Purpose-Code` must be one the agreement names (AG-16)."""
+
+    code = models.CharField(_("code"), max_length=40, unique=True, validators=[SLUG])
+    name = models.CharField(_("name"), max_length=300)
+    is_active = models.BooleanField(_("may be chosen"), default=True)
+
+    class Meta:
+        verbose_name = _("purpose")
+        verbose_name_plural = _("purposes")
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return self.name

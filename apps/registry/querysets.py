@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from apps.core.text import words
+from apps.organizations.choices import Role
+from apps.organizations.roles import is_platform_reader, organization_ids
+from apps.registry.choices import ServiceStatus, VersionStatus
+
+LIVE = (VersionStatus.PUBLISHED, VersionStatus.DEPRECATED)
+
+
+class DataServiceQuerySet(models.QuerySet):
+    def live(self):
+        """Services with a published version that may be asked for today."""
+        return self.filter(status=ServiceStatus.ACTIVE, versions__status__in=LIVE).distinct()
+
+    def visible_to(self, user):
+        """Published services are open to every member (NĐ 47/2020 Điều 25); drafts only to their provider and the operator."""
+        mine = organization_ids(user)
+        if is_platform_reader(user):
+            return self.all()
+        if not mine:
+            return self.none()
+        return self.filter(
+            Q(provider_id__in=organization_ids(user, Role.PROVIDER_OFFICER, Role.SIGNER))
+            | Q(pk__in=self.model.objects.filter(versions__status__in=LIVE).values("pk"))
+        )
+
+    def editable_by(self, user):
+        return self.filter(provider_id__in=organization_ids(user, Role.PROVIDER_OFFICER))
+
+    def search(self, text: str):
+        rows = self
+        for word in words(text):
+            rows = rows.filter(folded__contains=word)
+        return rows
+
+
+class ServiceVersionQuerySet(models.QuerySet):
+    def live(self):
+        return self.filter(status__in=LIVE)
+
+    def visible_to(self, user):
+        if is_platform_reader(user):
+            return self.all()
+        if not organization_ids(user):
+            return self.none()
+        mine = organization_ids(user, Role.PROVIDER_OFFICER, Role.SIGNER)
+        return self.filter(Q(status__in=LIVE) | Q(service__provider_id__in=mine))
+
+
+class OperationQuerySet(models.QuerySet):
+    def live(self):
+        return self.filter(version__status__in=LIVE, version__service__status=ServiceStatus.ACTIVE)
+
+    def visible_to(self, user):
+        if is_platform_reader(user):
+            return self.all()
+        if not organization_ids(user):
+            return self.none()
+        mine = organization_ids(user, Role.PROVIDER_OFFICER, Role.SIGNER)
+        return self.filter(Q(version__status__in=LIVE) | Q(version__service__provider_id__in=mine))
+
+
+class UsageRegulationQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """A published regulation is public to members; an unsigned one only to its own agency."""
+        if is_platform_reader(user):
+            return self.all()
+        mine = organization_ids(user)
+        return self.filter(Q(organization_id__in=mine) | Q(terms_signed_at__isnull=False)) if mine else self.none()
