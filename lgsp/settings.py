@@ -230,6 +230,8 @@ SPECTACULAR_SETTINGS = {
 
 EGRESS_ALLOW = env.list("LGSP_EGRESS_ALLOW", default=[])
 """`host:port` or `CIDR:port` the platform may call. Private and loopback addresses are refused unless named here."""
+OUTBOUND_CA_FILE = env.str("LGSP_CA_FILE", default="")
+"""PEM file of the authorities that sign upstream certificates (the government's own CA); empty: the public ones."""
 
 # --- background work ----------------------------------------------------------------------------
 
