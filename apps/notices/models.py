@@ -5,6 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.models import TimedModel
+from apps.notices.querysets import NoticeQuerySet
 
 
 class Notice(TimedModel):
@@ -21,6 +22,8 @@ class Notice(TimedModel):
     url = models.CharField(_("address"), max_length=300, blank=True)
     key = models.CharField(max_length=120, editable=False)
     read_at = models.DateTimeField(_("read at"), null=True, blank=True)
+
+    objects = NoticeQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("notice")

@@ -1,0 +1,103 @@
+"""Sending what the outbox holds: each row claimed by a lease, sent, closed. The row is the job.
+
+A killed worker's lease runs out and another takes the row. Messages of one `stream` leave in order. E-mail
+may in the worst case leave twice (killed between sending and closing); its Message-ID stays the same.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import random
+from collections.abc import Callable
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import connection
+from django.utils import timezone, translation
+from django.utils.translation import gettext
+
+from apps.notices.models import OutboxMessage
+
+log = logging.getLogger(__name__)
+LEASE = datetime.timedelta(seconds=120)
+FIRST_WAIT = datetime.timedelta(seconds=30)
+LONGEST_WAIT = datetime.timedelta(hours=6)
+MOST_ATTEMPTS = 14
+
+_CLAIM = """
+UPDATE notices_outboxmessage SET lease_until = now() + %s, attempts = attempts + 1
+WHERE id = (
+    SELECT m.id FROM notices_outboxmessage m
+    WHERE m.sent_at IS NULL AND m.failed_at IS NULL AND m.next_attempt_at <= now()
+      AND (m.lease_until IS NULL OR m.lease_until < now())
+      AND (m.stream = '' OR NOT EXISTS (
+            SELECT 1 FROM notices_outboxmessage e
+            WHERE e.stream = m.stream AND e.id < m.id AND e.sent_at IS NULL AND e.failed_at IS NULL))
+    ORDER BY m.id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+
+def send_email(message: OutboxMessage) -> None:
+    """Send one e-mail in Vietnamese; raises whatever the mail server's connection raises."""
+    payload = message.payload
+    with translation.override("vi"):
+        text = render(payload)
+        subject = f"[LGSP] {text[:120]}"
+    body = text + (f"\n\n{settings.SITE_URL}{payload['url']}" if payload.get("url") else "")
+    mail_id = f"<{message.uuid}@lgsp>"
+    EmailMessage(subject, body, to=[payload["to"]], headers={"Message-ID": mail_id}).send()
+
+
+SENDERS: dict[str, Callable[[OutboxMessage], None]] = {"email": send_email}
+"""Channel → sender. Upper floors add theirs in their AppConfig.ready()."""
+
+
+def render(facts: dict) -> str:
+    """The text of a notice in the active language; unknown placeholders never break a page."""
+    try:
+        return gettext(facts["message"]) % facts.get("params", {})
+    except (KeyError, ValueError, TypeError):
+        return gettext(facts.get("message", ""))
+
+
+def deliver_due(limit: int = 200) -> int:
+    """Send up to `limit` due messages; return how many were sent."""
+    sent = 0
+    for _turn in range(limit):
+        message = _claim()
+        if message is None:
+            break
+        sent += _deliver(message)
+    return sent
+
+
+def _claim() -> OutboxMessage | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [LEASE])
+        row = cursor.fetchone()
+    return OutboxMessage.objects.get(pk=row[0]) if row else None
+
+
+def _deliver(message: OutboxMessage) -> bool:
+    try:
+        SENDERS[message.channel](message)
+    except Exception as error:  # whatever a foreign server does, the row must be closed or planned again
+        log.warning("outbox %s attempt %s failed: %s", message.uuid, message.attempts, type(error).__name__)
+        _plan_again(message, error)
+        return False
+    OutboxMessage.objects.filter(pk=message.pk).update(sent_at=timezone.now(), lease_until=None, last_error="")
+    return True
+
+
+def _plan_again(message: OutboxMessage, error: Exception) -> None:
+    wait = min(FIRST_WAIT * 2 ** min(message.attempts - 1, 12), LONGEST_WAIT) * random.uniform(0.8, 1.2)  # noqa: S311
+    changes = {
+        "lease_until": None,
+        "next_attempt_at": timezone.now() + wait,
+        "last_error": f"{type(error).__name__}: {error}"[:500],
+    }
+    if message.attempts >= MOST_ATTEMPTS:
+        changes["failed_at"] = timezone.now()
+    OutboxMessage.objects.filter(pk=message.pk).update(**changes)
