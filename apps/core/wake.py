@@ -11,11 +11,11 @@ log = logging.getLogger(__name__)
 
 def wake(task, *args) -> None:
     """Send `task` its id when the present transaction commits. A broker that is down never fails the user's act (FI-18)."""
-    transaction.on_commit(lambda: _send(task, args), robust=True)
 
+    def send() -> None:
+        try:
+            task.apply_async(args=args, retry=False)
+        except Exception as error:  # any broker's any error: the sweeper will find the row
+            log.warning("wake-up %s not sent: %s", task.name, type(error).__name__)
 
-def _send(task, args: tuple) -> None:
-    try:
-        task.apply_async(args=args, retry=False)
-    except Exception as error:  # any broker's any error: the sweeper will find the row
-        log.warning("wake-up %s not sent: %s", task.name, type(error).__name__)
+    transaction.on_commit(send, robust=True)
