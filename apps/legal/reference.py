@@ -1,6 +1,7 @@
 """The rules and grounds the platform starts with: read from `data/`, added where missing, never overwritten.
 
-A legal officer's edits win: a row that exists (same code and first day) is left as it is.
+A legal officer's edits win: a row that exists (same code and first day) is left as it is. Called by migrations;
+a release that brings new rows brings a migration that calls it again.
 """
 
 from __future__ import annotations
@@ -8,16 +9,15 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from apps.legal.models import LegalRule, RefusalGround
-
 DATA = Path(__file__).parent / "data"
 
 
-def load(**kwargs) -> None:
-    """Add the missing reference rows. Also the receiver of `post_migrate`, so that no deployment starts without law."""
-    rules = [LegalRule(**{**row, "effective_to": row["effective_to"] or None}) for row in _rows("rules.csv")]
-    LegalRule.objects.bulk_create(rules, ignore_conflicts=True)
-    RefusalGround.objects.bulk_create([RefusalGround(**row) for row in _rows("grounds.csv")], ignore_conflicts=True)
+def load(apps, schema_editor) -> None:
+    """Add the missing rows, with the models as the migration knows them."""
+    rules, grounds = apps.get_model("legal", "LegalRule"), apps.get_model("legal", "RefusalGround")
+    rows = [rules(**{**row, "effective_to": row["effective_to"] or None}) for row in _rows("rules.csv")]
+    rules.objects.bulk_create(rows, ignore_conflicts=True)
+    grounds.objects.bulk_create([grounds(**row) for row in _rows("grounds.csv")], ignore_conflicts=True)
 
 
 def _rows(name: str) -> list[dict[str, str]]:
