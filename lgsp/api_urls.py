@@ -2,9 +2,6 @@
 
 from django.urls import include, path
 
-APPS: list[str] = [
-    "legal",
-    "notices",
-]
+APPS: list[str] = []
 
 urlpatterns = [path("", include(f"apps.{app}.api.urls")) for app in APPS]
