@@ -12,7 +12,7 @@ except PostgresUnavailable as error:
     pytest.exit(str(error), returncode=3)
 django.setup()
 
-pytest_plugins = ["tests.fixtures.database"]
+pytest_plugins = ["tests.fixtures.database", "tests.fixtures.platform", "tests.fixtures.browser"]
 
 
 def pytest_report_header() -> str:

@@ -2,6 +2,9 @@
 
 from django.urls import include, path
 
-APPS: list[str] = []
+APPS: list[str] = [
+    "legal",
+    "notices",
+]
 
 urlpatterns = [path("", include(f"apps.{app}.api.urls")) for app in APPS]

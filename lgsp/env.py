@@ -43,6 +43,14 @@ def secrets_list(name: str, *, development: str) -> list[str]:
     return [part.strip() for part in secret(name, development=development).split(",") if part.strip()]
 
 
+def private_folder(path: Path) -> str:
+    """Make `path` readable by its owner only, whoever made it; return it as text."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o700)
+    return str(path)
+
+
 def database_url() -> str:
     """Return DATABASE_URL. The supervisor and the test runner set it; there is no fallback engine."""
     url = env.str("DATABASE_URL", default="")

@@ -6,7 +6,18 @@ from csp.constants import NONE, SELF
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
-from lgsp.env import BASE_DIR, IS_PRODUCTION, LGSP_ENV, VAR_DIR, broker_url, database_url, env, secret, secrets_list
+from lgsp.env import (
+    BASE_DIR,
+    IS_PRODUCTION,
+    LGSP_ENV,
+    VAR_DIR,
+    broker_url,
+    database_url,
+    env,
+    private_folder,
+    secret,
+    secrets_list,
+)
 
 # --- core ---------------------------------------------------------------------------------------
 
@@ -149,6 +160,7 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if IS_PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked by the machine itself, over plain HTTP
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
@@ -256,9 +268,9 @@ CELERY_TASK_ALWAYS_EAGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 if CELERY_BROKER_URL.startswith("filesystem"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": str(CELERY_BROKER_FOLDER / "messages"),
-        "data_folder_out": str(CELERY_BROKER_FOLDER / "messages"),
-        "control_folder": str(CELERY_BROKER_FOLDER / "control"),
+        "data_folder_in": private_folder(CELERY_BROKER_FOLDER / "messages"),
+        "data_folder_out": private_folder(CELERY_BROKER_FOLDER / "messages"),
+        "control_folder": private_folder(CELERY_BROKER_FOLDER / "control"),
         "polling_interval": 0.1,
     }
 elif CELERY_BROKER_URL.startswith("redis"):

@@ -26,11 +26,11 @@ LONGEST_WAIT = datetime.timedelta(hours=6)
 MOST_ATTEMPTS = 14
 
 _CLAIM = """
-UPDATE notices_outboxmessage SET lease_until = now() + %s, attempts = attempts + 1
+UPDATE notices_outboxmessage SET lease_until = clock_timestamp() + %s, attempts = attempts + 1
 WHERE id = (
     SELECT m.id FROM notices_outboxmessage m
-    WHERE m.sent_at IS NULL AND m.failed_at IS NULL AND m.next_attempt_at <= now()
-      AND (m.lease_until IS NULL OR m.lease_until < now())
+    WHERE m.sent_at IS NULL AND m.failed_at IS NULL AND m.next_attempt_at <= clock_timestamp()
+      AND (m.lease_until IS NULL OR m.lease_until < clock_timestamp())
       AND (m.stream = '' OR NOT EXISTS (
             SELECT 1 FROM notices_outboxmessage e
             WHERE e.stream = m.stream AND e.id < m.id AND e.sent_at IS NULL AND e.failed_at IS NULL))

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from django import forms
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from apps.core.admin import ReadOnlyAdmin
+from apps.core.errors import DomainError
+from apps.legal import actions
+from apps.legal.models import CalendarException, LegalRule, RefusalGround
+
+
+class RuleChangeForm(forms.ModelForm):
+    """The next value of a rule. The row shown is not edited: a new one follows it."""
+
+    class Meta:
+        model = LegalRule
+        fields = ["value", "citation", "effective_from", "evidence"]
+        widgets = {
+            "value": UnfoldAdminTextInputWidget,
+            "citation": UnfoldAdminTextInputWidget,
+            "effective_from": UnfoldAdminDateWidget,
+            "evidence": UnfoldAdminSelectWidget,
+        }
+
+    def _post_clean(self):
+        """The instance stays as it is; only the fields are checked."""
+
+
+@admin.register(LegalRule)
+class LegalRuleAdmin(ReadOnlyAdmin):
+    form = RuleChangeForm
+    list_display = ["code", "name", "value", "unit", "citation", "effective_from", "effective_to", "evidence"]
+    list_filter = ["unit", "evidence"]
+    search_fields = ["code", "name", "citation"]
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return obj is not None and obj.effective_to is None and request.user.has_perm("legal.change_rule")
+
+    def save_model(self, request, obj, form, change):
+        try:
+            actions.change_rule(obj.code, by=request.user, **form.cleaned_data)
+        except DomainError as error:
+            self.tell(request, error)
+
+
+@admin.register(RefusalGround)
+class RefusalGroundAdmin(ReadOnlyAdmin):
+    list_display = ["code", "name", "citation", "is_active"]
+    search_fields = ["code", "name"]
+
+
+class CalendarDayForm(forms.ModelForm):
+    class Meta:
+        model = CalendarException
+        fields = ["day", "is_working", "reason", "citation"]
+        help_texts = {"citation": _("The decision or notice of the Government.")}
+
+
+@admin.register(CalendarException)
+class CalendarExceptionAdmin(ReadOnlyAdmin):
+    form = CalendarDayForm
+    list_display = ["day", "is_working", "reason", "citation"]
+
+    def has_add_permission(self, request) -> bool:
+        return request.user.has_perm("legal.change_rule")
+
+    def save_model(self, request, obj, form, change):
+        given = dict(form.cleaned_data)
+        row = actions.set_calendar_day(given.pop("day"), by=request.user, **given)
+        obj.pk = row.pk

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from apps.legal.choices import Evidence
+from apps.legal.models import CalendarException, LegalRule, RefusalGround
+
+
+class LegalRuleSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = LegalRule
+        fields = ["uuid", "code", "name", "value", "unit", "citation", "effective_from", "effective_to", "evidence"]
+
+
+class RuleChangeSerializer(serializers.Serializer):
+    """The next value of a rule and the day it begins to hold."""
+
+    value = serializers.DecimalField(max_digits=10, decimal_places=2, min_value=0)
+    citation = serializers.CharField(max_length=300)
+    effective_from = serializers.DateField()
+    evidence = serializers.ChoiceField(choices=Evidence.choices)
+
+
+class RefusalGroundSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = RefusalGround
+        fields = ["code", "name", "citation", "is_active"]
+
+
+class CalendarDaySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = CalendarException
+        fields = ["day", "is_working", "reason", "citation"]
+
+
+class DeadlineQuestionSerializer(serializers.Serializer):
+    days = serializers.IntegerField(min_value=0, max_value=1000)
+    start = serializers.DateTimeField(help_text="Moment of receipt, ISO 8601.")
+
+
+class SkippedDaySerializer(serializers.Serializer):
+    day = serializers.DateField()
+    reason = serializers.CharField(allow_blank=True, help_text="Empty for an ordinary weekend.")
+
+
+class DeadlineAnswerSerializer(serializers.Serializer):
+    due_at = serializers.DateTimeField()
+    skipped = SkippedDaySerializer(many=True)

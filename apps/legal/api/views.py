@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.legal import actions
+from apps.legal.api import serializers
+from apps.legal.deadlines import working_days
+from apps.legal.models import CalendarException, LegalRule, RefusalGround
+
+
+class LegalRuleFilter(filters.FilterSet):
+    in_force_on = filters.DateFilter(method="on_day", label="only rules in force on this day")
+
+    class Meta:
+        model = LegalRule
+        fields = ["code", "unit", "evidence"]
+
+    def on_day(self, rows, _name, day):
+        return rows.in_force(day)
+
+
+class LegalRules(mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Values the law sets, with their citations. Public inside the platform."""
+
+    permission_classes = [IsAuthenticated]
+    queryset = LegalRule.objects.all()
+    serializer_class = serializers.LegalRuleSerializer
+    filterset_class = LegalRuleFilter
+
+
+class LegalRuleChange(APIView):
+    """The legal officer gives a rule its next value; running cases keep the old one."""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(request=serializers.RuleChangeSerializer, responses={201: serializers.LegalRuleSerializer})
+    def post(self, request, code: str) -> Response:
+        given = serializers.RuleChangeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        rule = actions.change_rule(code, by=request.user, **given.validated_data)
+        return Response(serializers.LegalRuleSerializer(rule).data, status=status.HTTP_201_CREATED)
+
+
+class RefusalGrounds(mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Coded grounds on which a request may be refused."""
+
+    permission_classes = [IsAuthenticated]
+    queryset = RefusalGround.objects.all()
+    serializer_class = serializers.RefusalGroundSerializer
+    filterset_fields = ["is_active"]
+
+
+class CalendarDays(mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Days the Government made working days or days off."""
+
+    permission_classes = [IsAuthenticated]
+    queryset = CalendarException.objects.all()
+    serializer_class = serializers.CalendarDaySerializer
+    filterset_fields = ["day", "is_working"]
+
+    @extend_schema(request=serializers.CalendarDaySerializer, responses={201: serializers.CalendarDaySerializer})
+    def create(self, request) -> Response:
+        given = serializers.CalendarDaySerializer(data=request.data)
+        given.fields["day"].validators = []
+        given.is_valid(raise_exception=True)
+        row = actions.set_calendar_day(given.validated_data.pop("day"), by=request.user, **given.validated_data)
+        return Response(serializers.CalendarDaySerializer(row).data, status=status.HTTP_201_CREATED)
+
+
+class DeadlineCalculator(APIView):
+    """When a term of working days ends, and which days were skipped on the way."""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(parameters=[serializers.DeadlineQuestionSerializer], responses=serializers.DeadlineAnswerSerializer)
+    def get(self, request) -> Response:
+        question = serializers.DeadlineQuestionSerializer(data=request.query_params)
+        question.is_valid(raise_exception=True)
+        found = working_days(question.validated_data["days"], question.validated_data["start"])
+        return Response(serializers.DeadlineAnswerSerializer(found).data)

@@ -1,0 +1,87 @@
+import datetime
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from apps.core.errors import InvalidFact
+from apps.legal.deadlines import remaining_working_days, resume, start, working_days
+from apps.legal.models import CalendarException
+
+VN = timezone.get_default_timezone()
+
+
+def at(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=VN)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("received", "days", "due"),
+    [
+        ("2026-11-23T10:00", 2, "2026-11-26"),  # 24/11 is a public holiday from 2026
+        ("2026-02-13T10:00", 2, "2026-02-24"),  # Tết 2026
+        ("2026-02-13T23:59", 1, "2026-02-23"),
+        ("2026-02-14T08:00", 1, "2026-02-23"),  # received on a Saturday
+        ("2026-04-24T08:00", 2, "2026-04-29"),  # Hùng Kings' day on a Sunday, Monday off instead
+        ("2026-08-21T08:00", 1, "2026-08-22"),  # a Saturday worked in exchange for 31/08
+        ("2026-08-28T08:00", 1, "2026-09-03"),
+        ("2025-04-29T08:00", 1, "2025-05-05"),  # 30/04, 01/05, 02/05 swapped
+        ("2024-02-07T08:00", 3, "2024-02-19"),
+        ("2025-01-24T16:00", 5, "2025-02-07"),
+        ("2027-02-03T09:00", 1, "2027-02-11"),
+        ("2024-05-03T09:00", 1, "2024-05-04"),  # worked Saturday
+    ],
+)
+def test_working_days_skip_weekends_holidays_and_swaps(received, days, due):
+    found = working_days(days, at(received)).due_at
+    assert timezone.localtime(found).isoformat() == f"{due}T23:59:59+07:00"
+
+
+def test_a_government_exception_overrules_the_library(db):
+    CalendarException.objects.create(day="2026-11-24", is_working=True, reason="thử", citation="thử")
+    CalendarException.objects.create(day="2026-11-25", is_working=False, reason="bão", citation="thử")
+    found = working_days(2, at("2026-11-23T10:00"))
+    assert timezone.localdate(found.due_at) == datetime.date(2026, 11, 26)
+    assert [(s.day.day, s.reason) for s in found.skipped] == [(25, "bão")]
+
+
+def test_the_rule_of_the_day_of_receipt_counts(db):
+    """NĐ 194/2025 cut five working days to two on 2025-08-19; what was received before keeps five."""
+    old, new = start("connection.decide", at("2025-08-18T10:00")), start("connection.decide", at("2025-08-19T10:00"))
+    assert (old.rule.value, new.rule.value) == (5, 2)
+    assert timezone.localdate(old.due_at) == datetime.date(2025, 8, 25)
+    assert timezone.localdate(new.due_at) == datetime.date(2025, 8, 21)
+
+
+def test_a_day_without_law_is_said(db):
+    with pytest.raises(InvalidFact) as refused:
+        start("connection.decide", at("2019-01-01T10:00"))
+    assert refused.value.code == "no_legal_rule"
+
+
+def test_the_clock_stands_still_while_a_case_is_returned(db):
+    due = working_days(2, at("2026-11-26T10:00")).due_at  # Thursday, due Monday
+    again = resume(due, at("2026-11-27T09:00"), at("2026-12-02T15:00"))  # one working day was left
+    assert timezone.localdate(again) == datetime.date(2026, 12, 3)
+
+
+def test_a_clock_paused_after_it_was_late_stays_late(db):
+    due = at("2026-11-23T23:59:59")
+    assert resume(due, at("2026-11-24T09:00"), at("2026-12-02T15:00")) == due
+
+
+def test_remaining_days_count_down_and_go_negative(db):
+    due = at("2026-12-01T23:59:59")
+    assert remaining_working_days(due, at("2026-11-27T09:00")) == 2
+    assert remaining_working_days(due, at("2026-12-01T09:00")) == 0
+    assert remaining_working_days(due, at("2026-12-03T09:00")) == -2
+
+
+def test_the_command_prints_the_due_moment_first_and_then_why(db, capsys):
+    call_command("deadline", "--days", "2", "--from", "2026-02-13T10:00")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "2026-02-24T23:59:59+07:00"
+    assert lines[1] == "2026-02-14 cuối tuần"
+    assert "2026-02-17 Tết Nguyên Đán" in lines
+    assert len(lines) == 10
