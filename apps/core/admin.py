@@ -1,19 +1,47 @@
-"""What every admin page shares: rows through `visible_to`, nothing deleted, nothing written but by a verb."""
+"""What every admin page shares: rows through `visible_to`, public identifiers in addresses, nothing deleted, nothing
+written but by a verb.
+"""
 
 from __future__ import annotations
 
+import uuid
+
 from django.contrib import messages
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpResponseRedirect
+from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from apps.core.errors import DomainError
 
 
+class PublicChangeList(ChangeList):
+    """Links by the public identifier, never by primary key."""
+
+    def url_for_result(self, result) -> str:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return reverse(name, args=(getattr(result, self.model_admin.public_id),), current_app=self.model_admin.admin_site.name)
+
+
 class ReadOnlyAdmin(ModelAdmin):
-    """A list and a detail page of rows `visible_to` the reader. Subclasses open add or change for a verb's form."""
+    """A list and a detail page of rows `visible_to` the reader. Subclasses open add or change for a verb's form.
+
+    `public_id` names the field that stands in the address (a UUID or a code).
+    """
 
     actions = None
     list_fullwidth = True
     show_facets = False
+    public_id = "uuid"
+
+    def get_changelist(self, request, **kwargs):
+        return PublicChangeList
+
+    def get_object(self, request, object_id, from_field=None):
+        """The row with this public identifier if it is visible to the reader, else None (the page answers as if absent)."""
+        if self.public_id == "uuid" and not _is_uuid(object_id):
+            return None
+        return self.get_queryset(request).filter(**{self.public_id: object_id}).first()
 
     def get_queryset(self, request):
         rows = super().get_queryset(request)
@@ -34,6 +62,29 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_delete_permission(self, request, obj=None) -> bool:
         return False
 
+    def response_post_save_change(self, request, obj):
+        return self._to_list(request)
+
+    def response_post_save_add(self, request, obj):
+        return self._to_list(request)
+
+    def log_addition(self, request, obj, message):
+        """The audit log is the one history (AD-07)."""
+
+    def log_change(self, request, obj, message):
+        """The audit log is the one history (AD-07)."""
+
     def tell(self, request, error: DomainError) -> None:
         """Show why a verb was refused, in the reader's language."""
         messages.error(request, f"{error.title} {error.detail}".strip())
+
+    def _to_list(self, request):
+        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(str(text))
+    except ValueError:
+        return False
+    return True
