@@ -23,6 +23,8 @@ LGSP_ENV = env.str("LGSP_ENV", default="development")
 if LGSP_ENV not in ENVIRONMENTS:
     raise ImproperlyConfigured(f"LGSP_ENV must be one of {', '.join(ENVIRONMENTS)}, not {LGSP_ENV!r}.")
 IS_PRODUCTION = LGSP_ENV == "production"
+if LGSP_ENV == "development" and (VAR_DIR / "secrets.env").exists():
+    env.read_env(VAR_DIR / "secrets.env")  # made by `make run`; the real environment wins
 
 
 def secret(name: str, *, development: str) -> str:
@@ -54,6 +56,8 @@ def private_folder(path: Path) -> str:
 def database_url() -> str:
     """Return DATABASE_URL. The supervisor and the test runner set it; there is no fallback engine."""
     url = env.str("DATABASE_URL", default="")
+    if not url and LGSP_ENV == "development" and (VAR_DIR / "run" / "database.url").exists():
+        url = (VAR_DIR / "run" / "database.url").read_text().strip()  # `make run` is running: share its database
     if not url:
         raise ImproperlyConfigured(
             "DATABASE_URL is not set. `make run` and `make test` start an embedded PostgreSQL and set it; "

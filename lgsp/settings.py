@@ -267,6 +267,7 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_ALWAYS_EAGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 if CELERY_BROKER_URL.startswith("filesystem"):
+    private_folder(CELERY_BROKER_FOLDER)
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": private_folder(CELERY_BROKER_FOLDER / "messages"),
         "data_folder_out": private_folder(CELERY_BROKER_FOLDER / "messages"),

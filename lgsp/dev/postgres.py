@@ -5,6 +5,7 @@ Production gives `DATABASE_URL` and never comes here.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -61,6 +62,10 @@ class Cluster:
         """Stop the server and wait for it (fast shutdown: open sessions end); harmless when it is not running."""
         if self._server is not None:
             self._server.stop()
+            # The wheel would stop it once more at exit and complain that it is gone, and would hand this stopped server
+            # out again to a second start in the same process.
+            atexit.unregister(self._server._cleanup)
+            self._server._instances.pop(self.folder, None)
             self._server = None
 
     def delete(self) -> None:

@@ -27,6 +27,8 @@ NAMES = ("sandbox", "portal", "gateway", "worker")
 """In the order of starting; they are stopped in the opposite order."""
 PORT_VARIABLE = {"portal": "LGSP_PORTAL_PORT", "gateway": "LGSP_GATEWAY_PORT", "sandbox": "LGSP_SANDBOX_PORT"}
 DEFAULT_PORT = {"portal": 8000, "gateway": 8001, "sandbox": 8002}
+NOT_FOR_THE_SANDBOX = {"DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "LGSP_FIELD_KEYS", "LGSP_PSEUDONYM_KEY"}
+"""It plays somebody else's servers: our secrets are none of its business."""
 
 Sink = Callable[[str, str], None]
 """Takes a process's name and one line of its output."""
@@ -150,8 +152,9 @@ class Process:
     def _pass_on(self, stream) -> None:
         for raw in iter(stream.readline, b""):
             line = raw.decode(errors="replace").rstrip()
-            self.lines.append(line)
-            self.sink(self.name, line)
+            if line:
+                self.lines.append(line)
+                self.sink(self.name, line)
 
 
 class Platform:
@@ -228,7 +231,8 @@ class Platform:
     def _process(self, name: str, env: Mapping[str, str]) -> Process:
         if name in HTTP:
             health = self.url(name) + "/healthz"
-            return Process(name, self._http_command(name), {**self.env, **env}, self.sink, lambda: answers(health))
+            base = {k: v for k, v in self.env.items() if name != "sandbox" or k not in NOT_FOR_THE_SANDBOX}
+            return Process(name, self._http_command(name), {**base, **env}, self.sink, lambda: answers(health))
         flag = self.run_folder / f"{name}.ready"
         flag.unlink(missing_ok=True)
         full = {**self.env, **env, "LGSP_READY_FILE": str(flag)}

@@ -1,0 +1,26 @@
+"""Brings the database up to date before the processes start: migrations, then the demonstration province.
+
+Run by the supervisor as `python -m lgsp.dev.setup`; `load_demo` does nothing where it was loaded before.
+"""
+
+from __future__ import annotations
+
+import os
+
+import django
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lgsp.settings")
+    django.setup()
+    from django.conf import settings
+    from django.core.management import call_command, get_commands
+
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # empty in development; whitenoise asks for it
+    call_command("migrate", interactive=False, verbosity=0)
+    if "load_demo" in get_commands():
+        call_command("load_demo")
+
+
+if __name__ == "__main__":
+    main()
