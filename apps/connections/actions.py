@@ -117,7 +117,9 @@ def networks(given: list[str]) -> list[str]:
     try:
         return [str(ipaddress.ip_network(text.strip(), strict=False)) for text in given]
     except ValueError as error:
-        raise InvalidFact(code="network", fields={"source_networks": [_("Not an address or a network: %(text)s.") % {"text": error}]}) from error
+        raise InvalidFact(
+            code="network", fields={"source_networks": [_("Not an address or a network: %(text)s.") % {"text": error}]}
+        ) from error
 
 
 def _check_period(request: ConnectionRequest) -> None:
@@ -205,7 +207,9 @@ def _check_remarks(remarks: list[tuple[str, str]]) -> None:
     known = {*PLAIN, "systems", "scope", "signatures", "attachments", "consumer"}
     strange = sorted({field for field, _text in remarks} - known)
     if strange:
-        raise InvalidFact(_("Not a part of a request: %(fields)s.") % {"fields": ", ".join(strange)}, fields={"remarks": strange})
+        raise InvalidFact(
+            _("Not a part of a request: %(fields)s.") % {"fields": ", ".join(strange)}, fields={"remarks": strange}
+        )
 
 
 @transaction.atomic

@@ -86,9 +86,10 @@ def _scope(request: ConnectionRequest) -> Iterator[Missing]:
         if row.operation_id not in live:
             yield "scope", _("The service of “%(operation)s” cannot be asked for today.") % {"operation": row.operation}
         if row.operation.kind != ConnectionKind.READ:
-            yield "scope", _("“%(operation)s” updates data; update connections are not possible yet.") % {
-                "operation": row.operation
-            }
+            yield (
+                "scope",
+                _("“%(operation)s” updates data; update connections are not possible yet.") % {"operation": row.operation},
+            )
         fields = list(row.fields.all())
         if not fields:
             yield "scope", _("Choose the fields of “%(operation)s”.") % {"operation": row.operation}
@@ -115,9 +116,11 @@ def _sensitive(request: ConnectionRequest) -> Iterator[Missing]:
     """AG-20: sensitive personal data needs an impact assessment or the reason for exemption."""
     asked = sensitive_fields(request)
     if asked and not request.exemption_reason.strip():
-        yield "exemption_reason", _(
-            "Sensitive personal data is asked for (%(fields)s): give the impact assessment or the reason for exemption."
-        ) % {"fields": ", ".join(field.label or field.path for field in asked)}
+        yield (
+            "exemption_reason",
+            _("Sensitive personal data is asked for (%(fields)s): give the impact assessment or the reason for exemption.")
+            % {"fields": ", ".join(field.label or field.path for field in asked)},
+        )
 
 
 def _special(request: ConnectionRequest) -> Iterator[Missing]:
