@@ -48,12 +48,15 @@ def approve_request(request: ConnectionRequest, *, by, comment: str = "", versio
         fields = {field: [text] for field, text in gaps}
         raise FactMissing(" ".join(text for _field, text in gaps), code="request_incomplete", fields=fields)
     now = timezone.now()
+    others = request.decisions.exclude(status=DecisionStatus.APPROVED).exclude(pk__in=[part.pk for part in parts])
+    is_last = not others.exists()
+    if is_last:
+        REQUEST.move(request, "approve", by=by, decided_at=now, **clock.stop())
     for part in parts:
         DECISION.move(part, "approve", by=by, decided_by=by, decided_at=now, comment=comment)
         audit.record("request.part_approved", request, by=by, organizations=[part.provider], provider=part.provider.code)
-    if request.decisions.exclude(status=DecisionStatus.APPROVED).exists():
+    if not is_last:
         return None
-    REQUEST.move(request, "approve", by=by, decided_at=now, **clock.stop())
     audit.record("request.approved", request, by=by, organizations=request.party_uuids(), content_hash=request_hash(request))
     tell_consumer("approved", request, N_("Request %(number)s was approved."))
     return make_agreement(request, by=by)
