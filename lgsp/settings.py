@@ -38,10 +38,10 @@ SITE_URL = env.str("LGSP_SITE_URL", default="http://127.0.0.1:8000")
 GATEWAY_URL = env.str("LGSP_GATEWAY_URL", default="http://127.0.0.1:8001")
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
-    "django.contrib.admin",
+    "apps.portal.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -97,6 +97,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.portal.shell.context",
             ]
         },
     }
@@ -134,7 +135,7 @@ AUTH_PASSWORD_VALIDATORS = [
 if LGSP_ENV == "test":
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; refused by every other environment
 LOGIN_URL = reverse_lazy("account_login")
-LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
+LOGIN_REDIRECT_URL = reverse_lazy("home")
 LOGOUT_REDIRECT_URL = reverse_lazy("account_login")
 ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
@@ -183,7 +184,9 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 ADMIN_CSP = {"script-src": [SELF, "'unsafe-eval'"], "style-src": [SELF, "'unsafe-inline'"]}
-"""What unfold's Alpine needs, sent on the portal's pages only (`apps.portal.middleware`)."""
+"""What unfold's Alpine needs, sent on unfold's own pages only (`apps.portal.site`); the daily pages stay strict."""
+DOCS_CSP = {"style-src": [SELF, "'unsafe-inline'"]}
+"""What the offline API viewer needs, on its own page only."""
 
 # --- language, time -----------------------------------------------------------------------------
 
