@@ -10,6 +10,7 @@ from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from apps.core import health
+from apps.portal.views import home
 
 
 def closed(request, **kwargs):
@@ -49,7 +50,9 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", docs, name="docs"),
     path("admin/", admin.site.urls),
-    path("", include("apps.portal.urls")),
+    path("", home.start),
+    path("portal/", home.home, name="home"),
+    path("portal/", include("apps.portal.urls")),
 ]
 
 handler400 = "apps.portal.errors.bad_request"
