@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from csp.constants import NONE, SELF
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -187,6 +188,26 @@ ADMIN_CSP = {"script-src": [SELF, "'unsafe-eval'"], "style-src": [SELF, "'unsafe
 """What unfold's Alpine needs, sent on unfold's own pages only (`apps.portal.site`); the daily pages stay strict."""
 DOCS_CSP = {"style-src": [SELF, "'unsafe-inline'"]}
 """What the offline API viewer needs, on its own page only."""
+
+UNFOLD = {
+    "SITE_TITLE": "LGSP",
+    "SITE_HEADER": "LGSP",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("portal/icon.svg")}],
+    "SHOW_VIEW_ON_SITE": False,
+    "THEME": "light",
+    "STYLES": [
+        lambda request: static("portal/fonts/fonts.css"),
+        lambda request: static("portal/shell.css"),
+    ],
+    "SCRIPTS": [lambda request: static("portal/portal.js")],
+    "COLORS": {
+        "primary": {
+            "50": "#f0f6fc", "100": "#dfebf8", "200": "#bcd5ef", "300": "#8fb7e2", "400": "#4f8fd0", "500": "#1d68b8",
+            "600": "#16579c", "700": "#12467f", "800": "#0f3a69", "900": "#0d2f57", "950": "#081d37",
+        }
+    },
+}  # fmt: skip
+"""The look of unfold's own pages; the menu is the shell's (`apps.portal.shell`)."""
 
 # --- language, time -----------------------------------------------------------------------------
 

@@ -100,14 +100,18 @@ def _to_sign(user):
     mine = organization_ids(user, Role.SIGNER)
     if mine:
         rows = ConnectionRequest.objects.filter(consumer_id__in=mine, status__in=[RequestStatus.RETURNED, RequestStatus.DRAFT])
-        rows = rows.filter(purpose__isnull=False, requested_operations__isnull=False).exclude(signatures__signer=user).distinct()
+        rows = (
+            rows.filter(purpose__isnull=False, requested_operations__isnull=False).exclude(signatures__signer=user).distinct()
+        )
         yield from (_case(row, _("Read and sign the request")) for row in _ordered(rows))
 
 
 def _agreements_to_sign(user):
     mine = organization_ids(user, Role.SIGNER)
     if mine:
-        signed = Signature.objects.filter(version__agreement=OuterRef("pk"), version__state="draft", party__organization_id__in=mine)
+        signed = Signature.objects.filter(
+            version__agreement=OuterRef("pk"), version__state="draft", party__organization_id__in=mine
+        )
         rows = Agreement.objects.visible_to(user).filter(status=AgreementStatus.AWAITING_SIGNATURES)
         rows = rows.filter(parties__organization_id__in=mine).exclude(Exists(signed)).distinct()[:MOST]
         for row in rows:

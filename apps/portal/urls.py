@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.portal.views import agreements, home, requests, services
+from apps.portal.views import agreements, catalog_of_services, home, requests
 
 app_name = "portal"
 
@@ -12,6 +12,6 @@ urlpatterns = [
     path("requests/<uuid:uuid>/", requests.request_case, name="request"),
     path("agreements/", agreements.agreements, name="agreements"),
     path("agreements/<uuid:uuid>/", agreements.agreement_page, name="agreement"),
-    path("services/", services.services, name="services"),
-    path("services/<slug:code>/", services.service_page, name="service"),
+    path("services/", catalog_of_services.services, name="services"),
+    path("services/<slug:code>/", catalog_of_services.service_page, name="service"),
 ]

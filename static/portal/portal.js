@@ -1,5 +1,5 @@
 /* The portal's own behaviour; every page works without it. No inline code, no eval. */
-(function () {
+document.addEventListener("DOMContentLoaded", () => {
   "use strict";
 
   // Side menu on narrow screens.
@@ -104,4 +104,4 @@
       if (target && option && option.dataset.citation) target.value = option.dataset.citation;
     });
   });
-})();
+});

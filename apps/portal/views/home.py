@@ -10,8 +10,7 @@ from django.utils.translation import gettext as _
 from apps.notices.actions import mark_read
 from apps.notices.models import Notice
 from apps.notices.outbox import render as notice_text
-from apps.organizations.choices import Role
-from apps.organizations.roles import has_role, roles_of
+from apps.organizations.roles import roles_of
 from apps.portal import inbox
 from apps.portal.doors import door, find, page, paged, way_back
 
@@ -35,7 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "figures": inbox.figures(user),
         "by_status": inbox.by_status(user),
         "decided": inbox.decided(user),
-        "may_request": has_role(user, Role.CONSUMER_OFFICER),
+        "may_request": False,
     }
     return render(request, "portal/home.html", context)
 

@@ -15,9 +15,7 @@ from apps.connections.choices import RequestStatus
 from apps.connections.models import ConnectionRequest, RequestedOperation
 from apps.connections.querysets import OPEN
 from apps.core.text import words
-from apps.organizations.choices import Role
 from apps.organizations.models import Organization
-from apps.organizations.roles import has_role
 from apps.portal import case
 from apps.portal.doors import find, page, paged
 
@@ -39,10 +37,15 @@ def requests(request: HttpRequest) -> HttpResponse:
         "page": found,
         "chosen": request.GET,
         "statuses": RequestStatus.choices,
-        "dues": [("open", _("in process")), ("late", _("late")), ("today", _("due today")), ("week", _("due within seven days"))],
+        "dues": [
+            ("open", _("in process")),
+            ("late", _("late")),
+            ("today", _("due today")),
+            ("week", _("due within seven days")),
+        ],
         "orders": [("new", _("newest first")), ("due", _("most urgent first")), ("old", _("oldest first"))],
         "providers": Organization.objects.filter(services__isnull=False).distinct(),
-        "may_request": has_role(request.user, Role.CONSUMER_OFFICER),
+        "may_request": False,
     }
     return render(request, "portal/requests.html", context)
 
@@ -53,7 +56,10 @@ def _filtered(rows, request: HttpRequest):
     for word in words(given.get("q", ""))[:8]:
         services = RequestedOperation.objects.filter(operation__version__service__folded__contains=word)
         rows = rows.filter(
-            Q(number__icontains=word) | Q(consumer__folded__contains=word) | Q(title__icontains=word) | Q(pk__in=services.values("request_id"))
+            Q(number__icontains=word)
+            | Q(consumer__folded__contains=word)
+            | Q(title__icontains=word)
+            | Q(pk__in=services.values("request_id"))
         )
     if given.get("status") in RequestStatus.values:
         rows = rows.filter(status=given["status"])
@@ -80,7 +86,9 @@ def _due(rows, due: str):
 
 @page
 def request_case(request: HttpRequest, uuid) -> HttpResponse:
-    row = find(ConnectionRequest.objects.select_related("consumer", "purpose", "deadline_rule", "created_by"), request.user, uuid=uuid)
+    row = find(
+        ConnectionRequest.objects.select_related("consumer", "purpose", "deadline_rule", "created_by"), request.user, uuid=uuid
+    )
     context = {
         "title": _("Request %(number)s") % {"number": row.number},
         "crumbs": [(_("Home"), reverse("home")), (_("Connection requests"), reverse("portal:requests"))],

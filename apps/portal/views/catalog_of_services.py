@@ -8,9 +8,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.organizations.choices import Role
 from apps.organizations.models import Organization
-from apps.organizations.roles import has_role
 from apps.portal.doors import find, page, paged
 from apps.registry.choices import PersonalDataClass, Protocol, SharingForm
 from apps.registry.models import DataService, Field, Operation, ServiceVersion
@@ -27,8 +25,12 @@ def services(request: HttpRequest) -> HttpResponse:
         "forms": SharingForm.choices,
         "protocols": Protocol.choices,
         "providers": Organization.objects.filter(services__isnull=False).distinct(),
-        "personal": [("no", _("no personal data")), ("basic", _("basic personal data")), ("sensitive", _("sensitive personal data"))],
-        "may_request": has_role(request.user, Role.CONSUMER_OFFICER),
+        "personal": [
+            ("no", _("no personal data")),
+            ("basic", _("basic personal data")),
+            ("sensitive", _("sensitive personal data")),
+        ],
+        "may_request": False,
     }
     return render(request, "portal/services.html", context)
 
@@ -59,7 +61,12 @@ def _filtered(rows, request: HttpRequest):
 def service_page(request: HttpRequest, code: str) -> HttpResponse:
     row = find(DataService.objects.select_related("provider", "usage_regulation"), request.user, code=code)
     operations = Operation.objects.prefetch_related("parameters", Prefetch("fields", Field.objects.order_by("position", "id")))
-    versions = list(ServiceVersion.objects.visible_to(request.user).filter(service=row).live().prefetch_related(Prefetch("operations", operations)))
+    versions = list(
+        ServiceVersion.objects.visible_to(request.user)
+        .filter(service=row)
+        .live()
+        .prefetch_related(Prefetch("operations", operations))
+    )
     if not versions:
         raise Http404
     context = {
@@ -67,6 +74,6 @@ def service_page(request: HttpRequest, code: str) -> HttpResponse:
         "crumbs": [(_("Home"), reverse("home")), (_("Data services"), reverse("portal:services"))],
         "service": row,
         "versions": versions,
-        "may_request": has_role(request.user, Role.CONSUMER_OFFICER),
+        "may_request": False,
     }
     return render(request, "portal/service.html", context)
