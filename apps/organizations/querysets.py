@@ -22,6 +22,11 @@ class OrganizationQuerySet(TreeQuerySet, FoldedSearch):
     def active(self):
         return self.filter(status=OrganizationStatus.ACTIVE)
 
+    def by_code(self, code: str):
+        """The organization under either form of identifier (H03.12 or 000.00.12.H03), or None."""
+        code = (code or "").strip().upper()
+        return self.filter(models.Q(code=code) | models.Q(old_code=code)).first() if code else None
+
     def visible_to(self, user):
         """The directory of agencies is public inside the platform (NĐ 47/2020 Điều 7): any logged-in member reads it."""
         return self.all() if user.is_authenticated and (organization_ids(user) or user.is_superuser) else self.none()

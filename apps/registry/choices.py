@@ -85,3 +85,6 @@ class UpstreamAuth(models.TextChoices):
     BEARER = "bearer", _("fixed bearer token")
     HEADERS = "headers", _("fixed headers")
     NGSP = "ngsp", _("NGSP token (client credentials)")
+
+
+CONTAINER_TYPES = (FieldType.OBJECT, FieldType.ARRAY)

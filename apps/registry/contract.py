@@ -2,7 +2,8 @@
 
 The shape (also what an uploaded OpenAPI or WSDL document is turned into):
 
-    {"operations": [{"code", "name", "description", "method", "path", "kind",
+    {"samples": [{"operation", "request", "response"}], "errors": [{"code", "meaning"}], "documents": [{"title", "url"}],
+     "operations": [{"code", "name", "description", "method", "path", "kind",
                      "parameters": [{"name", "label", "location", "required", "pattern", "max_length", "is_subject", "example"}],
                      "fields": [{"path", "label", "type", "personal_data", "is_envelope", "catalog_code"}]}]}
 
@@ -18,18 +19,21 @@ from dataclasses import asdict, dataclass, field
 
 from django.utils.translation import gettext as _
 
+from apps.core.canonical import canonical_json
 from apps.core.errors import InvalidFact
 from apps.core.text import clean
 from apps.registry import patterns
-from apps.registry.choices import ConnectionKind, FieldType, Method, ParameterLocation, PersonalDataClass
+from apps.registry.choices import CONTAINER_TYPES, ConnectionKind, FieldType, Method, ParameterLocation, PersonalDataClass
 from apps.registry.models import NAME, PATH_TEMPLATE, Field, Operation, Parameter, ServiceVersion
 
 MAX_OPERATIONS = 200
 MAX_PARAMETERS = 60
 MAX_FIELDS = 2_000
 MAX_DEPTH = 16
-CONTAINERS = (FieldType.OBJECT, FieldType.ARRAY)
+MAX_SAMPLE = 50_000
+
 _SEGMENT = re.compile(r"^[^\s.\[\]\"\\\x00-\x1f\x7f][^.\[\]\"\\\x00-\x1f\x7f]{0,119}$")
+_LINK = re.compile(r"^https?://[^\s\"<>]{1,490}$|^/[^\s\"<>/][^\s\"<>]{0,490}$")
 _PLACEHOLDER = re.compile(r"\{([^}]*)\}")
 
 
@@ -65,7 +69,7 @@ class FieldSpec:
 
     @property
     def is_leaf(self) -> bool:
-        return self.type not in CONTAINERS
+        return self.type not in CONTAINER_TYPES
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,14 @@ class OperationSpec:
 
 @dataclass(frozen=True)
 class Contract:
-    operations: tuple[OperationSpec, ...] = field(default_factory=tuple)
+    """`spec` is what people read beside the operations (NĐ 47/2020 Điều 24(3)): samples, errors, documents."""
+
+    operations: tuple[OperationSpec, ...] = ()
+    spec: dict = field(default_factory=dict)
 
     def as_data(self) -> dict:
         """The shape of the module docstring, JSON-ready."""
-        return {"operations": [asdict(operation) for operation in self.operations]}
+        return {**self.spec, "operations": [asdict(operation) for operation in self.operations]}
 
 
 class _Faults:
@@ -116,8 +123,36 @@ def read_contract(data: object) -> Contract:
         faults.add("operations", _("At least one operation is needed."))
     _once((op.code for op in operations), "operations", _("The code %(value)s appears twice."), faults)
     _once((f"{op.method} {_shape(op.path)}" for op in operations), "operations", _("The path %(value)s appears twice."), faults)
+    spec = {
+        "samples": [_sample(row, f"samples[{i}]", operations, faults) for i, row in enumerate(_list(data, "samples", "", 400, faults))],
+        "errors": [_pair(row, f"errors[{i}]", ("code", "meaning"), faults)
+                   for i, row in enumerate(_list(data, "errors", "", 200, faults))],
+        "documents": [_pair(row, f"documents[{i}]", ("title", "url"), faults)
+                      for i, row in enumerate(_list(data, "documents", "", 50, faults))],
+    }  # fmt: skip
     faults.raise_any()
-    return Contract(tuple(operations))
+    return Contract(tuple(operations), spec)
+
+
+def _sample(row: object, where: str, operations: list[OperationSpec], faults: _Faults) -> dict:
+    row = row if isinstance(row, dict) else {}
+    code = _text(row, "operation", where, 80, faults, required=True)
+    if code and code not in {op.code for op in operations}:
+        faults.add(f"{where}.operation", _("There is no operation with this code."))
+    response = row.get("response")
+    try:
+        size = len(canonical_json(response))
+    except (TypeError, ValueError, RecursionError):
+        size = MAX_SAMPLE + 1
+    if size > MAX_SAMPLE:
+        faults.add(f"{where}.response", _("A sample answer is JSON of at most %(count)d bytes.") % {"count": MAX_SAMPLE})
+        response = None
+    return {"operation": code, "request": _text(row, "request", where, 2_000, faults), "response": response}
+
+
+def _pair(row: object, where: str, keys: tuple[str, str], faults: _Faults) -> dict:
+    row = row if isinstance(row, dict) else {}
+    return {key: _text(row, key, where, 500, faults, required=True, pattern=_LINK if key == "url" else None) for key in keys}
 
 
 def _operation(row: object, where: str, faults: _Faults) -> OperationSpec:
@@ -158,7 +193,8 @@ def _parameter(row: object, where: str, faults: _Faults) -> ParameterSpec:
     row = row if isinstance(row, dict) else {}
     location = _choice(row, "location", where, ParameterLocation, ParameterLocation.QUERY, faults)
     pattern = _text(row, "pattern", where, 200, faults, raw=True)
-    if pattern and (why := patterns.fault(pattern)):
+    max_length = _number(row, "max_length", where, 200, 2_000, faults)
+    if pattern and (why := patterns.fault(pattern, max_length)):
         faults.add(f"{where}.pattern", why)
     return ParameterSpec(
         name=_text(row, "name", where, 80, faults, required=True, pattern=NAME.regex),
@@ -166,7 +202,7 @@ def _parameter(row: object, where: str, faults: _Faults) -> ParameterSpec:
         location=location,
         required=location == ParameterLocation.PATH or _flag(row, "required", where, faults),
         pattern=pattern,
-        max_length=_number(row, "max_length", where, 200, 2_000, faults),
+        max_length=max_length,
         is_subject=_flag(row, "is_subject", where, faults),
         example=_text(row, "example", where, 200, faults),
     )
@@ -234,7 +270,10 @@ def with_containers(specs: Iterable[FieldSpec]) -> list[FieldSpec]:
 
 
 def write_contract(version: ServiceVersion, contract: Contract) -> list[Operation]:
-    """Replace the operations of a draft by the contract's. The caller holds the draft and the transaction."""
+    """Replace the operations of a draft by the contract's. The caller holds the draft and the transaction.
+
+    `version.interface_spec` is set and saved by the caller, who knows what else changes.
+    """
     version.operations.all().delete()
     return [_write_operation(version, spec) for spec in contract.operations]
 
@@ -265,7 +304,8 @@ def _write_fields(operation: Operation, specs: tuple[FieldSpec, ...]) -> None:
 def contract_of(version: ServiceVersion) -> Contract:
     """The stored contract, in four queries whatever its size."""
     operations = version.operations.prefetch_related("parameters", "fields").order_by("id")
-    return Contract(tuple(_spec_of(operation) for operation in operations))
+    spec = {key: version.interface_spec.get(key, []) for key in ("samples", "errors", "documents")}
+    return Contract(tuple(_spec_of(operation) for operation in operations), spec)
 
 
 def _spec_of(operation: Operation) -> OperationSpec:

@@ -60,6 +60,10 @@ class UsageRegulation(TimedModel):
     usage_duration = models.CharField(_("how long received data may be used"), max_length=200, blank=True)
     terms = models.TextField(_("standard terms of default sharing"), blank=True)
     terms_hash = models.CharField(_("hash of the terms"), max_length=64, blank=True, editable=False)
+    written_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("written by"), on_delete=models.PROTECT, null=True, blank=True,
+        related_name="+", editable=False,
+    )  # fmt: skip
     terms_signed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("terms signed by"), on_delete=models.PROTECT, null=True, blank=True,
         related_name="+", editable=False,
@@ -78,6 +82,14 @@ class UsageRegulation(TimedModel):
                 condition=Q(effective_to__isnull=True) | Q(effective_to__gt=F("effective_from")),
                 name="registry_usageregulation_period",
             ),
+            models.CheckConstraint(
+                condition=Q(terms_signed_by__isnull=True) | Q(written_by__isnull=True) | ~Q(terms_signed_by=F("written_by")),
+                name="registry_usageregulation_four_eyes",
+            ),
+            models.CheckConstraint(
+                condition=Q(terms_signed_at__isnull=True) | (Q(terms_signed_by__isnull=False) & ~Q(terms_hash="")),
+                name="registry_usageregulation_signed_whole",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -86,6 +98,9 @@ class UsageRegulation(TimedModel):
     @property
     def is_signed(self) -> bool:
         return self.terms_signed_at is not None
+
+    def is_effective_on(self, day) -> bool:
+        return self.effective_from <= day and (self.effective_to is None or day < self.effective_to)
 
 
 class DataService(StatefulModel):
@@ -112,6 +127,7 @@ class DataService(StatefulModel):
     contact = models.CharField(_("contact"), max_length=300, blank=True)
     sla = models.TextField(_("service level"), blank=True)
     status = models.CharField(_("status"), max_length=12, choices=ServiceStatus, default=ServiceStatus.ACTIVE)
+    suspended_by_operator = models.BooleanField(_("suspended by the operator"), default=False, editable=False)
     folded = models.TextField(editable=False, default="")
     sort_key = models.TextField(editable=False, default="", db_index=True)
 
@@ -291,7 +307,7 @@ class Upstream(TimedModel):
         return f"{self.version} ({self.get_environment_display()})"
 
 
-class Purpose(models.Model):
+class Purpose(TimedModel):
     """A coded purpose of use; the gateway's `X-Purpose-Code` must be one the agreement names (AG-16)."""
 
     code = models.CharField(_("code"), max_length=40, unique=True, validators=[SLUG])

@@ -1,7 +1,7 @@
 """Patterns of parameters run in the gateway on every call: only those that can be judged in linear time are taken.
 
 Refused: back references, look-around, conditional groups, and an unbounded repeat inside another repeat
-(the shapes of catastrophic backtracking). What remains is matched against at most `max_length` characters.
+(the shapes of catastrophic backtracking), and more open repeats in a row than `_WORK` steps could try.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _
 LONGEST = 200
 _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, getattr(sre, "POSSESSIVE_REPEAT", None))
 _REFUSED = (sre.GROUPREF, sre.GROUPREF_EXISTS, sre.ASSERT, sre.ASSERT_NOT)
-_MANY = 20
-"""A bounded repeat above this counts as unbounded when it is nested."""
+_WORK = 5_000_000
+"""Ways to divide the longest value among the repeats: what the slowest match may have to try."""
 
 
-def fault(pattern: str) -> str:
-    """Why `pattern` cannot be taken; empty when it can."""
+def fault(pattern: str, max_length: int = LONGEST) -> str:
+    """Why `pattern` cannot be taken for values of `max_length` characters; empty when it can."""
     if len(pattern) > LONGEST:
         return _("The pattern is too long.")
     try:
@@ -30,6 +30,8 @@ def fault(pattern: str) -> str:
         return _("The pattern cannot be read: %(error)s") % {"error": error}
     if _dangerous(tree, inside_repeat=False):
         return _("The pattern is refused: no look-around, no back references, no repeats inside repeats.")
+    if _ways(tree, max_length) > _WORK:
+        return _("The pattern is refused: too many open repeats one after the other.")
     return ""
 
 
@@ -41,14 +43,26 @@ def _node(op, argument, inside_repeat: bool) -> bool:
     if op in _REFUSED:
         return True
     if op in _REPEATS:
-        _low, high, body = argument
-        repeated = high == sre.MAXREPEAT or high > _MANY
-        # Two open repeats one inside the other, or one beside an optional copy of itself, blow up.
-        return (inside_repeat and (repeated or high > 1)) or _dangerous(body, inside_repeat=inside_repeat or high > 1)
+        low, high, body = argument
+        # A repeat of a fixed length divides nothing: [0-9]{3} inside a repeat is harmless.
+        return (inside_repeat and low != high) or _dangerous(body, inside_repeat=inside_repeat or high > 1)
     if op is sre.SUBPATTERN:
         return _dangerous(argument[-1], inside_repeat=inside_repeat)
     if op is sre.BRANCH:
         return any(_dangerous(branch, inside_repeat=inside_repeat) for branch in argument[1])
-    if op is getattr(sre, "ATOMIC_GROUP", object()):
-        return _dangerous(argument, inside_repeat=inside_repeat)
-    return False
+    return op is getattr(sre, "ATOMIC_GROUP", None) and _dangerous(argument, inside_repeat=inside_repeat)
+
+
+def _ways(tree, max_length: int) -> int:
+    ways = 1
+    for op, argument in tree:
+        if op in _REPEATS:
+            low, high, body = argument
+            ways *= max(1, min(high, max_length) - low + 1) * _ways(body, max_length)
+        elif op is sre.SUBPATTERN:
+            ways *= _ways(argument[-1], max_length)
+        elif op is sre.BRANCH:
+            ways *= sum(_ways(branch, max_length) for branch in argument[1])
+        if ways > _WORK:
+            return ways
+    return ways

@@ -9,11 +9,11 @@ from pathlib import Path
 import factory
 from django.utils import timezone
 
-from apps.core.canonical import content_hash
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment, ServiceStatus, SharingForm, UpstreamAuth, VersionStatus
 from apps.registry.contract import read_contract, write_contract
 from apps.registry.models import DataService, Operation, Purpose, ServiceVersion, Upstream, UsageRegulation
+from apps.registry.terms import terms_hash
 from tests.factories.organizations import MinistryFactory, officer
 
 BUSINESS_REGISTRATION = json.loads(
@@ -49,7 +49,7 @@ class UsageRegulationFactory(factory.django.DjangoModelFactory):
 class SignedRegulationFactory(UsageRegulationFactory):
     """The terms are signed by a signer of the issuing organization: the standing signature of default sharing."""
 
-    terms_hash = factory.LazyAttribute(lambda row: content_hash({"number": row.number, "terms": row.terms}))
+    terms_hash = factory.LazyAttribute(lambda row: terms_hash(row))
     terms_signed_at = factory.LazyFunction(timezone.now)
     terms_signed_by = factory.LazyAttribute(lambda row: officer(Role.SIGNER, row.organization))
 
@@ -74,7 +74,7 @@ class DataServiceFactory(factory.django.DjangoModelFactory):
 
 
 class DraftVersionFactory(factory.django.DjangoModelFactory):
-    """A draft 1.0 with the business registration contract (`contract=` takes another, None leaves it empty)."""
+    """A draft 1.0 with the business registration contract (`contract=` takes another)."""
 
     class Meta:
         model = ServiceVersion
@@ -84,17 +84,14 @@ class DraftVersionFactory(factory.django.DjangoModelFactory):
     major = 1
     minor = 0
     ready_at = factory.LazyFunction(timezone.now)
-    interface_spec = factory.LazyFunction(
-        lambda: {
-            "samples": [{"operation": ENTERPRISE, "request": "msdn=0999999999", "response": {"Status": "1"}}],
-            "errors": [{"code": "0", "meaning": "Không xử lý được"}],
-        }
-    )
 
     @factory.post_generation
     def contract(self, create, extracted, **kwargs):
         if create:
-            write_contract(self, read_contract(extracted or BUSINESS_REGISTRATION))
+            contract = read_contract(extracted or BUSINESS_REGISTRATION)
+            write_contract(self, contract)
+            self.interface_spec = contract.spec
+            self.save()
 
 
 class UpstreamFactory(factory.django.DjangoModelFactory):

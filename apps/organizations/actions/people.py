@@ -1,0 +1,151 @@
+"""Verbs on people: accounts, and the roles that give them rights.
+
+Nobody gives a role to themselves, and an auditor holds no other role: the one who checks is not the one who acts.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from apps.accounts import actions as accounts
+from apps.accounts.models import User
+from apps.audit import actions as audit
+from apps.core.changes import save_valid
+from apps.core.errors import Conflict, InvalidFact, NotPermitted, TransitionNotAllowed
+from apps.core.permissions import require
+from apps.notices.actions import notify
+from apps.organizations.choices import OrganizationStatus, Role
+from apps.organizations.models import Membership, Organization
+from apps.organizations.roles import forget_roles
+
+
+@transaction.atomic
+def open_account(
+    username: str,
+    *,
+    by,
+    full_name: str,
+    email: str = "",
+    position: str = "",
+    phone: str = "",
+    organization: Organization | None = None,
+    role: str = "",
+    unique: bool = True,
+) -> User:
+    """Open a person's account, with a first role when one is named, and tell them by e-mail how to set a password.
+
+    Without an e-mail address somebody must hand over the word of `set_initial_password`.
+    Raises NotPermitted, InvalidFact, Conflict.
+    """
+    user = accounts.open_account(
+        username, by=by, full_name=full_name, email=email, position=position, phone=phone, unique=unique
+    )
+    if role:
+        if organization is None:
+            raise InvalidFact(fields={"organization": [_("A role is held in an organization.")]})
+        give_role(user, organization, role, by=by)
+    if user.email:
+        notify(
+            [user], "account.opened", key=f"account.opened:{user.uuid}",
+            message=gettext_noop("Your account “%(username)s” was opened. Set your password at %(address)s."),
+            username=user.username, address=settings.SITE_URL + reverse("account_reset_password"),
+        )  # fmt: skip
+    return user
+
+
+@transaction.atomic
+def give_role(user: User, organization: Organization, role: str, *, by) -> Membership:
+    """Give `user` the role in `organization`. A role already held is answered with the row that says so.
+
+    Raises NotPermitted (own account, machine), InvalidFact (unknown role), Conflict (agency or account not active,
+    auditor with another role).
+    """
+    require(by, "organizations.give_role", organization)
+    if user.pk == by.pk:
+        raise NotPermitted(_("Nobody gives a role to themselves."), code="own_account")
+    if user.is_machine:
+        raise NotPermitted(_("A machine holds no role."), code="machine_account")
+    if role not in Role.values:
+        raise InvalidFact(fields={"role": [_("“%(value)s” is not one of: %(all)s.") % {
+            "value": str(role)[:80], "all": ", ".join(Role.values)}]})  # fmt: skip
+    # The person's row is the lock: two roles given at the same instant see each other.
+    User.objects.select_for_update().get(pk=user.pk)
+    held = Membership.objects.current().filter(user=user, organization=organization, role=role).first()
+    if held is not None:
+        return held
+    _may_hold(user, organization, role)
+    membership = save_valid(Membership(user=user, organization=organization, role=role, given_by=by))
+    forget_roles(user)
+    audit.record("role.given", membership, by=by, organizations=[organization], role=role, user=str(user.uuid))
+    return membership
+
+
+@transaction.atomic
+def end_role(membership: Membership, *, by, reason: str = "") -> Membership:
+    """End a role from the next request on. Nobody ends their own, and the last operator's role cannot be ended."""
+    require(by, "organizations.end_role", membership.organization)
+    if membership.user_id == by.pk:
+        raise NotPermitted(_("Nobody ends their own role."), code="own_account")
+    if membership.role == Role.OPERATOR:
+        _not_the_last_operator(membership)
+    now = timezone.now()
+    if Membership.objects.current().filter(pk=membership.pk).update(ended_at=now, updated_at=now) != 1:
+        raise TransitionNotAllowed(_("The role has ended already."))
+    membership.ended_at = now
+    forget_roles(membership.user)
+    audit.record("role.ended", membership, by=by, organizations=[membership.organization], role=membership.role,
+                 user=str(membership.user.uuid), reason=reason)  # fmt: skip
+    return membership
+
+
+@transaction.atomic
+def change_person(user: User, *, by, **facts) -> dict:
+    """Change name, e-mail, position, phone. A new e-mail address is told to the old one: a password could be reset with it."""
+    old = User(pk=user.pk, uuid=user.uuid, username=user.username, email=user.email, is_active=True)
+    changed = accounts.change_account(user, by=by, **facts)
+    if "email" in changed:
+        audit.record("account.email_changed", user, by=by)
+        # A new key for each change: the address may come back later.
+        notify([old], "account.email_changed", key=f"account.email_changed:{user.uuid}:{timezone.now().timestamp()}",
+               message=gettext_noop("The e-mail address of your account “%(username)s” was changed by the operator."),
+               username=user.username)  # fmt: skip
+    return changed
+
+
+def disable_person(user: User, *, by, reason: str) -> User:
+    """Shut the account from the next request on; roles stay, so that enabling gives back what was."""
+    return accounts.disable_account(user, by=by, reason=reason)
+
+
+def enable_person(user: User, *, by, reason: str) -> User:
+    return accounts.enable_account(user, by=by, reason=reason)
+
+
+def set_initial_password(user: User, *, by) -> str:
+    """A one-time password for somebody who never logged in; shown once. See `accounts.actions`."""
+    return accounts.set_initial_password(user, by=by)
+
+
+def _may_hold(user: User, organization: Organization, role: str) -> None:
+    if not user.is_active:
+        raise Conflict(_("The account is disabled."), code="account_disabled")
+    if organization.status != OrganizationStatus.ACTIVE:
+        raise Conflict(_("The agency is not active."), code="organization_not_active")
+    others = set(Membership.objects.current().filter(user=user).values_list("role", flat=True))
+    if (role == Role.AUDITOR and others - {Role.AUDITOR}) or (role != Role.AUDITOR and Role.AUDITOR in others):
+        raise Conflict(_("An auditor holds no other role: the one who checks is not the one who acts."), code="auditor_apart")
+
+
+def _not_the_last_operator(membership: Membership) -> None:
+    """Locks the operators' rows: of two who end each other's role at the same instant one stays."""
+    operators = Membership.objects.current().filter(
+        role=Role.OPERATOR, user__is_active=True, organization__status=OrganizationStatus.ACTIVE
+    )
+    held = list(operators.select_for_update(of=("self",)).order_by("pk").values_list("user_id", flat=True))
+    if not set(held) - {membership.user_id}:
+        raise Conflict(_("The last operator's role cannot be ended."), code="last_operator")

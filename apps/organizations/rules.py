@@ -1,0 +1,77 @@
+"""Who may do what to agencies, systems, roles and accounts.
+
+Platform-wide duties are the operator's (WF-03). An agency's own officers name their focal point and keep their
+systems. `machine:setup` may do what an operator may, so that an empty platform can be founded; it cannot log in.
+"""
+
+from __future__ import annotations
+
+import rules
+
+from apps.accounts.choices import SETUP
+from apps.organizations.choices import AGENCY_ROLES, PLATFORM_ROLES, Role
+from apps.organizations.models import InformationSystem, Organization
+from apps.organizations.roles import has_role, organization_ids, roles_of
+
+
+@rules.predicate
+def is_setup(user) -> bool:
+    return user.is_authenticated and user.is_machine and user.username == f"machine:{SETUP}"
+
+
+@rules.predicate
+def holds_operator(user) -> bool:
+    return has_role(user, Role.OPERATOR)
+
+
+@rules.predicate
+def is_member(user) -> bool:
+    return bool(roles_of(user))
+
+
+@rules.predicate
+def works_there(user, obj) -> bool:
+    """An officer or signer of the organization itself, or of the one that owns the system. Without an object: of any."""
+    mine = organization_ids(user, *AGENCY_ROLES)
+    if isinstance(obj, InformationSystem):
+        return obj.organization_id in mine
+    return obj.pk in mine if isinstance(obj, Organization) else bool(mine)
+
+
+operator = holds_operator | is_setup
+
+for _name in (
+    "organizations.register_organization",
+    "organizations.change_organization",
+    "organizations.suspend_organization",
+    "organizations.resume_organization",
+    "organizations.close_organization",
+    "organizations.suspend_system",
+    "organizations.resume_system",
+    "organizations.give_role",
+    "organizations.end_role",
+    "organizations.import_file",
+    "accounts.open_account",
+    "accounts.change_account",
+    "accounts.disable_account",
+    "accounts.enable_account",
+    "accounts.set_initial_password",
+):
+    rules.add_perm(_name, operator)
+
+for _name in (
+    "organizations.name_focal_point",
+    "organizations.register_system",
+    "organizations.change_system",
+    "organizations.retire_system",
+):
+    rules.add_perm(_name, operator | works_there)
+
+
+@rules.predicate
+def reads_platform(user) -> bool:
+    return any(has_role(user, role) for role in PLATFORM_ROLES)
+
+
+rules.add_perm("organizations.read_directory", is_member | is_setup)
+rules.add_perm("accounts.read_accounts", reads_platform)

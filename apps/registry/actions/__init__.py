@@ -1,0 +1,37 @@
+"""The verbs on services; one module a noun."""
+
+from apps.registry.actions.offers import change_service, register_service, resume_service, retire_service, suspend_service
+from apps.registry.actions.purposes import change_purpose, name_purpose
+from apps.registry.actions.terms import change_terms, end_terms, sign_terms, write_terms
+from apps.registry.actions.upstreams import set_upstream
+from apps.registry.actions.versions import (
+    add_version,
+    define_contract,
+    deprecate_version,
+    discard_version,
+    mark_ready,
+    publish_version,
+    retire_version,
+)
+
+__all__ = [
+    "add_version",
+    "change_purpose",
+    "change_service",
+    "change_terms",
+    "define_contract",
+    "deprecate_version",
+    "discard_version",
+    "end_terms",
+    "mark_ready",
+    "name_purpose",
+    "publish_version",
+    "register_service",
+    "resume_service",
+    "retire_service",
+    "retire_version",
+    "set_upstream",
+    "sign_terms",
+    "suspend_service",
+    "write_terms",
+]

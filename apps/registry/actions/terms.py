@@ -1,0 +1,102 @@
+"""Verbs on usage regulations and their standard terms: one writes, another signs, nobody edits what was signed."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.audit import actions as audit
+from apps.core.changes import change, save_valid
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
+from apps.core.permissions import require
+from apps.core.text import clean
+from apps.organizations.models import Organization
+from apps.registry.models import UsageRegulation
+from apps.registry.terms import terms_hash
+
+FACTS = ("number", "title", "issued_on", "effective_from", "effective_to", "log_retention_months", "usage_duration", "terms")
+
+
+@transaction.atomic
+def write_terms(
+    organization: Organization,
+    *,
+    by,
+    number: str,
+    title: str,
+    issued_on: datetime.date,
+    effective_from: datetime.date,
+    terms: str = "",
+    effective_to: datetime.date | None = None,
+    log_retention_months: int = 12,
+    usage_duration: str = "",
+) -> UsageRegulation:
+    """Enter a regulation on use (NĐ 47/2020 Điều 22) with the standard terms of default sharing. `by` is its author."""
+    require(by, "registry.write_terms", organization)
+    regulation = UsageRegulation(
+        organization=organization, number=clean(number), title=clean(title), issued_on=issued_on,
+        effective_from=effective_from, effective_to=effective_to, log_retention_months=log_retention_months,
+        usage_duration=clean(usage_duration), terms=terms.strip(), written_by=by,
+    )  # fmt: skip
+    save_valid(regulation)
+    audit.record("usage_regulation.written", regulation, by=by, organizations=[organization])
+    return regulation
+
+
+@transaction.atomic
+def change_terms(regulation: UsageRegulation, *, by, **facts) -> dict:
+    """Edit an unsigned regulation; who edits becomes its author, so that they cannot sign it."""
+    require(by, "registry.write_terms", regulation)
+    regulation.refresh_from_db(from_queryset=UsageRegulation.objects.select_for_update())
+    _unsigned(regulation)
+    regulation.written_by = by
+    regulation.save(update_fields=["written_by", "updated_at"])
+    changed = change(regulation, facts=facts, allowed=FACTS)
+    if changed:
+        audit.record("usage_regulation.changed", regulation, by=by, organizations=[regulation.organization],
+                     fields=sorted(changed))  # fmt: skip
+    return changed
+
+
+@transaction.atomic
+def sign_terms(regulation: UsageRegulation, *, by) -> UsageRegulation:
+    """The provider's signer signs the terms once: its standing signature under every default agreement.
+
+    Raises NotPermitted (`four_eyes` when the signer wrote them), FactMissing (no terms), Conflict (signed already).
+    """
+    require(by, "registry.sign_terms", regulation)
+    regulation.refresh_from_db(from_queryset=UsageRegulation.objects.select_for_update())
+    _unsigned(regulation)
+    if regulation.written_by_id == by.pk:
+        raise NotPermitted(_("Who wrote the terms does not sign them."), code="four_eyes")
+    if not regulation.terms.strip():
+        raise FactMissing(fields={"terms": [_("There are no terms to sign.")]})
+    regulation.terms_hash = terms_hash(regulation)
+    regulation.terms_signed_by = by
+    regulation.terms_signed_at = timezone.now()
+    save_valid(regulation)
+    audit.record("usage_regulation.signed", regulation, by=by, organizations=[regulation.organization],
+                 hash=regulation.terms_hash)  # fmt: skip
+    return regulation
+
+
+@transaction.atomic
+def end_terms(regulation: UsageRegulation, *, by, effective_to: datetime.date) -> UsageRegulation:
+    """Set the day from which a regulation no longer holds. Agreements in force keep the terms they were made under."""
+    require(by, "registry.write_terms", regulation)
+    regulation.refresh_from_db(from_queryset=UsageRegulation.objects.select_for_update())
+    if effective_to < timezone.localdate():
+        raise InvalidFact(fields={"effective_to": [_("A regulation is not ended in the past.")]})
+    regulation.effective_to = effective_to
+    save_valid(regulation)
+    audit.record("usage_regulation.ended", regulation, by=by, organizations=[regulation.organization],
+                 effective_to=str(effective_to))  # fmt: skip
+    return regulation
+
+
+def _unsigned(regulation: UsageRegulation) -> None:
+    if regulation.is_signed:
+        raise Conflict(_("The terms are signed: write a new regulation that replaces them."), code="already_signed")

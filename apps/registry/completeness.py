@@ -1,0 +1,108 @@
+"""Is a version fit to be published? Each question with the article it comes from; publishing needs every answer to be yes.
+
+WF-11 and WF-13 (NĐ 47/2020 Điều 24(3), 25(3), 23(4)), AG-04 (Điều 22), WF-01 (Điều 7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.registry.choices import CONTAINER_TYPES, Environment, SharingForm
+from apps.registry.models import Field, ServiceVersion
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question. `hint` says what is missing, empty when `done`."""
+
+    code: str
+    label: str
+    citation: str
+    done: bool
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Completeness:
+    items: tuple[Item, ...]
+
+    @property
+    def score(self) -> int:
+        """Per cent of the questions answered, rounded down: 100 only when all are."""
+        return 100 * sum(item.done for item in self.items) // len(self.items)
+
+    @property
+    def is_complete(self) -> bool:
+        return all(item.done for item in self.items)
+
+    @property
+    def missing(self) -> list[Item]:
+        return [item for item in self.items if not item.done]
+
+
+def completeness(version: ServiceVersion) -> Completeness:
+    """Judge a version as it stands; a handful of queries whatever its size."""
+    return Completeness((*_of_service(version), *_of_terms(version), *_of_contract(version), *_of_addresses(version)))
+
+
+def _of_service(version: ServiceVersion) -> list[Item]:
+    service = version.service
+    focal = service.provider.focal_points.filter(ended_at__isnull=True).exists()
+    return [
+        _item("description", _("What the service gives"), "Điều 24(3)", bool(service.description.strip()), _("Describe it.")),
+        _item("contact", _("Whom to ask"), "Điều 24(3)", bool(service.contact.strip()), _("Name a contact.")),
+        _item("sla", _("Service level"), "Điều 24(3)", bool(service.sla.strip()), _("State the service level.")),
+        _item("capacity", _("Capacity and quota"), "Điều 25(3), 23(4)", bool(service.capacity_rps and service.daily_quota),
+              _("State calls per second and calls per day.")),
+        _item("focal_point", _("The provider's focal point"), "Điều 7", focal, _("The provider must name its focal point.")),
+    ]  # fmt: skip
+
+
+def _of_terms(version: ServiceVersion) -> list[Item]:
+    service, regulation = version.service, version.service.usage_regulation
+    in_force = regulation is not None and regulation.is_effective_on(timezone.localdate())
+    items = [_item("usage_regulation", _("Usage regulation in force"), "Điều 22", in_force,
+                   _("Attach a regulation on use that is in force today."))]  # fmt: skip
+    if service.sharing_form == SharingForm.DEFAULT:
+        signed = regulation is not None and regulation.is_signed
+        items.append(
+            _item("terms_signed", _("Standard terms signed"), "Điều 22, 33", signed,
+                  _("The provider's signer must sign the standard terms of default sharing."))
+        )  # fmt: skip
+    return items
+
+
+def _of_contract(version: ServiceVersion) -> list[Item]:
+    operations = list(version.operations.values_list("pk", "code"))
+    leaves = Field.objects.filter(operation__version=version).exclude(type__in=CONTAINER_TYPES)
+    with_fields = set(leaves.values_list("operation_id", flat=True))
+    bare = [code for pk, code in operations if pk not in with_fields]
+    unnamed = list(leaves.filter(label="").values_list("path", flat=True)[:3])
+    sampled = {sample.get("operation") for sample in version.interface_spec.get("samples", [])}
+    unsampled = [code for _pk, code in operations if code not in sampled]
+    return [
+        _item("operations", _("Operations"), "Điều 24(3)", bool(operations), _("Define at least one operation.")),
+        _item("fields", _("Fields of every answer"), "Điều 24(3)", bool(operations) and not bare,
+              _("No fields: %(names)s") % {"names": ", ".join(bare[:3])}),
+        _item("labels", _("Every field has a name in Vietnamese"), "Điều 24(3)", bool(operations) and not unnamed,
+              _("Without a name: %(names)s") % {"names": ", ".join(unnamed)}),
+        _item("samples", _("A sample message for every operation"), "Điều 24(3)", bool(operations) and not unsampled,
+              _("No sample: %(names)s") % {"names": ", ".join(unsampled[:3])}),
+        _item("errors", _("Error codes"), "Điều 24(3)", bool(version.interface_spec.get("errors")), _("List the error codes.")),
+    ]  # fmt: skip
+
+
+def _of_addresses(version: ServiceVersion) -> list[Item]:
+    known = set(version.upstreams.values_list("environment", flat=True))
+    return [
+        _item(f"upstream_{environment.value}", _("Address: %(environment)s") % {"environment": environment.label},
+              "Điều 24(3)", environment.value in known, _("Give the address of this environment."))
+        for environment in Environment
+    ]  # fmt: skip
+
+
+def _item(code: str, label: str, article: str, done: bool, hint: str) -> Item:
+    return Item(code, label, f"NĐ 47/2020/NĐ-CP {article}", done, "" if done else hint)
