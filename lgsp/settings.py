@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from csp.constants import NONE, SELF
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -38,10 +39,10 @@ SITE_URL = env.str("LGSP_SITE_URL", default="http://127.0.0.1:8000")
 GATEWAY_URL = env.str("LGSP_GATEWAY_URL", default="http://127.0.0.1:8001")
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
-    "django.contrib.admin",
+    "apps.portal.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -97,6 +98,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.portal.shell.context",
             ]
         },
     }
@@ -134,7 +136,7 @@ AUTH_PASSWORD_VALIDATORS = [
 if LGSP_ENV == "test":
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; refused by every other environment
 LOGIN_URL = reverse_lazy("account_login")
-LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
+LOGIN_REDIRECT_URL = reverse_lazy("home")
 LOGOUT_REDIRECT_URL = reverse_lazy("account_login")
 ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
@@ -183,7 +185,29 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 ADMIN_CSP = {"script-src": [SELF, "'unsafe-eval'"], "style-src": [SELF, "'unsafe-inline'"]}
-"""What unfold's Alpine needs, sent on the portal's pages only (`apps.portal.middleware`)."""
+"""What unfold's Alpine needs, sent on unfold's own pages only (`apps.portal.site`); the daily pages stay strict."""
+DOCS_CSP = {"style-src": [SELF, "'unsafe-inline'"]}
+"""What the offline API viewer needs, on its own page only."""
+
+UNFOLD = {
+    "SITE_TITLE": "LGSP",
+    "SITE_HEADER": "LGSP",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("portal/icon.svg")}],
+    "SHOW_VIEW_ON_SITE": False,
+    "THEME": "light",
+    "STYLES": [
+        lambda request: static("portal/fonts/fonts.css"),
+        lambda request: static("portal/shell.css"),
+    ],
+    "SCRIPTS": [lambda request: static("portal/portal.js")],
+    "COLORS": {
+        "primary": {
+            "50": "#f0f6fc", "100": "#dfebf8", "200": "#bcd5ef", "300": "#8fb7e2", "400": "#4f8fd0", "500": "#1d68b8",
+            "600": "#16579c", "700": "#12467f", "800": "#0f3a69", "900": "#0d2f57", "950": "#081d37",
+        }
+    },
+}  # fmt: skip
+"""The look of unfold's own pages; the menu is the shell's (`apps.portal.shell`)."""
 
 # --- language, time -----------------------------------------------------------------------------
 

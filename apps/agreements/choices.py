@@ -62,3 +62,11 @@ class CredentialStatus(models.TextChoices):
     UNCLAIMED = "unclaimed", _("not collected yet")
     ACTIVE = "active", _("active")
     REVOKED = "revoked", _("revoked")
+
+
+class DutyKind(models.TextChoices):
+    """NĐ 47/2020 Điều 44(2)."""
+
+    DATA_DELETED = "data_deleted", _("received data deleted, with a certificate")
+    CONFIGURATION_REMOVED = "configuration_removed", _("connection settings and secrets removed from the system")
+    FINAL_STATISTICS = "final_statistics", _("final statistics of use handed over")

@@ -11,6 +11,7 @@ from apps.agreements.choices import (
     AcceptanceStatus,
     AgreementStatus,
     CredentialStatus,
+    DutyKind,
     GrantStatus,
     Side,
     SignatureBasis,
@@ -18,7 +19,14 @@ from apps.agreements.choices import (
     TerminationGround,
     VersionState,
 )
-from apps.agreements.querysets import AcceptanceQuerySet, AgreementQuerySet, CredentialQuerySet, GrantQuerySet
+from apps.agreements.querysets import (
+    AcceptanceQuerySet,
+    AgreementQuerySet,
+    CredentialQuerySet,
+    GrantQuerySet,
+    StandardClauseQuerySet,
+)
+from apps.audit.models import WithHistory
 from apps.connections.models import ConnectionRequest
 from apps.core.models import StatefulModel, TimedModel
 from apps.organizations.models import InformationSystem, Organization
@@ -28,7 +36,7 @@ from apps.registry.models import Operation, Purpose
 USER = settings.AUTH_USER_MODEL
 
 
-class Agreement(StatefulModel):
+class Agreement(WithHistory, StatefulModel):
     """A data-sharing agreement (NĐ 47/2020 Điều 36-39). Its content lives in versions; this row is its life."""
 
     number = models.CharField(_("number"), max_length=30, unique=True, editable=False)
@@ -44,6 +52,7 @@ class Agreement(StatefulModel):
     handling_plan = models.TextField(_("handling plan"), blank=True)
     restore_conditions = models.TextField(_("what to do to restore"), blank=True)
     termination_ground = models.CharField(_("ground of termination"), max_length=20, choices=TerminationGround, blank=True)
+    status_reason = models.TextField(_("reason"), blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 
     objects = AgreementQuerySet.as_manager()
@@ -65,6 +74,19 @@ class Agreement(StatefulModel):
 
     def __str__(self) -> str:
         return self.number
+
+    @property
+    def current_version(self) -> AgreementVersion | None:
+        """The content in force, or the newest proposal while there is none."""
+        rows = self.versions.order_by("-number")
+        return rows.filter(state=VersionState.CURRENT).first() or rows.first()
+
+    def organization_ids(self, side: str | None = None) -> frozenset[int]:
+        rows = self.parties.filter(side=side) if side else self.parties.all()
+        return frozenset(rows.values_list("organization_id", flat=True))
+
+    def party_uuids(self) -> set:
+        return set(self.parties.values_list("organization__uuid", flat=True))
 
 
 class Party(models.Model):
@@ -131,18 +153,83 @@ class Signature(TimedModel):
         constraints = [
             models.UniqueConstraint(fields=["version", "party"], name="agreements_signature_once"),
             models.CheckConstraint(condition=~Q(signer=F("drafted_by")), name="agreements_signature_four_eyes"),
+            # One person signs a version for one party only: the two sides are never the same hand.
+            models.UniqueConstraint(
+                fields=["version", "signer"], condition=Q(basis__in=["portal", "pdf"]), name="agreements_signature_one_hand"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.party}: {self.signer}"
 
 
+class Consent(TimedModel):
+    """A party's officer agrees to this very content (special sharing). All parties' consent ends the negotiation."""
+
+    version = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, related_name="consents")
+    party = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="+")
+    officer = models.ForeignKey(USER, verbose_name=_("agreed by"), on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        verbose_name = _("consent")
+        verbose_name_plural = _("consents")
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["version", "party"], name="agreements_consent_once")]
+
+    def __str__(self) -> str:
+        return f"{self.party}: {self.version}"
+
+
+class Duty(TimedModel):
+    """What is to be done before an agreement ends (NĐ 47/2020 Điều 44(2), WF-43): the checklist of a termination."""
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="duties")
+    party = models.ForeignKey(Party, verbose_name=_("whose duty"), on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(_("duty"), max_length=30, choices=DutyKind)
+    done_at = models.DateTimeField(_("done at"), null=True, blank=True)
+    done_by = models.ForeignKey(USER, verbose_name=_("done by"), on_delete=models.PROTECT, null=True, related_name="+")
+    note = models.TextField(_("how it was done"), blank=True)
+
+    class Meta:
+        verbose_name = _("duty")
+        verbose_name_plural = _("duties")
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["agreement", "party", "kind"], name="agreements_duty_once")]
+
+    def __str__(self) -> str:
+        return f"{self.party}: {self.get_kind_display()}"
+
+
+class StandardClause(TimedModel):
+    """A standard text of an agreement, with the article it rests on and the dates between which it is used.
+
+    The legal officer edits these; a version keeps the text it was made with.
+    """
+
+    code = models.CharField(_("code"), max_length=60)
+    text = models.TextField(_("text"))
+    citation = models.CharField(_("legal basis"), max_length=300, blank=True)
+    effective_from = models.DateField(_("effective from"))
+    effective_to = models.DateField(_("effective to"), null=True, blank=True)
+
+    objects = StandardClauseQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("standard clause")
+        verbose_name_plural = _("standard clauses")
+        ordering = ["code", "-effective_from"]
+        constraints = [models.UniqueConstraint(fields=["code", "effective_from"], name="agreements_standardclause_once_a_day")]
+
+    def __str__(self) -> str:
+        return self.code
+
+
 class RequestBasis(models.Model):
-    """The request an agreement (or one of its versions) rests on."""
+    """The request an agreement (or one of its versions) rests on; `version` is empty until the request is approved."""
 
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="bases")
     request = models.OneToOneField(ConnectionRequest, on_delete=models.PROTECT, related_name="basis")
-    version = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, related_name="+")
+    version = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, null=True, related_name="+")
 
     class Meta:
         ordering = ["id"]
@@ -151,7 +238,7 @@ class RequestBasis(models.Model):
         return f"{self.request} → {self.agreement}"
 
 
-class AcceptanceRecord(StatefulModel):
+class AcceptanceRecord(WithHistory, StatefulModel):
     """The test record (biên bản kiểm thử, WF-35) of one system under an agreement; confirmed, it opens production."""
 
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="acceptances")
@@ -185,7 +272,7 @@ class AcceptanceRecord(StatefulModel):
         return f"{self.agreement} – {self.system}"
 
 
-class Grant(StatefulModel):
+class Grant(WithHistory, StatefulModel):
     """What the gateway enforces: system × operation × fields × purpose × quota × period × environment.
 
     It admits only while it is active itself, its agreement is in force, and system, organizations, service
@@ -231,7 +318,7 @@ class Grant(StatefulModel):
         return f"{self.system} → {self.operation} ({self.get_environment_display()})"
 
 
-class Credential(StatefulModel):
+class Credential(WithHistory, StatefulModel):
     """The account of one system in one environment. The secret is made when it is collected, shown once, kept as a hash."""
 
     system = models.ForeignKey(
@@ -245,6 +332,9 @@ class Credential(StatefulModel):
         help_text=_("When set, tokens are bound to this client certificate (RFC 8705)."),
     )  # fmt: skip
     status = models.CharField(_("status"), max_length=12, choices=CredentialStatus, default=CredentialStatus.UNCLAIMED)
+    replaces = models.ForeignKey(
+        "self", verbose_name=_("replaces"), on_delete=models.PROTECT, null=True, blank=True, related_name="replaced_by"
+    )
     issued_by = models.ForeignKey(USER, verbose_name=_("issued by"), on_delete=models.PROTECT, related_name="+")
     claimed_by = models.ForeignKey(USER, verbose_name=_("collected by"), on_delete=models.PROTECT, null=True, related_name="+")
     claimed_at = models.DateTimeField(_("collected at"), null=True, blank=True)

@@ -16,7 +16,18 @@ class AgreementQuerySet(models.QuerySet):
         if is_platform_reader(user):
             return self.all()
         mine = organization_ids(user)
-        return self.filter(parties__organization_id__in=mine).distinct() if mine else self.none()
+        # A sub-select instead of a join: a join would need DISTINCT over the whole table.
+        return self.filter(pk__in=self.model.objects.filter(parties__organization_id__in=mine).values("pk"))
+
+    def due_to_expire(self, at):
+        return self.filter(status__in=(AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED), valid_to__lte=at)
+
+
+class StandardClauseQuerySet(models.QuerySet):
+    def texts_on(self, day) -> dict[str, str]:
+        """Code → text of every clause in use on `day`; the newest wins."""
+        rows = self.filter(effective_from__lte=day).filter(Q(effective_to__isnull=True) | Q(effective_to__gt=day))
+        return dict(rows.order_by("effective_from").values_list("code", "text"))
 
 
 class GrantQuerySet(models.QuerySet):
@@ -43,4 +54,5 @@ class AcceptanceQuerySet(models.QuerySet):
         if is_platform_reader(user):
             return self.all()
         mine = organization_ids(user)
-        return self.filter(agreement__parties__organization_id__in=mine).distinct() if mine else self.none()
+        parties = self.model.objects.filter(agreement__parties__organization_id__in=mine).values("pk")
+        return self.filter(pk__in=parties)

@@ -45,3 +45,12 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} {self.object_label or self.object_ref}"
+
+
+class WithHistory:
+    """For models whose verbs are audited: who acted on the row last, for the one who came second (CC-01)."""
+
+    def last_mover(self) -> str:
+        """The name of the last actor, or "" when nobody did anything yet."""
+        event = AuditEvent.objects.about(self).select_related("actor").first()
+        return str(event.actor) if event and event.actor else ""

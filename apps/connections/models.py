@@ -7,17 +7,19 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from apps.audit.models import WithHistory
 from apps.connections.choices import Channel, DecisionStatus, RequestKind, RequestStatus, SharingMethod
 from apps.connections.querysets import ConnectionRequestQuerySet, ProviderDecisionQuerySet
 from apps.core.models import StatefulModel, TimedModel
 from apps.legal.models import LegalRule, RefusalGround
 from apps.organizations.models import InformationSystem, Organization
+from apps.registry.choices import SharingForm
 from apps.registry.models import Field, Operation, Purpose
 
 USER = settings.AUTH_USER_MODEL
 
 
-class ConnectionRequest(StatefulModel):
+class ConnectionRequest(WithHistory, StatefulModel):
     """A request with the contents of NĐ 47/2020 Điều 35(2) (WF-20 to WF-26)."""
 
     number = models.CharField(_("number"), max_length=30, unique=True, editable=False)
@@ -29,6 +31,7 @@ class ConnectionRequest(StatefulModel):
         Organization, verbose_name=_("requesting organization"), on_delete=models.PROTECT, related_name="requests"
     )
     created_by = models.ForeignKey(USER, verbose_name=_("prepared by"), on_delete=models.PROTECT, related_name="+")
+    preparers = models.ManyToManyField(USER, verbose_name=_("everybody who wrote in it"), related_name="+", blank=True)
     systems = models.ManyToManyField(
         InformationSystem, verbose_name=_("systems"), through="RequestSystem", related_name="requests"
     )
@@ -53,6 +56,10 @@ class ConnectionRequest(StatefulModel):
         _("data protection assessment, or reason for exemption"), blank=True,
         help_text=_("Needed when sensitive personal data is asked for (Luật 91/2025/QH15, NĐ 356/2025/NĐ-CP)."),
     )  # fmt: skip
+    special_reason = models.TextField(
+        _("why default sharing does not suffice"), blank=True,
+        help_text=_("NĐ 47/2020 Điều 36(1): special sharing only for what default sharing does not give."),
+    )  # fmt: skip
     note = models.TextField(_("other information"), blank=True)
 
     received_at = models.DateTimeField(_("received at"), null=True, blank=True)
@@ -64,6 +71,7 @@ class ConnectionRequest(StatefulModel):
     )
     due_at = models.DateTimeField(_("due"), null=True, blank=True, db_index=True)
     paused_at = models.DateTimeField(_("clock paused at"), null=True, blank=True)
+    lapses_at = models.DateTimeField(_("withdrawn by itself at"), null=True, blank=True, db_index=True)
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
     refusal_ground = models.ForeignKey(
         RefusalGround, verbose_name=_("refusal ground"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
@@ -92,6 +100,29 @@ class ConnectionRequest(StatefulModel):
 
     def __str__(self) -> str:
         return self.number
+
+    def consumer_ids(self) -> frozenset[int]:
+        """The organization that files and the owners of the systems that shall read: the requesting side."""
+        owners = self.request_systems.values_list("system__organization_id", flat=True)
+        return frozenset({self.consumer_id, *owners})
+
+    def provider_ids(self) -> frozenset[int]:
+        """The owners of the services asked for."""
+        return frozenset(self.requested_operations.values_list("operation__version__service__provider_id", flat=True))
+
+    def consumer_uuids(self) -> set:
+        return set(Organization.objects.filter(pk__in=self.consumer_ids()).values_list("uuid", flat=True))
+
+    def party_uuids(self) -> set:
+        """Both sides, as the audit floor keeps them."""
+        both = self.consumer_ids() | self.provider_ids()
+        return set(Organization.objects.filter(pk__in=both).values_list("uuid", flat=True))
+
+    @property
+    def sharing_form(self) -> str:
+        """Special as soon as one service is shared specially (NĐ 47/2020 Điều 33-37)."""
+        forms = self.requested_operations.values_list("operation__version__service__sharing_form", flat=True)
+        return SharingForm.SPECIAL if SharingForm.SPECIAL in set(forms) else SharingForm.DEFAULT
 
 
 class RequestSystem(models.Model):
@@ -146,7 +177,7 @@ class RequestSignature(TimedModel):
         return f"{self.signer} {self.content_hash[:12]}"
 
 
-class ProviderDecision(StatefulModel):
+class ProviderDecision(WithHistory, StatefulModel):
     """One provider's part of the decision. A request that names several providers is approved when all have approved."""
 
     request = models.ForeignKey(ConnectionRequest, on_delete=models.PROTECT, related_name="decisions")

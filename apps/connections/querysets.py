@@ -6,7 +6,6 @@ from django.db.models import Q
 from apps.connections.choices import RequestStatus
 from apps.organizations.roles import is_platform_reader, organization_ids
 
-BEFORE_PROVIDER = (RequestStatus.DRAFT, RequestStatus.CHECKING)
 OPEN = (RequestStatus.CHECKING, RequestStatus.RETURNED, RequestStatus.AWAITING_PROVIDER)
 
 
@@ -14,16 +13,22 @@ class ConnectionRequestQuerySet(models.QuerySet):
     def open(self):
         return self.filter(status__in=OPEN)
 
+    def late(self, at):
+        """Open cases whose clock runs and has run out."""
+        return self.open().filter(due_at__lt=at, paused_at__isnull=True)
+
     def visible_to(self, user):
         """The consumer side always; a provider once the case was forwarded to it; platform readers all but others' drafts."""
         mine = organization_ids(user)
-        own = Q(consumer_id__in=mine) | Q(request_systems__system__organization_id__in=mine)
-        asked = Q(decisions__provider_id__in=mine)
-        if is_platform_reader(user):
-            return self.filter(own | ~Q(status=RequestStatus.DRAFT)).distinct()
         if not mine:
             return self.none()
-        return self.filter(own | asked).distinct()
+        # Sub-selects instead of joins: a join would need DISTINCT over the whole table.
+        model = self.model
+        reads = model.objects.filter(request_systems__system__organization_id__in=mine).values("pk")
+        own = Q(consumer_id__in=mine) | Q(pk__in=reads)
+        if is_platform_reader(user):
+            return self.filter(own | ~Q(status=RequestStatus.DRAFT))
+        return self.filter(own | Q(pk__in=model.objects.filter(decisions__provider_id__in=mine).values("pk")))
 
 
 class ProviderDecisionQuerySet(models.QuerySet):

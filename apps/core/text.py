@@ -10,6 +10,8 @@ import re
 import unicodedata
 
 _SPACES = re.compile(r"\s+")
+_LONE_MARK = re.compile("[\u0300-\u036f]")
+_PLAIN = re.compile(r"[0-9a-zA-Z\u00c0-\u024f\u1e00-\u1eff.,()'/&+-]+(?: [0-9a-zA-Z\u00c0-\u024f\u1e00-\u1eff.,()'/&+-]+)*")
 _NOT_WORD = re.compile(r"[^0-9a-z]+")
 _ALPHABET = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
 _LETTER = {letter: chr(0x61 + index) if index < 26 else chr(0x61 + index) for index, letter in enumerate(_ALPHABET)}
@@ -19,16 +21,28 @@ _TONE = {"\u0300": "1", "\u0309": "2", "\u0303": "3", "\u0301": "4", "\u0323": "
 
 def clean(text: str) -> str:
     """NFC, no zero-width or non-breaking spaces, single inner spaces, trimmed."""
+    if _PLAIN.fullmatch(text or ""):  # composed letters, single spaces: nothing to mend, and nearly every name is so
+        return text
     text = unicodedata.normalize("NFC", text or "").replace("\u00a0", " ")
     text = "".join(ch for ch in text if unicodedata.category(ch) not in ("Cf", "Cc") or ch in "\n\t")
     return _SPACES.sub(" ", text).strip()
 
 
+class _Folded(dict):
+    """Code point → folded letters, found once for each letter: a release folds 100,000 names."""
+
+    def __missing__(self, point: int) -> str:
+        decomposed = unicodedata.normalize("NFD", chr(point).replace("đ", "d"))
+        self[point] = "".join(ch for ch in decomposed if not unicodedata.combining(ch))
+        return self[point]
+
+
+_FOLDED = _Folded()
+
+
 def fold(text: str) -> str:
     """Lower case, without tones and marks, đ as d, single spaces: 'Đồng  Nai' → 'dong nai'."""
-    decomposed = unicodedata.normalize("NFD", (text or "").lower().replace("đ", "d"))
-    plain = "".join(ch for ch in decomposed if not unicodedata.combining(ch))
-    return _SPACES.sub(" ", plain).strip()
+    return " ".join((text or "").lower().translate(_FOLDED).split())
 
 
 def words(text: str) -> list[str]:
@@ -41,10 +55,34 @@ def prefix_query(text: str) -> str:
     return " & ".join(f"'{word}':*" for word in words(text))
 
 
+class _SortLetters(dict):
+    """Code point of a composed letter → its place in the alphabet (first table) or its tone (second)."""
+
+    def __init__(self, part: int) -> None:
+        super().__init__()
+        self.part = part
+
+    def __missing__(self, point: int) -> str:
+        self[point] = _letter_and_tone(chr(point))[self.part]
+        return self[point]
+
+
+_HEADS, _TONES = _SortLetters(0), _SortLetters(1)
+
+
 def sort_key(text: str) -> str:
     """A key whose plain code-point order is the Vietnamese alphabet's (a ă â b c d đ e ê …), tones last."""
+    lowered = clean(text).lower()
+    if _LONE_MARK.search(lowered):  # letters that have no composed form: their marks follow them
+        head, tones = _letter_and_tone(lowered)
+    else:
+        head, tones = lowered.translate(_HEADS), lowered.translate(_TONES)
+    return f"{head}\u0001{tones}"
+
+
+def _letter_and_tone(text: str) -> tuple[str, str]:
     letters, tones = [], []
-    for ch in unicodedata.normalize("NFD", clean(text).lower()):
+    for ch in unicodedata.normalize("NFD", text):
         if ch in _TONE:
             if tones:
                 tones[-1] = _TONE[ch]
@@ -54,8 +92,7 @@ def sort_key(text: str) -> str:
         else:
             letters.append(ch)
             tones.append("0")
-    head = "".join(_LETTER.get(ch, ch) for ch in letters)
-    return f"{head}\u0001{''.join(tones)}"
+    return "".join(_LETTER.get(ch, ch) for ch in letters), "".join(tones)
 
 
 def _marked(letter: str, mark: str) -> str:

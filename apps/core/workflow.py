@@ -15,8 +15,20 @@ from django.db import connection, models
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from rules import has_perm
 
 from apps.core.errors import NotPermitted, StaleVersion, TransitionNotAllowed
+
+
+def may(user, permission: str, obj: object = None) -> bool:
+    """May `user` do this? Asked of the rules alone: Django's superuser flag opens no verb (four eyes, agency scope)."""
+    return has_perm(permission, user, obj)
+
+
+def require(user, permission: str, obj: object = None) -> None:
+    """Raise NotPermitted unless `user` may."""
+    if not may(user, permission, obj):
+        raise NotPermitted(permission=permission)
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,7 @@ class Step:
     """One verb of a lifecycle.
 
     `sources` are the statuses it may start from, `target` the one it ends in, `permission` the name asked
-    of `user.has_perm(permission, obj)` (None: only the system's own clock takes this step), `label` the
+    of `may(user, permission, obj)` (None: only the system's own clock takes this step), `label` the
     button's text, `style` one of "primary", "default", "danger", `note` why an odd row is as it is.
     """
 
@@ -59,8 +71,8 @@ class Workflow:
         Raises NotPermitted, TransitionNotAllowed, or StaleVersion when `version` (what the caller saw) is old.
         """
         step = self._by_verb[verb]
-        if step.permission and not by.has_perm(step.permission, obj):
-            raise NotPermitted(permission=step.permission)
+        if step.permission:
+            require(by, step.permission, obj)
         if obj.status not in step.sources:
             raise self._refusal(obj, step)
         if version is not None and version != obj.version:
@@ -88,7 +100,7 @@ class Workflow:
 
     def available(self, obj: models.Model, user) -> list[Step]:
         """The steps `user` may take now, in the order of the table: what the buttons are drawn from."""
-        return [s for s in self.steps if s.permission and obj.status in s.sources and user.has_perm(s.permission, obj)]
+        return [s for s in self.steps if s.permission and obj.status in s.sources and may(user, s.permission, obj)]
 
     def disallowed(self, statuses: Iterable[str]) -> list[tuple[str, str]]:
         """All (verb, status) pairs that must be refused: what the tests are parametrized with."""
@@ -100,4 +112,8 @@ class Workflow:
             "state": label,
             "when": timezone.localtime(obj.updated_at).strftime("%H:%M:%S %d/%m/%Y"),
         }
-        return TransitionNotAllowed(detail, verb=step.verb, state=obj.status, since=obj.updated_at.isoformat())
+        # Models above the audit floor know who was first; this floor only repeats what they say.
+        who = obj.last_mover() if hasattr(obj, "last_mover") else ""
+        if who:
+            detail = f"{detail} {_('The last step was taken by %(who)s.') % {'who': who}}"
+        return TransitionNotAllowed(detail, verb=step.verb, state=obj.status, since=obj.updated_at.isoformat(), by=who)

@@ -1,0 +1,52 @@
+"""The verbs of agreements, by noun: approval, negotiation and signing, life, access, credentials."""
+
+from apps.agreements.actions.access import (
+    confirm_acceptance,
+    end_grant,
+    record_acceptance,
+    reject_acceptance,
+    resume_grant,
+    suspend_grant,
+)
+from apps.agreements.actions.approval import approve_request
+from apps.agreements.actions.credentials import claim_credential, reissue_credential, revoke_credential, rotate_credential
+from apps.agreements.actions.life import (
+    complete_duty,
+    expire_agreements,
+    finish_termination,
+    resume_agreement,
+    suspend_agreement,
+    terminate_agreement,
+)
+from apps.agreements.actions.signing import (
+    agree_content,
+    decline_agreement,
+    propose_content,
+    reopen_agreement,
+    sign_agreement,
+)
+
+__all__ = [
+    "agree_content",
+    "approve_request",
+    "claim_credential",
+    "complete_duty",
+    "confirm_acceptance",
+    "decline_agreement",
+    "end_grant",
+    "expire_agreements",
+    "finish_termination",
+    "propose_content",
+    "record_acceptance",
+    "reissue_credential",
+    "reject_acceptance",
+    "reopen_agreement",
+    "resume_agreement",
+    "resume_grant",
+    "revoke_credential",
+    "rotate_credential",
+    "sign_agreement",
+    "suspend_agreement",
+    "suspend_grant",
+    "terminate_agreement",
+]

@@ -1,0 +1,145 @@
+"""Test records and grants: what opens production, and what suspends or ends one system's access."""
+
+from __future__ import annotations
+
+import datetime
+import uuid as uuids
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as N_
+
+from apps.agreements.actions.approval import is_delegated
+from apps.agreements.actions.life import require_texts
+from apps.agreements.actions.signing import lock_agreement
+from apps.agreements.announcements import tell_owners
+from apps.agreements.choices import AgreementStatus, GrantStatus, Side
+from apps.agreements.grants import issue_credential, open_grants
+from apps.agreements.models import AcceptanceRecord, Agreement, Grant
+from apps.agreements.workflow import ACCEPTANCE, GRANT
+from apps.audit import actions as audit
+from apps.core.epoch import raise_epoch
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
+from apps.core.workflow import require
+from apps.organizations.choices import Role
+from apps.organizations.models import InformationSystem
+from apps.organizations.roles import organization_ids
+from apps.registry.choices import Environment
+
+
+@transaction.atomic
+def record_acceptance(
+    agreement: Agreement, system: InformationSystem, *, by, tested_on: datetime.date, summary: str,
+    uuid: uuids.UUID | None = None,
+) -> AcceptanceRecord:  # fmt: skip
+    """The consumer records what was tested (WF-35). One open record a system; `uuid` makes the act repeatable.
+
+    Raises FactMissing when the agreement is not in force or the system has no test access under it.
+    """
+    require(by, "agreements.record_acceptance", agreement)
+    if system.organization_id not in organization_ids(by, Role.CONSUMER_OFFICER):
+        raise NotPermitted(_("The test record of a system is its own organization's."), code="not_the_owner")
+    lock_agreement(agreement)
+    _require_in_force(agreement)
+    if not agreement.grants.filter(system=system, environment=Environment.TEST).exclude(status=GrantStatus.ENDED).exists():
+        raise FactMissing(_("This system has no test access under the agreement."), code="no_test_access")
+    _check_test(agreement, tested_on, summary)
+    again = (
+        AcceptanceRecord.objects.filter(uuid=uuid, agreement=agreement, system=system, recorded_by=by).first() if uuid else None
+    )
+    if again is not None:
+        return again
+    try:
+        with transaction.atomic():
+            record = AcceptanceRecord.objects.create(
+                uuid=uuid or uuids.uuid4(), agreement=agreement, system=system, tested_on=tested_on, summary=summary.strip(),
+                recorded_by=by,
+            )  # fmt: skip
+    except IntegrityError as error:
+        raise Conflict(_("There is a test record of this system already."), code="already_recorded") from error
+    audit.record("acceptance.recorded", record, by=by, organizations=agreement.party_uuids())
+    tell_owners("recorded", agreement, record, agreement.organization_ids(Side.PROVIDER),
+                N_("The test record of %(system)s under agreement %(number)s awaits your confirmation."),
+                role=Role.PROVIDER_OFFICER)  # fmt: skip
+    return record
+
+
+def _check_test(agreement: Agreement, tested_on: datetime.date, summary: str) -> None:
+    require_texts({"summary": summary})
+    if tested_on > timezone.localdate():
+        raise InvalidFact(code="test_in_future", fields={"tested_on": [_("The day of the test lies in the future.")]})
+    if tested_on < timezone.localdate(agreement.in_force_at):
+        raise InvalidFact(code="test_too_early", fields={"tested_on": [_("There was no test access on that day yet.")]})
+
+
+@transaction.atomic
+def confirm_acceptance(record: AcceptanceRecord, *, by, comment: str = "", version: int | None = None) -> AcceptanceRecord:
+    """The provider or the operator confirms: production grants open, and a production account can be collected."""
+    agreement = lock_agreement(record.agreement)
+    ACCEPTANCE.check(record, "confirm", by=by, version=version)
+    _require_other_person(record, by)
+    _require_in_force(agreement)
+    ACCEPTANCE.move(record, "confirm", by=by, version=version, decided_by=by, decided_at=timezone.now(), comment=comment)
+    current = agreement.current_version
+    system = record.system
+    open_grants(current, system, Environment.PRODUCTION, by=by)
+    issue_credential(system, Environment.PRODUCTION, by=by, delegated=is_delegated(current, system))
+    audit.record("acceptance.confirmed", record, by=by, organizations=agreement.party_uuids())
+    tell_owners("confirmed", agreement, record, [system.organization_id],
+                N_("%(system)s may use production under agreement %(number)s. The account can be collected."))  # fmt: skip
+    return record
+
+
+@transaction.atomic
+def reject_acceptance(record: AcceptanceRecord, *, by, comment: str, version: int | None = None) -> AcceptanceRecord:
+    """The test is not accepted, with the reason; the consumer may test and record again."""
+    _require_other_person(record, by)
+    require_texts({"comment": comment})
+    ACCEPTANCE.move(record, "reject", by=by, version=version, decided_by=by, decided_at=timezone.now(), comment=comment.strip())
+    agreement = record.agreement
+    audit.record("acceptance.rejected", record, by=by, organizations=agreement.party_uuids(), comment=comment.strip())
+    tell_owners("rejected", agreement, record, [record.system.organization_id],
+                N_("The test record of %(system)s was not accepted: %(comment)s"), comment=comment.strip())  # fmt: skip
+    return record
+
+
+def _require_other_person(record: AcceptanceRecord, by) -> None:
+    if record.recorded_by_id == by.pk:
+        raise NotPermitted(_("Who recorded the test does not confirm it."), code="four_eyes")
+
+
+def _require_in_force(agreement: Agreement) -> None:
+    if agreement.status != AgreementStatus.IN_FORCE:
+        raise FactMissing(_("The agreement is not in force."), code="agreement_not_in_force")
+
+
+@transaction.atomic
+def suspend_grant(grant: Grant, *, by, reason: str, version: int | None = None) -> Grant:
+    """Stop one system's access to one operation; the very next call is refused. The reason goes to the consumer."""
+    require_texts({"reason": reason})
+    GRANT.move(grant, "suspend", by=by, version=version, status_reason=reason.strip())
+    return _changed(grant, "suspended", by, N_("Access of %(system)s under agreement %(number)s is suspended: %(reason)s"))
+
+
+@transaction.atomic
+def resume_grant(grant: Grant, *, by, version: int | None = None) -> Grant:
+    """Open the access again; the agreement must be in force or suspended as a whole."""
+    GRANT.move(grant, "resume", by=by, version=version, status_reason="")
+    return _changed(grant, "resumed", by, N_("Access of %(system)s under agreement %(number)s is open again."))
+
+
+@transaction.atomic
+def end_grant(grant: Grant, *, by, reason: str, version: int | None = None) -> Grant:
+    """End one access for good (the agreement goes on). Opening it again takes a new acceptance or a new version."""
+    require_texts({"reason": reason})
+    GRANT.move(grant, "end", by=by, version=version, status_reason=reason.strip())
+    return _changed(grant, "ended", by, N_("Access of %(system)s under agreement %(number)s has ended: %(reason)s"))
+
+
+def _changed(grant: Grant, event: str, by, message: str) -> Grant:
+    raise_epoch("grant", grant.uuid)
+    parties = [grant.system.organization, grant.operation.version.service.provider]
+    audit.record(f"grant.{event}", grant, by=by, organizations=parties, reason=grant.status_reason)
+    tell_owners(event, grant.agreement, grant, [grant.system.organization_id], message, reason=grant.status_reason)
+    return grant

@@ -1,0 +1,169 @@
+"""Approving a request: the verb that crosses floors, because the last approval makes the agreement."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as N_
+
+from apps.agreements.announcements import tell_parties
+from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
+from apps.agreements.content import content_of, term_of
+from apps.agreements.grants import issue_credential, open_grants
+from apps.agreements.models import Agreement, AgreementVersion, Consent, Party, RequestBasis, Signature
+from apps.audit import actions as audit
+from apps.connections import clock
+from apps.connections.actions import open_parts
+from apps.connections.announcements import tell_consumer
+from apps.connections.choices import DecisionStatus
+from apps.connections.completeness import missing, services_of
+from apps.connections.content import request_hash
+from apps.connections.models import ConnectionRequest
+from apps.connections.workflow import DECISION, REQUEST
+from apps.core.canonical import content_hash
+from apps.core.epoch import raise_epoch
+from apps.core.errors import FactMissing, NotPermitted
+from apps.core.numbers import next_number
+from apps.organizations.choices import Role
+from apps.organizations.models import InformationSystem
+from apps.organizations.roles import organization_ids
+from apps.registry.choices import Environment, SharingForm
+
+
+@transaction.atomic
+def approve_request(request: ConnectionRequest, *, by, comment: str = "", version: int | None = None) -> Agreement | None:
+    """Approve the part of `request` that is `by`'s to decide; the last provider's approval makes the agreement.
+
+    Returns the agreement when it was made, None while another provider has still to decide. Default sharing:
+    in force at once, with test grants and test accounts to collect; special: negotiating. Raises NotPermitted
+    (also for anybody of the requesting side), FactMissing when the request is no longer complete.
+    """
+    # The lock makes two providers' officers take turns: the second one is then the last, and makes the agreement.
+    request = _locked(request)
+    REQUEST.check(request, "approve", by=by, version=version)
+    parts = open_parts(request, by)
+    gaps = missing(request)
+    if gaps:
+        fields = {field: [text] for field, text in gaps}
+        raise FactMissing(" ".join(text for _field, text in gaps), code="request_incomplete", fields=fields)
+    now = timezone.now()
+    others = request.decisions.exclude(status=DecisionStatus.APPROVED).exclude(pk__in=[part.pk for part in parts])
+    is_last = not others.exists()
+    if is_last:
+        REQUEST.move(request, "approve", by=by, decided_at=now, **clock.stop())
+    for part in parts:
+        DECISION.move(part, "approve", by=by, decided_by=by, decided_at=now, comment=comment)
+        audit.record("request.part_approved", request, by=by, organizations=[part.provider], provider=part.provider.code)
+    if not is_last:
+        return None
+    audit.record("request.approved", request, by=by, organizations=request.party_uuids(), content_hash=request_hash(request))
+    tell_consumer("approved", request, N_("Request %(number)s was approved."))
+    return make_agreement(request, by=by)
+
+
+def _locked(request: ConnectionRequest) -> ConnectionRequest:
+    """The row as committed now, locked. The caller's object follows, so that a page shows what happened."""
+    ConnectionRequest.objects.select_for_update().only("pk").get(pk=request.pk)
+    request.refresh_from_db()
+    return request
+
+
+def make_agreement(request: ConnectionRequest, *, by) -> Agreement:
+    """The agreement that an approved new request makes, with parties and its first content."""
+    form = request.sharing_form
+    special = form == SharingForm.SPECIAL
+    now = timezone.now()
+    agreement = Agreement(number=next_number("TT"), title=request.title or _title(request), sharing_form=form)
+    content = content_of(request, agreement, 1)
+    starts, ends = term_of(content, now)
+    agreement.status = AgreementStatus.NEGOTIATING if special else AgreementStatus.IN_FORCE
+    agreement.in_force_at = None if special else now
+    agreement.valid_from, agreement.valid_to = (None, ends) if special else (starts, ends)
+    agreement.save()
+    _add_parties(agreement, request)
+    version = AgreementVersion.objects.create(
+        agreement=agreement, number=1, content=content, content_hash=content_hash(content),
+        state=VersionState.DRAFT if special else VersionState.CURRENT, drafted_by=by if special else request.created_by,
+    )  # fmt: skip
+    RequestBasis.objects.create(agreement=agreement, request=request, version=version)
+    audit.record(
+        "agreement.drafted" if special else "agreement.in_force", agreement, by=by, organizations=agreement.party_uuids(),
+        request=request.number, content_hash=version.content_hash,
+    )  # fmt: skip
+    if special:
+        _first_consent(version, by)
+        tell_parties("negotiating", agreement, N_("The content of agreement %(number)s is to be agreed on."))
+        return agreement
+    sign_by_standing(version, request)
+    open_test(version, by=by)
+    raise_epoch("agreement", agreement.uuid)
+    tell_parties("in_force", agreement, N_("Agreement %(number)s is in force. The test account can be collected."))
+    return agreement
+
+
+def _title(request: ConnectionRequest) -> str:
+    """The title of the document, which is Vietnamese whatever the approver reads the portal in."""
+    names = ", ".join(service.name for service in services_of(request))
+    with translation.override("vi"):
+        return (_("Sharing of data: %(services)s") % {"services": names})[:300]
+
+
+def _add_parties(agreement: Agreement, request: ConnectionRequest) -> None:
+    sides = [(Side.PROVIDER, request.provider_ids()), (Side.CONSUMER, request.consumer_ids())]
+    Party.objects.bulk_create(
+        Party(agreement=agreement, organization_id=pk, side=side) for side, ids in sides for pk in sorted(ids)
+    )
+
+
+def _first_consent(version: AgreementVersion, by) -> None:
+    """Who approves a special request proposes its content, so that side has agreed to it."""
+    mine = organization_ids(by, Role.PROVIDER_OFFICER)
+    for party in version.agreement.parties.filter(side=Side.PROVIDER, organization_id__in=mine):
+        Consent.objects.create(version=version, party=party, officer=by)
+
+
+def sign_by_standing(version: AgreementVersion, request: ConnectionRequest) -> None:
+    """Default sharing: the terms each provider signed once, and the request each consumer signed, sign the version.
+
+    Raises NotPermitted when one person stands behind both sides: then nobody else has looked.
+    """
+    hands = {party: _hand(party, request) for party in version.agreement.parties.select_related("organization")}
+    signers = {side: {hand[0] for party, hand in hands.items() if party.side == side} for side in Side.values}
+    if signers[Side.PROVIDER] & signers[Side.CONSUMER]:
+        raise NotPermitted(_("The same person signed for both sides."), code="four_eyes")
+    Signature.objects.bulk_create(
+        Signature(
+            version=version, party=party, signer_id=signer, drafted_by=version.drafted_by, basis=basis,
+            signed_hash=signed_hash, signed_at=signed_at,
+        )
+        for party, (signer, signed_hash, signed_at, basis) in hands.items()
+    )  # fmt: skip
+
+
+def _hand(party: Party, request: ConnectionRequest) -> tuple:
+    """(signer id, hash, moment, basis) of the standing signature of `party`."""
+    if party.side == Side.CONSUMER:
+        row = request.signatures.filter(organization=party.organization, content_hash=request_hash(request)).get()
+        return row.signer_id, row.content_hash, row.signed_at, SignatureBasis.REQUEST
+    service = services_of(request).filter(provider=party.organization).select_related("usage_regulation").first()
+    terms = service.usage_regulation
+    return terms.terms_signed_by_id, terms.terms_hash, terms.terms_signed_at, SignatureBasis.STANDING_TERMS
+
+
+def open_test(version: AgreementVersion, *, by) -> None:
+    """Test grants and a test account for every system of the version."""
+    for system in systems_of(version):
+        open_grants(version, system, Environment.TEST, by=by)
+        issue_credential(system, Environment.TEST, by=by, delegated=is_delegated(version, system))
+
+
+def systems_of(version: AgreementVersion) -> list[InformationSystem]:
+    codes = [row["code"] for row in version.content["systems"]]
+    return list(InformationSystem.objects.filter(code__in=codes).select_related("organization").order_by("code"))
+
+
+def is_delegated(version: AgreementVersion, system) -> bool:
+    """True when every provider concerned lets the operator issue accounts (NĐ 47/2020 Điều 40(2))."""
+    grants = system.grants.filter(version_of=version)
+    return not grants.filter(operation__version__service__account_issuing_delegated=False).exists()

@@ -1,0 +1,154 @@
+"""An agreement in force: suspended, resumed, terminated, expired. Each closes or opens rights for the very next call."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as N_
+
+from apps.agreements.announcements import tell_parties
+from apps.agreements.choices import AgreementStatus, DutyKind, Side, SuspensionKind, TerminationGround
+from apps.agreements.grants import close_grants
+from apps.agreements.models import Agreement, Duty
+from apps.agreements.workflow import AGREEMENT
+from apps.audit import actions as audit
+from apps.core.epoch import raise_epoch
+from apps.core.errors import FactMissing, InvalidFact, NotPermitted
+from apps.organizations.choices import Role
+from apps.organizations.roles import organization_ids
+
+
+@transaction.atomic
+def suspend_agreement(
+    agreement: Agreement, *, by, kind: str, violation: str = "", plan: str = "", restore_conditions: str = "",
+    version: int | None = None,
+) -> Agreement:  # fmt: skip
+    """Suspend now; the very next call is refused. The parties are told in the same transaction (NĐ 47/2020 Điều 43(5)).
+
+    A violation names what was violated, how it is handled and what restores the connection; force majeure
+    names what happened and the plan. A planned suspension needs notice first: `agreements.suspensions`.
+    """
+    if kind == SuspensionKind.PLANNED:
+        raise InvalidFact(_("A planned suspension is announced seven working days before it begins."), code="needs_notice")
+    needed = {"violation": violation, "plan": plan}
+    if kind == SuspensionKind.VIOLATION:
+        needed["restore_conditions"] = restore_conditions
+    require_texts(needed)
+    return _suspend(agreement, by, version, kind, violation, plan, restore_conditions)
+
+
+def _suspend(agreement, by, version, kind, violation, plan, restore_conditions) -> Agreement:
+    AGREEMENT.move(
+        agreement, "suspend", by=by, version=version, suspension_kind=kind, suspended_at=timezone.now(),
+        violation=violation.strip(), handling_plan=plan.strip(), restore_conditions=restore_conditions.strip(),
+    )  # fmt: skip
+    raise_epoch("agreement", agreement.uuid)
+    audit.record("agreement.suspended", agreement, by=by, organizations=agreement.party_uuids(), kind=str(kind))
+    tell_parties("suspended", agreement, N_("Agreement %(number)s is suspended: %(violation)s"), violation=violation.strip())
+    return agreement
+
+
+@transaction.atomic
+def resume_agreement(agreement: Agreement, *, by, comment: str = "", version: int | None = None) -> Agreement:
+    """In force again. Raises FactMissing when its term is over meanwhile."""
+    if agreement.valid_to and agreement.valid_to <= timezone.now():
+        raise FactMissing(_("The agreement has run out meanwhile."), code="period_over")
+    AGREEMENT.move(
+        agreement, "resume", by=by, version=version, suspension_kind="", suspended_at=None, violation="", handling_plan="",
+        restore_conditions="",
+    )  # fmt: skip
+    raise_epoch("agreement", agreement.uuid)
+    audit.record("agreement.resumed", agreement, by=by, organizations=agreement.party_uuids(), comment=comment)
+    tell_parties("resumed", agreement, N_("Agreement %(number)s is in force again."))
+    return agreement
+
+
+DUTIES = {
+    Side.CONSUMER: (DutyKind.DATA_DELETED, DutyKind.CONFIGURATION_REMOVED),
+    Side.PROVIDER: (DutyKind.FINAL_STATISTICS,),
+}
+
+
+@transaction.atomic
+def terminate_agreement(agreement: Agreement, *, by, ground: str, reason: str, version: int | None = None) -> Agreement:
+    """Close every access now and open the checklist of duties (NĐ 47/2020 Điều 44).
+
+    Raises InvalidFact for an unknown ground, and for a consumer's ground given by the other side.
+    """
+    if ground not in TerminationGround.values:
+        raise InvalidFact(code="unknown_ground", fields={"ground": [_("Choose one of the grounds of the decree.")]})
+    require_texts({"reason": reason})
+    AGREEMENT.check(agreement, "terminate", by=by, version=version)
+    consumer = bool(organization_ids(by, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER))
+    if ground == TerminationGround.CONSUMER and not consumer:
+        raise NotPermitted(_("Only the consumer can say that it no longer needs the connection."), code="ground_of_consumer")
+    AGREEMENT.move(
+        agreement, "terminate", by=by, version=version, termination_ground=ground, status_reason=reason.strip(),
+        ended_at=timezone.now(),
+    )  # fmt: skip
+    close_grants(agreement, by=by, reason=reason.strip())
+    raise_epoch("agreement", agreement.uuid)
+    Duty.objects.bulk_create(
+        Duty(agreement=agreement, party=party, kind=kind) for party in agreement.parties.all() for kind in DUTIES[party.side]
+    )
+    audit.record("agreement.ending", agreement, by=by, organizations=agreement.party_uuids(), ground=str(ground), reason=reason)
+    tell_parties("ending", agreement, N_("Agreement %(number)s is being terminated: %(reason)s"), reason=reason.strip())
+    return agreement
+
+
+@transaction.atomic
+def complete_duty(duty: Duty, *, by, note: str) -> Duty:
+    """The officer of the party whose duty it is says how it was done. A duty is done once."""
+    role = Role.CONSUMER_OFFICER if duty.party.side == Side.CONSUMER else Role.PROVIDER_OFFICER
+    if duty.party.organization_id not in organization_ids(by, role):
+        raise NotPermitted(code="not_the_party")
+    require_texts({"note": note})
+    done = Duty.objects.filter(pk=duty.pk, done_at__isnull=True, agreement__status=AgreementStatus.ENDING)
+    if done.update(done_at=timezone.now(), done_by=by, note=note.strip()) != 1:
+        raise InvalidFact(code="duty_done")
+    duty.refresh_from_db()
+    audit.record("duty.done", duty, by=by, organizations=duty.agreement.party_uuids(), kind=duty.kind)
+    return duty
+
+
+@transaction.atomic
+def finish_termination(agreement: Agreement, *, by, version: int | None = None) -> Agreement:
+    """Terminated, when every duty is done. Raises FactMissing naming the open ones."""
+    AGREEMENT.check(agreement, "finish", by=by, version=version)
+    open_duties = [str(duty) for duty in agreement.duties.filter(done_at__isnull=True).select_related("party__organization")]
+    if open_duties:
+        raise FactMissing(_("Duties still open: %(duties)s.") % {"duties": "; ".join(open_duties)}, code="duties_open")
+    AGREEMENT.move(agreement, "finish", by=by, version=version)
+    audit.record("agreement.terminated", agreement, by=by, organizations=agreement.party_uuids())
+    tell_parties("terminated", agreement, N_("Agreement %(number)s is terminated."))
+    return agreement
+
+
+@transaction.atomic
+def expire_agreement(agreement: Agreement, *, by) -> Agreement:
+    """The clock ends an agreement whose last moment has passed. (The gateway refuses by the moment itself, not by this.)"""
+    AGREEMENT.check(agreement, "expire", by=by)
+    if agreement.valid_to is None or agreement.valid_to > timezone.now():
+        raise FactMissing(code="not_yet")
+    AGREEMENT.move(agreement, "expire", by=by, ended_at=agreement.valid_to)
+    close_grants(agreement, by=by, reason="expired")
+    raise_epoch("agreement", agreement.uuid)
+    audit.record("agreement.expired", agreement, by=by, organizations=agreement.party_uuids())
+    tell_parties("expired", agreement, N_("Agreement %(number)s has expired."))
+    return agreement
+
+
+def expire_agreements(*, by) -> int:
+    """Expire whatever is due, each in its own transaction; return how many were. A second run finds nothing."""
+    due = list(Agreement.objects.due_to_expire(timezone.now()))
+    for agreement in due:
+        expire_agreement(agreement, by=by)
+    return len(due)
+
+
+def require_texts(texts: dict[str, str]) -> None:
+    """Raise FactMissing naming every text that was not given."""
+    absent = [name for name, text in texts.items() if not text.strip()]
+    if absent:
+        raise FactMissing(fields={name: [_("This field is required.")] for name in absent})

@@ -1,0 +1,221 @@
+"""Special sharing: proposals and counter-proposals until all parties agree to one hash, then signatures over it."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as N_
+
+from apps.agreements.actions.approval import open_test
+from apps.agreements.announcements import tell_parties
+from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
+from apps.agreements.content import NEGOTIABLE, term_of
+from apps.agreements.grants import operation_of
+from apps.agreements.models import Agreement, AgreementVersion, Consent, Party, Signature
+from apps.agreements.workflow import AGREEMENT
+from apps.audit import actions as audit
+from apps.core.canonical import content_hash
+from apps.core.epoch import raise_epoch
+from apps.core.errors import FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
+from apps.core.workflow import require
+from apps.organizations.choices import Role
+from apps.organizations.roles import organization_ids
+
+
+@transaction.atomic
+def propose_content(agreement: Agreement, *, by, changes: dict, note: str, version: int | None = None) -> AgreementVersion:
+    """A counter-proposal: a new version with `changes` to negotiable items. The proposer's side has agreed to it.
+
+    Raises InvalidFact for an item that is not negotiable or a scope wider than the request's (a wider scope is a
+    new request, with its own checks), StaleVersion when another proposal came first.
+    """
+    agreement = lock_agreement(agreement, version)
+    require(by, "agreements.negotiate", agreement)
+    if agreement.status != AgreementStatus.NEGOTIATING:
+        raise TransitionNotAllowed(state=agreement.status)
+    if not note.strip():
+        raise FactMissing(fields={"note": [_("Say what changes and why.")]})
+    strange = sorted(set(changes) - set(NEGOTIABLE))
+    if strange:
+        raise InvalidFact(_("Not open to negotiation: %(items)s.") % {"items": ", ".join(strange)}, code="not_negotiable")
+    last = agreement.versions.order_by("-number").first()
+    _check_scope(agreement, changes)
+    draft = next_version(agreement, {**last.content, **changes}, by=by, note=note, supersedes=last.content_hash)
+    _consent(draft, by)
+    touch(agreement)
+    audit.record(
+        "agreement.proposed", agreement, by=by, organizations=agreement.party_uuids(), version=draft.number,
+        content_hash=draft.content_hash, items=sorted(changes),
+    )  # fmt: skip
+    tell_parties("proposed", agreement, N_("There is a new proposal for agreement %(number)s."))
+    return draft
+
+
+def next_version(agreement: Agreement, content: dict, *, by, note: str, supersedes: str) -> AgreementVersion:
+    number = (agreement.versions.aggregate(last=Max("number"))["last"] or 0) + 1
+    content = {**content, "version": number, "supersedes": supersedes, "change_note": note}
+    return AgreementVersion.objects.create(
+        agreement=agreement, number=number, content=content, content_hash=content_hash(content), drafted_by=by, change_note=note
+    )
+
+
+def _check_scope(agreement: Agreement, changes: dict) -> None:
+    """Negotiation narrows: every operation and field proposed is one the first version asked for."""
+    asked = agreement.versions.order_by("number").first().content
+    wide = {(row["service"], row["version"], row["operation"]): {f["path"] for f in row["fields"]} for row in asked["scope"]}
+    for row in changes.get("scope", []):
+        try:
+            paths = wide.get((row["service"], row["version"], row["operation"]))
+            beyond = paths is None or not {field["path"] for field in row["fields"]} <= paths
+        except (TypeError, KeyError) as error:
+            raise InvalidFact(code="scope_malformed") from error
+        if beyond:
+            raise InvalidFact(_("The proposal asks for more than the request; file a new request."), code="scope_widened")
+        operation_of(row)
+    systems = {row["code"] for row in asked["systems"]}
+    if not {row["code"] for row in changes.get("systems", [])} <= systems:
+        raise InvalidFact(_("The proposal asks for more than the request; file a new request."), code="scope_widened")
+
+
+@transaction.atomic
+def agree_content(agreement: Agreement, *, by, content_hash: str, version: int | None = None) -> Agreement:
+    """`by`'s side agrees to exactly the content with this hash; the last side's word ends the negotiation.
+
+    Raises StaleVersion when a newer proposal lies on the table.
+    """
+    agreement = lock_agreement(agreement, version)
+    AGREEMENT.check(agreement, "agree", by=by)
+    draft = agreement.versions.order_by("-number").first()
+    if draft.content_hash != content_hash:
+        raise StaleVersion(content_hash=draft.content_hash)
+    _consent(draft, by)
+    audit.record(
+        "agreement.content_agreed", agreement, by=by, organizations=agreement.party_uuids(), content_hash=draft.content_hash
+    )
+    if not agreement.parties.exclude(pk__in=draft.consents.values("party_id")).exists():
+        AGREEMENT.move(agreement, "agree", by=by)
+        tell_parties("agreed", agreement, N_("The content of agreement %(number)s is agreed on; it awaits signatures."),
+                     roles=(Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER, Role.SIGNER))  # fmt: skip
+    return agreement
+
+
+def _consent(version: AgreementVersion, by) -> None:
+    """Record the consent of every party whose officer `by` is, on one side only: nobody agrees with themselves."""
+    parties = [party for party in version.agreement.parties.all() if _is_officer_of(party, by)]
+    if not parties:
+        raise NotPermitted(code="not_a_party")
+    if len({party.side for party in parties}) > 1:
+        raise NotPermitted(_("The same person cannot agree for both sides."), code="four_eyes")
+    others = version.consents.filter(officer=by).exclude(party__side=parties[0].side)
+    if others.exists():
+        raise NotPermitted(_("The same person cannot agree for both sides."), code="four_eyes")
+    for party in parties:
+        Consent.objects.get_or_create(version=version, party=party, defaults={"officer": by})
+
+
+def _is_officer_of(party: Party, user) -> bool:
+    role = Role.PROVIDER_OFFICER if party.side == Side.PROVIDER else Role.CONSUMER_OFFICER
+    return party.organization_id in organization_ids(user, role)
+
+
+@transaction.atomic
+def reopen_agreement(agreement: Agreement, *, by, reason: str, version: int | None = None) -> Agreement:
+    """Back to negotiation before the last signature; the content gets a new version, so former signatures sign nothing."""
+    if not reason.strip():
+        raise FactMissing(fields={"reason": [_("This field is required.")]})
+    AGREEMENT.move(agreement, "reopen", by=by, version=version)
+    last = agreement.versions.order_by("-number").first()
+    next_version(agreement, last.content, by=by, note=reason.strip(), supersedes=last.content_hash)
+    audit.record("agreement.reopened", agreement, by=by, organizations=agreement.party_uuids(), reason=reason.strip())
+    tell_parties("reopened", agreement, N_("Agreement %(number)s is negotiated again: %(reason)s."), reason=reason.strip())
+    return agreement
+
+
+@transaction.atomic
+def decline_agreement(agreement: Agreement, *, by, reason: str, version: int | None = None) -> Agreement:
+    """Either side gives the agreement up before it is signed."""
+    if not reason.strip():
+        raise FactMissing(fields={"reason": [_("This field is required.")]})
+    AGREEMENT.move(agreement, "decline", by=by, version=version, status_reason=reason.strip(), ended_at=timezone.now())
+    audit.record("agreement.declined", agreement, by=by, organizations=agreement.party_uuids(), reason=reason.strip())
+    tell_parties("declined", agreement, N_("Agreement %(number)s was declined: %(reason)s."), reason=reason.strip())
+    return agreement
+
+
+@transaction.atomic
+def sign_agreement(agreement: Agreement, *, by, content_hash: str, version: int | None = None) -> Signature:
+    """Sign the agreed content in the portal for the party whose signer `by` is; the last signature puts it in force.
+
+    `content_hash` is what the signer read; another one is StaleVersion. Four eyes: NotPermitted for whoever
+    drafted the content or signed for another party. The door proves first who the person is (re-authentication).
+    """
+    agreement = lock_agreement(agreement, version)
+    AGREEMENT.check(agreement, "sign", by=by)
+    draft = agreement.versions.order_by("-number").first()
+    if draft.content_hash != content_hash:
+        raise StaleVersion(content_hash=draft.content_hash)
+    signature = add_signature(draft, party_to_sign(draft, by), by=by, basis=SignatureBasis.PORTAL)
+    complete_if_signed(agreement, draft, by=by)
+    return signature
+
+
+def party_to_sign(draft: AgreementVersion, by) -> Party:
+    """The party that `by` signs for. Raises NotPermitted: drafter, nobody's signer, or signed already."""
+    if draft.drafted_by_id == by.pk:
+        raise NotPermitted(_("Who drafted the content does not sign it."), code="four_eyes")
+    if draft.signatures.filter(signer=by).exists():
+        raise NotPermitted(_("You have signed this content already."), code="already_signed")
+    signed = draft.signatures.values("party_id")
+    waiting = draft.agreement.parties.filter(organization_id__in=organization_ids(by, Role.SIGNER)).exclude(pk__in=signed)
+    party = waiting.first()
+    if party is None:
+        raise NotPermitted(_("No signature of yours is missing."), code="no_signature_missing")
+    return party
+
+
+def add_signature(draft: AgreementVersion, party: Party, *, by, basis: str) -> Signature:
+    signature = Signature.objects.create(
+        version=draft, party=party, signer=by, drafted_by=draft.drafted_by, basis=basis, signed_hash=draft.content_hash,
+        signed_at=timezone.now(),
+    )  # fmt: skip
+    audit.record(
+        "agreement.signed", draft.agreement, by=by, organizations=draft.agreement.party_uuids(), party=party.organization.code,
+        basis=basis, content_hash=draft.content_hash,
+    )  # fmt: skip
+    return signature
+
+
+def complete_if_signed(agreement: Agreement, draft: AgreementVersion, *, by) -> None:
+    """With the last party's signature the agreement comes into force, and test grants open in the same transaction."""
+    if agreement.parties.exclude(pk__in=draft.signatures.values("party_id")).exists():
+        return
+    now = timezone.now()
+    starts, ends = term_of(draft.content, now)
+    if ends is not None and ends <= starts:
+        raise FactMissing(_("The agreed period is over already."), code="period_over")
+    AGREEMENT.move(agreement, "sign", by=by, in_force_at=now, valid_from=starts, valid_to=ends)
+    agreement.versions.filter(pk=draft.pk).update(state=VersionState.CURRENT)
+    agreement.versions.filter(state=VersionState.DRAFT, number__lt=draft.number).update(state=VersionState.SUPERSEDED)
+    draft.refresh_from_db()
+    draft.agreement = agreement
+    open_test(draft, by=by)
+    raise_epoch("agreement", agreement.uuid)
+    audit.record("agreement.in_force", agreement, by=by, organizations=agreement.party_uuids(), content_hash=draft.content_hash)
+    tell_parties("in_force", agreement, N_("Agreement %(number)s is in force. The test account can be collected."))
+
+
+def lock_agreement(agreement: Agreement, version: int | None = None) -> Agreement:
+    """Take turns on the agreement; the caller's object follows the row as committed. Raises StaleVersion."""
+    Agreement.objects.select_for_update().only("pk").get(pk=agreement.pk)
+    agreement.refresh_from_db()
+    if version is not None and version != agreement.version:
+        raise StaleVersion(version=agreement.version)
+    return agreement
+
+
+def touch(agreement: Agreement) -> None:
+    """A change that moves no status still raises the version: whoever decided on the former page is told so."""
+    agreement.version += 1
+    agreement.save(update_fields=["version", "updated_at"])

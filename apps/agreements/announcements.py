@@ -1,0 +1,32 @@
+"""Who is told what about an agreement, a grant or a credential."""
+
+from __future__ import annotations
+
+from apps.agreements.models import Agreement
+from apps.connections.announcements import people
+from apps.notices.actions import notify
+from apps.organizations.choices import Role
+
+OFFICERS = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
+
+
+def agreement_url(agreement: Agreement) -> str:
+    return f"/portal/agreements/{agreement.uuid}/"
+
+
+def tell_parties(event: str, agreement: Agreement, message: str, *, roles=OFFICERS, key: str = "", **params) -> None:
+    """Tell the officers of every party once that `event` happened to the agreement as it stands."""
+    parties = agreement.organization_ids()
+    recipients = [person for role in roles for person in people(role, parties)]
+    notify(
+        recipients, f"agreement.{event}", key=f"agreement.{event}:{agreement.uuid}:{key or agreement.version}",
+        message=message, url=agreement_url(agreement), number=agreement.number, **params,
+    )  # fmt: skip
+
+
+def tell_owners(event: str, agreement: Agreement, obj, organizations, message: str, *, role=Role.CONSUMER_OFFICER, **params):
+    """Tell `role` of `organizations` about `obj` (a grant, a credential, an acceptance record) under the agreement."""
+    notify(
+        people(role, organizations), f"{obj._meta.model_name}.{event}", key=f"{obj._meta.model_name}.{event}:{obj.uuid}:{obj.version}",
+        message=message, url=agreement_url(agreement), number=agreement.number, system=obj.system.name, **params,
+    )  # fmt: skip

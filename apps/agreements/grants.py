@@ -1,0 +1,130 @@
+"""From a version's content to the rows the gateway enforces.
+
+The only place that makes grants and credentials. Everything here runs in the transaction of the verb that
+called it and raises the policy epoch for every row.
+"""
+
+from __future__ import annotations
+
+import datetime
+
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.agreements.choices import CredentialStatus, GrantStatus
+from apps.agreements.content import term_of
+from apps.agreements.models import Agreement, AgreementVersion, Credential, Grant
+from apps.agreements.workflow import GRANT
+from apps.audit import actions as audit
+from apps.core.epoch import raise_epoch
+from apps.core.errors import FactMissing
+from apps.organizations.models import InformationSystem
+from apps.registry.choices import Environment
+from apps.registry.models import Operation, Purpose
+
+MACHINE_ISSUER = "account-issuer"
+
+
+def open_grants(version: AgreementVersion, system: InformationSystem, environment: str, *, by) -> list[Grant]:
+    """One grant an operation of the content, for `system` in `environment`.
+
+    In the test environment from now, in production from the agreement's first day. Raises FactMissing when
+    an operation of the content is not there any more.
+    """
+    now = timezone.now()
+    starts, ends = term_of(version.content, version.agreement.in_force_at or now)
+    first = now if environment == Environment.TEST else max(starts, version.agreement.valid_from or starts)
+    return [_open(version, system, environment, row, first, ends, by) for row in version.content["scope"]]
+
+
+def _open(version, system, environment, row: dict, starts, ends, by) -> Grant:
+    operation = operation_of(row)
+    limits, method = version.content["restrictions"], version.content["method"]
+    hours = limits.get("hours") or {}
+    grant = Grant.objects.create(
+        agreement=version.agreement, version_of=version, system=system, operation=operation, environment=environment,
+        purpose=Purpose.objects.get(code=version.content["purpose"]["code"]), fields=granted_paths(operation, row),
+        quota_per_day=method.get("calls_per_day"), rate_per_second=method.get("calls_per_second"),
+        hours_from=hours.get("from"), hours_to=hours.get("to"), networks=limits.get("source_networks") or [],
+        valid_from=starts, valid_to=ends,
+    )  # fmt: skip
+    raise_epoch("grant", grant.uuid)
+    audit.record(
+        "grant.opened", grant, by=by, organizations=[system.organization, operation.version.service.provider],
+        environment=environment, agreement=version.agreement.number,
+    )  # fmt: skip
+    return grant
+
+
+def operation_of(row: dict) -> Operation:
+    """The operation a scope row of a content names by its codes."""
+    major, minor = row["version"].split(".")
+    found = Operation.objects.select_related("version__service__provider").filter(
+        version__service__code=row["service"], version__major=major, version__minor=minor, code=row["operation"]
+    )
+    operation = found.first()
+    if operation is None:
+        raise FactMissing(
+            _("The operation %(operation)s is no longer there.") % {"operation": row["operation"]}, code="operation_gone"
+        )
+    return operation
+
+
+def granted_paths(operation: Operation, row: dict) -> list[str]:
+    """The leaves agreed on, and the envelope's leaves, which carry no data of a subject and come with every grant."""
+    envelope = [field.path for field in operation.fields.all() if field.is_envelope and field.is_leaf]
+    return sorted({*envelope, *(field["path"] for field in row["fields"])})
+
+
+def close_grants(agreement: Agreement, *, by, reason: str) -> int:
+    """End every open grant of `agreement`; return how many there were."""
+    grants = list(agreement.grants.exclude(status=GrantStatus.ENDED).select_for_update())
+    for grant in grants:
+        GRANT.move(grant, "close", by=by, status_reason=reason)
+        raise_epoch("grant", grant.uuid)
+    return len(grants)
+
+
+def issue_credential(system: InformationSystem, environment: str, *, by, delegated: bool, replaces=None) -> Credential | None:
+    """An account to be collected, unless the system has one in `environment` already (then None).
+
+    WF-02: where the provider delegated it, the operator's issuing machine does it; otherwise the provider's officer.
+    """
+    # Two approvals at once for one system: the second waits here and then sees the first one's account.
+    InformationSystem.objects.select_for_update().get(pk=system.pk)
+    held = Credential.objects.filter(system=system, environment=environment)
+    open_rows = held.filter(status=CredentialStatus.UNCLAIMED) if replaces else held.exclude(status=CredentialStatus.REVOKED)
+    if any(not _is_over(row) for row in open_rows):
+        return None
+    issuer = get_user_model().objects.machine(MACHINE_ISSUER) if delegated and not replaces else by
+    credential = Credential.objects.create(
+        system=system, environment=environment, client_id=_client_id(system, environment), issued_by=issuer, replaces=replaces
+    )
+    raise_epoch("credential", credential.uuid)
+    audit.record(
+        "credential.issued", credential, by=issuer, organizations=[system.organization], environment=environment,
+        delegated=delegated,
+    )  # fmt: skip
+    return credential
+
+
+def _is_over(credential: Credential) -> bool:
+    return credential.expires_at is not None and credential.expires_at <= timezone.now()
+
+
+def _client_id(system: InformationSystem, environment: str) -> str:
+    """`<system>-<environment>-<n>`: readable in a log, never reused."""
+    count = Credential.objects.filter(system=system, environment=environment).count()
+    return f"{system.code[:60]}-{'test' if environment == Environment.TEST else 'prod'}-{count + 1}"
+
+
+def lifetime_end(now: datetime.datetime, months: int) -> datetime.datetime:
+    """`months` later, at the same hour; the last day of a shorter month."""
+    year, month = divmod(now.month - 1 + months, 12)
+    day = now.day
+    while True:
+        try:
+            return now.replace(year=now.year + year, month=month + 1, day=day)
+        except ValueError:
+            day -= 1

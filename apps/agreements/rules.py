@@ -1,0 +1,82 @@
+"""Who may take which step on an agreement, a grant, an acceptance record and a credential."""
+
+from __future__ import annotations
+
+import rules
+
+from apps.agreements.choices import GrantStatus, Side
+from apps.organizations.choices import Role
+from apps.organizations.roles import is_operator, organization_ids
+
+
+@rules.predicate
+def operates(user, obj) -> bool:
+    return is_operator(user)
+
+
+@rules.predicate
+def provides(user, agreement) -> bool:
+    """Provider officer of a party on the providing side."""
+    return bool(organization_ids(user, Role.PROVIDER_OFFICER) & agreement.organization_ids(Side.PROVIDER))
+
+
+@rules.predicate
+def consumes(user, agreement) -> bool:
+    """Consumer officer of a party on the consuming side."""
+    return bool(organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER))
+
+
+@rules.predicate
+def signs_for_a_party(user, agreement) -> bool:
+    return bool(organization_ids(user, Role.SIGNER) & agreement.organization_ids())
+
+
+@rules.predicate
+def is_on_consuming_side(user, record) -> bool:
+    return bool(organization_ids(user) & record.agreement.organization_ids(Side.CONSUMER))
+
+
+@rules.predicate
+def provides_for_record(user, record) -> bool:
+    return provides(user, record.agreement)
+
+
+@rules.predicate
+def provides_operation(user, grant) -> bool:
+    return grant.operation.version.service.provider_id in organization_ids(user, Role.PROVIDER_OFFICER)
+
+
+@rules.predicate
+def runs_granted_system(user, grant) -> bool:
+    return grant.system.organization_id in organization_ids(user, Role.CONSUMER_OFFICER)
+
+
+@rules.predicate
+def runs_system(user, credential) -> bool:
+    return credential.system.organization_id in organization_ids(user, Role.CONSUMER_OFFICER)
+
+
+@rules.predicate
+def issues_account(user, credential) -> bool:
+    """NĐ 47/2020 Điều 40(2), WF-02: the provider issues accounts, or the operator where that was delegated."""
+    grants = credential.system.grants.filter(environment=credential.environment).exclude(status=GrantStatus.ENDED)
+    services = grants.values_list(
+        "operation__version__service__provider_id", "operation__version__service__account_issuing_delegated"
+    )
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    return any(is_operator(user) if delegated else provider in mine for provider, delegated in services)
+
+
+rules.add_perm("agreements.negotiate", provides | consumes)
+rules.add_perm("agreements.sign", signs_for_a_party)
+rules.add_perm("agreements.suspend", provides | operates)
+rules.add_perm("agreements.terminate", provides | consumes | operates)
+rules.add_perm("agreements.finish", provides | operates)
+rules.add_perm("agreements.record_acceptance", consumes)
+rules.add_perm("agreements.decide_acceptance", (provides_for_record | operates) & ~is_on_consuming_side)
+rules.add_perm("agreements.suspend_grant", provides_operation | operates)
+rules.add_perm("agreements.end_grant", provides_operation | runs_granted_system | operates)
+rules.add_perm("agreements.claim_credential", runs_system)
+rules.add_perm("agreements.rotate_credential", runs_system | issues_account)
+rules.add_perm("agreements.revoke_credential", runs_system | issues_account | operates)
+rules.add_perm("agreements.reissue_credential", issues_account)

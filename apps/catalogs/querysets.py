@@ -1,0 +1,89 @@
+"""Questions about catalogs: valid time (`as_of`, `valid_on`) and record time (`known_at`, `known_in`)."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db import models
+from django.db.models import Case, F, Q, When
+
+from apps.catalogs.choices import LIVE_STATUSES, OPEN_STATUSES
+from apps.core.text import words
+
+
+class CatalogQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Open catalogs for everybody; the others for anybody with an account (NĐ 47/2020 Điều 34 khoản 1 điểm c)."""
+        if getattr(user, "is_authenticated", False) and user.is_active:
+            return self.all()
+        return self.filter(is_public=True)
+
+    def search(self, text: str):
+        rows = self
+        for word in words(text):
+            rows = rows.filter(folded__contains=word)
+        return rows
+
+
+class ReleaseQuerySet(models.QuerySet):
+    def open(self):
+        return self.filter(status__in=OPEN_STATUSES)
+
+    def live(self):
+        """Releases that took their place in record time."""
+        return self.filter(status__in=LIVE_STATUSES)
+
+    def visible_to(self, user):
+        """Published releases are public as their catalog is; what waits or was refused is for the platform's own people."""
+        if not (getattr(user, "is_authenticated", False) and user.is_active):
+            return self.live().filter(catalog__is_public=True)
+        return self.all() if user.has_perm("catalogs.view_release") else self.live()
+
+    def number_at(self, moment: dt.datetime) -> int:
+        """The number of the release (of one catalog) that was current at `moment`; 0 before the first."""
+        found = self.live().filter(published_at__lte=moment).aggregate(models.Max("number"))
+        return found["number__max"] or 0
+
+
+class EntryQuerySet(models.QuerySet):
+    """Every question takes the record time as a release number; None is now."""
+
+    def current(self):
+        """What we believe now."""
+        return self.filter(superseded_in__isnull=True)
+
+    def known_in(self, number: int | None):
+        """What we believed under release `number`. `ends_on` is the end as it was known then."""
+        if number is None:
+            return self.current().annotate(ends_on=F("valid_to"))
+        believed = self.filter(Q(superseded_in__isnull=True) | Q(superseded_in__gt=number), recorded_in__lte=number)
+        hidden = When(closed_in__gt=number, then=None)
+        return believed.annotate(ends_on=Case(hidden, default=F("valid_to"), output_field=models.DateField()))
+
+    def known_at(self, catalog, moment: dt.datetime):
+        """What we believed at `moment`."""
+        return self.filter(catalog=catalog).known_in(catalog.releases.number_at(moment))
+
+    def valid_on(self, day: dt.date, number: int | None = None):
+        """Entries that hold on `day`, as known in release `number` (None: now)."""
+        if number is None:
+            ends = Q(valid_to__isnull=True) | Q(valid_to__gt=day)
+        else:
+            ends = Q(valid_to__isnull=True) | Q(valid_to__gt=day) | Q(closed_in__gt=number)
+        return self.known_in(number).filter(ends, valid_from__lte=day)
+
+    as_of = valid_on
+
+    def search(self, text: str):
+        """Each word of `text` begins a word of the entry, without tones: "dong nai" finds Đồng Nai."""
+        rows = self
+        for word in words(text):
+            rows = rows.filter(folded__contains=f" {word}")  # `folded` begins with a space
+        return rows
+
+
+class SuccessionQuerySet(models.QuerySet):
+    def known_in(self, number: int | None):
+        if number is None:
+            return self.filter(superseded_in__isnull=True)
+        return self.filter(Q(superseded_in__isnull=True) | Q(superseded_in__gt=number), recorded_in__lte=number)

@@ -1,0 +1,45 @@
+"""Who is told what about a request. Texts are msgids; they are made when read, in the reader's language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.contrib.auth import get_user_model
+
+from apps.connections.models import ConnectionRequest
+from apps.notices.actions import notify
+from apps.organizations.choices import Role
+
+
+def people(role: Role, organizations: Iterable[int] | None = None):
+    """Active people who hold `role`, in the organizations given or anywhere."""
+    rows = get_user_model().objects.filter(
+        is_active=True, memberships__role=role, memberships__ended_at__isnull=True, memberships__organization__status="active"
+    )
+    if organizations is not None:
+        rows = rows.filter(memberships__organization_id__in=organizations)
+    return rows.distinct()
+
+
+def case_url(request: ConnectionRequest) -> str:
+    return f"/portal/requests/{request.uuid}/"
+
+
+def tell(recipients, event: str, request: ConnectionRequest, message: str, **params) -> None:
+    """Tell `recipients` once that `event` happened to `request` as it stands (its version is part of the key)."""
+    notify(
+        recipients, f"request.{event}", key=f"request.{event}:{request.uuid}:{request.version}",
+        message=message, url=case_url(request), number=request.number, **params,
+    )  # fmt: skip
+
+
+def tell_consumer(event: str, request: ConnectionRequest, message: str, **params) -> None:
+    tell(people(Role.CONSUMER_OFFICER, request.consumer_ids()), event, request, message, **params)
+
+
+def tell_providers(event: str, request: ConnectionRequest, message: str, **params) -> None:
+    tell(people(Role.PROVIDER_OFFICER, request.provider_ids()), event, request, message, **params)
+
+
+def tell_operators(event: str, request: ConnectionRequest, message: str, **params) -> None:
+    tell(people(Role.OPERATOR), event, request, message, **params)

@@ -1,0 +1,35 @@
+"""The clock of a request: it starts at receipt, stands still while the request is returned, and a return lapses.
+
+The rule found at receipt stays with the case; a rule changed tomorrow changes no running case (LEG-01).
+"""
+
+from __future__ import annotations
+
+import datetime
+
+from apps.connections.models import ConnectionRequest
+from apps.legal import deadlines
+
+DECIDE = "connection.decide"
+COMPLETE = "connection.return_limit"
+
+
+def receipt(request: ConnectionRequest, at: datetime.datetime) -> dict:
+    """Facts to write when the request comes in `at`: for the first time, or again after a return."""
+    if request.received_at is None:
+        deadline = deadlines.start(DECIDE, at)
+        return {"received_at": at, "deadline_rule": deadline.rule, "due_at": deadline.due_at}
+    facts = {"paused_at": None, "lapses_at": None}
+    if request.paused_at and request.due_at:
+        facts["due_at"] = deadlines.resume(request.due_at, request.paused_at, at)
+    return facts
+
+
+def pause(at: datetime.datetime) -> dict:
+    """Facts to write when the request is returned `at`."""
+    return {"paused_at": at, "lapses_at": deadlines.start(COMPLETE, at).due_at}
+
+
+def stop() -> dict:
+    """Facts to write when nothing runs any more."""
+    return {"paused_at": None, "lapses_at": None}

@@ -1,0 +1,154 @@
+"""What a request must hold before it may be submitted, and still at the decision (WF-20 to WF-26, section 7's guards).
+
+Each rule is a small function yielding (field, what is missing); `missing` is all of them. The same list is
+the wizard's last step, the guard of `submit_request`, and the guard of the approval: between the two a
+service may have been retired or a system suspended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.connections.choices import SharingMethod
+from apps.connections.content import request_hash
+from apps.connections.models import ConnectionRequest
+from apps.organizations.choices import OrganizationStatus, SystemStatus
+from apps.organizations.models import Organization
+from apps.registry.choices import ConnectionKind, PersonalDataClass, SharingForm
+from apps.registry.models import DataService, Field, Operation
+
+Missing = tuple[str, str]
+
+
+def missing(request: ConnectionRequest, *, signatures: bool = True) -> list[Missing]:
+    """Everything that keeps the request from being complete, as (field, sentence). Empty when complete."""
+    found = [gap for rule in RULES for gap in rule(request)]
+    return found + (list(_signatures(request)) if signatures else [])
+
+
+def _words(request: ConnectionRequest) -> Iterator[Missing]:
+    if request.purpose is None or not request.purpose.is_active:
+        yield "purpose", _("Choose a purpose.")
+    for name in ("purpose_text", "solution", "legal_basis", "technician"):
+        if not getattr(request, name).strip():
+            yield name, _("Fill in “%(field)s”.") % {"field": request._meta.get_field(name).verbose_name}
+    if not request.calls_per_day:
+        yield "calls_per_day", _("State the number of calls per day.")
+
+
+def _method(request: ConnectionRequest) -> Iterator[Missing]:
+    """NĐ 47/2020 Điều 23 names three methods; one is built."""
+    if request.method != SharingMethod.QUERY:
+        yield "method", _("Only online query is possible on this platform for now; synchronization and packages are not yet.")
+
+
+def _period(request: ConnectionRequest) -> Iterator[Missing]:
+    if request.wanted_to and request.wanted_to < timezone.localdate():
+        yield "wanted_to", _("The wanted period is over already.")
+
+
+def _organizations(request: ConnectionRequest) -> Iterator[Missing]:
+    """NĐ 47/2020 Điều 7: nobody files without a named focal point."""
+    parties = Organization.objects.filter(pk__in=request.consumer_ids() | request.provider_ids())
+    named = set(parties.filter(focal_points__ended_at__isnull=True, focal_points__isnull=False).values_list("pk", flat=True))
+    for organization in parties:
+        if organization.status != OrganizationStatus.ACTIVE:
+            yield "consumer", _("%(organization)s is not active.") % {"organization": organization}
+        if organization.pk in request.consumer_ids() and organization.pk not in named:
+            yield "consumer", _("%(organization)s has not named its focal point.") % {"organization": organization}
+    if request.consumer_ids() & request.provider_ids():
+        yield "systems", _("An organization needs no request for its own data.")
+
+
+def _systems(request: ConnectionRequest) -> Iterator[Missing]:
+    """TT 06/2026/TT-BKHCN Điều 8(2), WF-61: a connected system has an approved security level."""
+    rows = [row.system for row in request.request_systems.select_related("system")]
+    if not rows:
+        yield "systems", _("Choose at least one system.")
+    for system in rows:
+        if system.status != SystemStatus.ACTIVE:
+            yield "systems", _("The system %(system)s is not active.") % {"system": system}
+        if not system.security_level or not system.security_decision:
+            yield "systems", _("The security level of %(system)s and its decision are not recorded.") % {"system": system}
+        elif system.security_expires_on and system.security_expires_on < timezone.localdate():
+            yield "systems", _("The decision on the security level of %(system)s has expired.") % {"system": system}
+
+
+def _scope(request: ConnectionRequest) -> Iterator[Missing]:
+    rows = list(request.requested_operations.select_related("operation__version__service").prefetch_related("fields"))
+    if not rows:
+        yield "scope", _("Choose at least one operation.")
+    live = set(Operation.objects.live().filter(pk__in=[row.operation_id for row in rows]).values_list("pk", flat=True))
+    for row in rows:
+        if row.operation_id not in live:
+            yield "scope", _("The service of “%(operation)s” cannot be asked for today.") % {"operation": row.operation}
+        if row.operation.kind != ConnectionKind.READ:
+            yield (
+                "scope",
+                _("“%(operation)s” updates data; update connections are not possible yet.") % {"operation": row.operation},
+            )
+        fields = list(row.fields.all())
+        if not fields:
+            yield "scope", _("Choose the fields of “%(operation)s”.") % {"operation": row.operation}
+        if any(field.operation_id != row.operation_id for field in fields):
+            yield "scope", _("“%(operation)s” has fields of another operation.") % {"operation": row.operation}
+
+
+def _regulations(request: ConnectionRequest) -> Iterator[Missing]:
+    """NĐ 47/2020 Điều 22: shared under a published regulation; default sharing under terms signed once."""
+    today = timezone.localdate()
+    for service in services_of(request).select_related("usage_regulation"):
+        regulation = service.usage_regulation
+        if regulation is None or not _in_effect(regulation, today):
+            yield "scope", _("%(service)s has no usage regulation in effect.") % {"service": service}
+        elif service.sharing_form == SharingForm.DEFAULT and not regulation.is_signed:
+            yield "scope", _("The provider has not signed the standard terms of %(service)s.") % {"service": service}
+
+
+def _in_effect(regulation, day) -> bool:
+    return regulation.effective_from <= day and (regulation.effective_to is None or regulation.effective_to > day)
+
+
+def _sensitive(request: ConnectionRequest) -> Iterator[Missing]:
+    """AG-20: sensitive personal data needs an impact assessment or the reason for exemption."""
+    asked = sensitive_fields(request)
+    if asked and not request.exemption_reason.strip():
+        yield (
+            "exemption_reason",
+            _("Sensitive personal data is asked for (%(fields)s): give the impact assessment or the reason for exemption.")
+            % {"fields": ", ".join(field.label or field.path for field in asked)},
+        )
+
+
+def _special(request: ConnectionRequest) -> Iterator[Missing]:
+    """NĐ 47/2020 Điều 36(1): special sharing only where default sharing does not suffice."""
+    if request.sharing_form == SharingForm.SPECIAL and not request.special_reason.strip():
+        yield "special_reason", _("Say why the default services do not suffice.")
+
+
+def _signatures(request: ConnectionRequest) -> Iterator[Missing]:
+    """Default sharing rests on the request alone, so every requesting organization signs it first."""
+    if request.sharing_form == SharingForm.SPECIAL:
+        return
+    # A signer who wrote in the request afterwards is no second pair of eyes any more.
+    valid = request.signatures.filter(content_hash=request_hash(request)).exclude(signer__in=request.preparers.all())
+    signed = set(valid.values_list("organization_id", flat=True))
+    for organization in Organization.objects.filter(pk__in=request.consumer_ids() - signed):
+        yield "signatures", _("The signer of %(organization)s has not signed this content.") % {"organization": organization}
+
+
+RULES = (_words, _method, _period, _organizations, _systems, _scope, _regulations, _sensitive, _special)
+
+
+def services_of(request: ConnectionRequest):
+    """The services asked for."""
+    wanted = request.requested_operations.values("operation__version__service_id")
+    return DataService.objects.filter(pk__in=wanted).order_by("code")
+
+
+def sensitive_fields(request: ConnectionRequest) -> list[Field]:
+    asked = request.requested_operations.values("fields")
+    return list(Field.objects.filter(pk__in=asked, personal_data=PersonalDataClass.SENSITIVE))

@@ -1,0 +1,59 @@
+"""The content of a request that people sign, and its hash.
+
+Organizations, systems, services and fields are named by their codes and paths, which never change; a renamed
+agency voids no signature. Order does not matter to the reader, so it does not matter to the hash.
+"""
+
+from __future__ import annotations
+
+from apps.core.canonical import content_hash
+
+PLAIN = (
+    "number", "kind", "title", "purpose_text", "solution", "legal_basis", "method", "calls_per_day", "calls_per_second",
+    "technician", "exemption_reason", "special_reason", "note",
+)  # fmt: skip
+
+
+def request_content(request) -> dict:
+    """JSON-ready content of NĐ 47/2020 Điều 35(2), read from the database as it is now."""
+    return {
+        **{name: getattr(request, name) for name in PLAIN},
+        "consumer": request.consumer.code,
+        "systems": systems_content(request),
+        "scope": scope_content(request),
+        "purpose": request.purpose.code if request.purpose else None,
+        "procedures": sorted(request.procedures),
+        "source_networks": sorted(request.source_networks),
+        "wanted_from": request.wanted_from.isoformat() if request.wanted_from else None,
+        "wanted_to": request.wanted_to.isoformat() if request.wanted_to else None,
+    }
+
+
+def systems_content(request) -> list[dict]:
+    rows = request.request_systems.select_related("system__organization")
+    found = [{"code": row.system.code, "organization": row.system.organization.code} for row in rows]
+    return sorted(found, key=lambda row: row["code"])
+
+
+def scope_content(request) -> list[dict]:
+    """One entry an operation, with the paths asked for and the class each had when it was asked for."""
+    rows = request.requested_operations.select_related("operation__version__service__provider").prefetch_related("fields")
+    found = [
+        {
+            "service": row.operation.version.service.code,
+            "version": f"{row.operation.version.major}.{row.operation.version.minor}",
+            "operation": row.operation.code,
+            "provider": row.operation.version.service.provider.code,
+            "fields": sorted(
+                ({"path": field.path, "personal_data": field.personal_data} for field in row.fields.all()),
+                key=lambda field: field["path"],
+            ),
+        }
+        for row in rows
+    ]
+    return sorted(found, key=lambda row: (row["service"], row["version"], row["operation"]))
+
+
+def request_hash(request) -> str:
+    """What the consumer's signer signs: 64 hex characters."""
+    return content_hash(request_content(request))

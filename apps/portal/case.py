@@ -1,0 +1,62 @@
+"""The pieces of a case page: what is asked for, where it stands, what happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+from apps.agreements.models import Agreement
+from apps.audit.models import AuditEvent
+from apps.connections.choices import RequestStatus
+from apps.portal import events
+from apps.registry.choices import PersonalDataClass
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One operation asked for, its fields, and how many of each class."""
+
+    operation: object
+    fields: list
+    counts: dict[str, int]
+
+
+def scope(request) -> list[Scope]:
+    rows = request.requested_operations.select_related("operation__version__service__provider").prefetch_related("fields")
+    return [_scope(row.operation, list(row.fields.all())) for row in rows]
+
+
+def _scope(operation, fields) -> Scope:
+    counts = Counter(row.personal_data for row in fields)
+    return Scope(operation, fields, {value: counts.get(value, 0) for value in PersonalDataClass.values})
+
+
+def timeline(*objects, limit: int = 100) -> list:
+    """What happened to these objects, newest first, each event in words."""
+    about = Q()
+    for obj in objects:
+        about |= Q(object_type=obj._meta.label_lower, object_ref=str(obj.uuid))
+    rows = list(AuditEvent.objects.filter(about).select_related("actor").order_by("-id")[:limit]) if objects else []
+    for row in rows:
+        row.words = events.label(row.event)
+    return rows
+
+
+def pieces(request, user) -> dict:
+    asked = scope(request)
+    totals = Counter()
+    for part in asked:
+        totals.update(part.counts)
+    return {
+        "scope": asked,
+        "totals": [(value, label, totals[value]) for value, label in PersonalDataClass.choices],
+        "systems": [row.system for row in request.request_systems.select_related("system__organization")],
+        "decisions": list(request.decisions.select_related("provider", "decided_by")),
+        "signatures": list(request.signatures.select_related("organization", "signer")),
+        "remarks": list(request.remarks.select_related("author").order_by("-id")),
+        "timeline": timeline(request),
+        "agreement": Agreement.objects.visible_to(user).filter(bases__request=request).first(),
+        "is_open": request.status in (RequestStatus.CHECKING, RequestStatus.AWAITING_PROVIDER, RequestStatus.RETURNED),
+    }

@@ -1,0 +1,193 @@
+"""What waits for a person, by role: the lines of the home page, ordered by what is due.
+
+It reads only rows `visible_to` the person and decides nothing: a line leads to the page where the buttons are.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+
+from django.db.models import Count, Exists, OuterRef, Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus
+from apps.agreements.models import AcceptanceRecord, Agreement, Credential, Signature
+from apps.connections.choices import DecisionStatus, RequestStatus
+from apps.connections.models import ConnectionRequest, ProviderDecision
+from apps.organizations.choices import Role
+from apps.organizations.roles import is_operator, organization_ids
+from apps.registry.models import UsageRegulation
+
+MOST = 200
+"""Lines read per source; a person with more has a list page for them."""
+EXPIRY_WARNING = datetime.timedelta(days=30)
+FAR = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+
+
+@dataclass(order=True)
+class Task:
+    """One thing to do: `due_at` None comes last; `since` orders those."""
+
+    sort: tuple = field(init=False, repr=False)
+    what: str = field(compare=False)
+    name: str = field(compare=False)
+    detail: str = field(compare=False)
+    url: str = field(compare=False)
+    due_at: datetime.datetime | None = field(default=None, compare=False)
+    paused_at: datetime.datetime | None = field(default=None, compare=False)
+    since: datetime.datetime | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        self.sort = (self.due_at or FAR, self.since or FAR)
+
+    @property
+    def is_late(self) -> bool:
+        return bool(self.due_at and not self.paused_at and self.due_at < timezone.now())
+
+    @property
+    def is_due_today(self) -> bool:
+        return bool(self.due_at and not self.is_late and timezone.localdate(self.due_at) == timezone.localdate())
+
+
+def tasks(user) -> list[Task]:
+    """Everything that waits for `user`, most urgent first."""
+    found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_to_sign(user)]
+    found += [*_agreements_to_sign(user), *_terms_to_sign(user), *_to_collect(user), *_to_confirm(user), *_expiring(user)]
+    return sorted(found)
+
+
+def _case(request: ConnectionRequest, what: str, due_at=None) -> Task:
+    return Task(
+        what=what,
+        name=request.number,
+        detail=request.title or str(request.consumer),
+        url=reverse("portal:request", args=[request.uuid]),
+        due_at=due_at or request.due_at,
+        paused_at=request.paused_at if due_at is None else None,
+        since=request.updated_at,
+    )
+
+
+def _to_check(user):
+    if is_operator(user):
+        rows = ConnectionRequest.objects.visible_to(user).filter(status=RequestStatus.CHECKING)
+        yield from (_case(row, _("Check for completeness")) for row in _ordered(rows))
+
+
+def _to_decide(user):
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    if mine:
+        parts = ProviderDecision.objects.filter(provider_id__in=mine, status=DecisionStatus.PENDING)
+        rows = ConnectionRequest.objects.filter(status=RequestStatus.AWAITING_PROVIDER, pk__in=parts.values("request_id"))
+        yield from (_case(row, _("Decide the request")) for row in _ordered(rows))
+
+
+def _to_complete(user):
+    mine = organization_ids(user, Role.CONSUMER_OFFICER)
+    if mine:
+        rows = ConnectionRequest.objects.filter(consumer_id__in=mine, status__in=[RequestStatus.RETURNED, RequestStatus.DRAFT])
+        for row in _ordered(rows):
+            returned = row.status == RequestStatus.RETURNED
+            due = getattr(row, "lapses_at", None) if returned else None
+            yield _case(row, _("Complete the returned request") if returned else _("Finish the draft"), due)
+
+
+def _to_sign(user):
+    """Drafts with something to sign, in organizations where the person signs and has not signed yet."""
+    mine = organization_ids(user, Role.SIGNER)
+    if mine:
+        rows = ConnectionRequest.objects.filter(consumer_id__in=mine, status__in=[RequestStatus.RETURNED, RequestStatus.DRAFT])
+        rows = (
+            rows.filter(purpose__isnull=False, requested_operations__isnull=False).exclude(signatures__signer=user).distinct()
+        )
+        yield from (_case(row, _("Read and sign the request")) for row in _ordered(rows))
+
+
+def _agreements_to_sign(user):
+    mine = organization_ids(user, Role.SIGNER)
+    if mine:
+        signed = Signature.objects.filter(
+            version__agreement=OuterRef("pk"), version__state="draft", party__organization_id__in=mine
+        )
+        rows = Agreement.objects.visible_to(user).filter(status=AgreementStatus.AWAITING_SIGNATURES)
+        rows = rows.filter(parties__organization_id__in=mine).exclude(Exists(signed)).distinct()[:MOST]
+        for row in rows:
+            yield Task(_("Sign the agreement"), row.number, row.title, reverse("portal:agreement", args=[row.uuid]),
+                       since=row.updated_at)  # fmt: skip
+
+
+def _terms_to_sign(user):
+    mine = organization_ids(user, Role.SIGNER)
+    if mine:
+        rows = UsageRegulation.objects.filter(organization_id__in=mine, terms_signed_at__isnull=True).exclude(terms="")[:MOST]
+        for row in rows:
+            yield Task(_("Sign the standard terms"), row.number, row.title, reverse("portal:terms", args=[row.uuid]),
+                       since=row.created_at)  # fmt: skip
+
+
+def _to_collect(user):
+    mine = organization_ids(user, Role.CONSUMER_OFFICER)
+    if mine:
+        rows = Credential.objects.filter(system__organization_id__in=mine, status=CredentialStatus.UNCLAIMED)
+        for row in rows.select_related("system")[:MOST]:
+            yield Task(_("Collect the credential"), row.client_id, f"{row.system} ({row.get_environment_display()})",
+                       reverse("portal:credential", args=[row.uuid]), since=row.created_at)  # fmt: skip
+
+
+def _to_confirm(user):
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    rows = AcceptanceRecord.objects.filter(status=AcceptanceStatus.RECORDED)
+    if not is_operator(user):
+        rows = rows.filter(agreement__parties__organization_id__in=mine, agreement__parties__side="provider").distinct()
+    if mine or is_operator(user):
+        for row in rows.select_related("agreement", "system").order_by("id")[:MOST]:
+            yield Task(_("Confirm the test record"), row.agreement.number, str(row.system),
+                       reverse("portal:agreement", args=[row.agreement.uuid]), since=row.created_at)  # fmt: skip
+
+
+def _expiring(user):
+    rows = Credential.objects.filter(status=CredentialStatus.ACTIVE, expires_at__lt=timezone.now() + EXPIRY_WARNING)
+    if not is_operator(user):
+        rows = rows.filter(system__organization_id__in=organization_ids(user, Role.CONSUMER_OFFICER))
+    for row in rows.select_related("system").order_by("expires_at")[:MOST]:
+        yield Task(_("Renew the credential"), row.client_id, f"{row.system} ({row.get_environment_display()})",
+                   reverse("portal:credential", args=[row.uuid]), due_at=row.expires_at)  # fmt: skip
+
+
+def _ordered(rows):
+    return rows.select_related("consumer").order_by("due_at", "id")[:MOST]
+
+
+def figures(user) -> dict[str, int]:
+    """Counts of the tiles, over what the person may see."""
+    visible = ConnectionRequest.objects.visible_to(user)
+    running = visible.open().filter(paused_at__isnull=True)
+    now = timezone.now()
+    midnight = timezone.localtime(now).replace(hour=23, minute=59, second=59)
+    return {
+        "open": visible.open().count(),
+        "due_today": running.filter(due_at__gte=now, due_at__lte=midnight).count(),
+        "late": running.filter(due_at__lt=now).count(),
+        "in_force": Agreement.objects.visible_to(user).filter(status=AgreementStatus.IN_FORCE).count(),
+    }
+
+
+def by_status(user) -> list[dict]:
+    """Requests by state, for the bars; each with its number and its share of the largest."""
+    visible = ConnectionRequest.objects.visible_to(user)
+    counts = dict(visible.order_by().values_list("status").annotate(n=Count("pk")))
+    largest = max(counts.values(), default=0)
+    return [
+        {"status": value, "label": label, "n": counts[value], "largest": largest}
+        for value, label in RequestStatus.choices
+        if value in counts
+    ]
+
+
+def decided(user, number: int = 6):
+    """The newest decisions the person may see."""
+    rows = ConnectionRequest.objects.visible_to(user).filter(Q(status=RequestStatus.APPROVED) | Q(status=RequestStatus.REFUSED))
+    return rows.filter(decided_at__isnull=False).select_related("consumer", "refusal_ground").order_by("-decided_at")[:number]

@@ -1,0 +1,45 @@
+"""Agreements: the list, and the agreement on one page."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from apps.agreements.choices import AgreementStatus
+from apps.agreements.models import Agreement, Party
+from apps.core.text import words
+from apps.portal import case
+from apps.portal.doors import find, page, paged
+
+
+@page
+def agreements(request: HttpRequest) -> HttpResponse:
+    rows = Agreement.objects.visible_to(request.user).prefetch_related("parties__organization").order_by("-id")
+    for word in words(request.GET.get("q", ""))[:8]:
+        named = Party.objects.filter(organization__folded__contains=word).values("agreement_id")
+        rows = rows.filter(Q(number__icontains=word) | Q(title__icontains=word) | Q(pk__in=named))
+    if request.GET.get("status") in AgreementStatus.values:
+        rows = rows.filter(status=request.GET["status"])
+    context = {
+        "title": _("Agreements"),
+        "crumbs": [(_("Home"), reverse("home"))],
+        "page": paged(request, rows),
+        "chosen": request.GET,
+        "statuses": AgreementStatus.choices,
+    }
+    return render(request, "portal/agreements.html", context)
+
+
+@page
+def agreement_page(request: HttpRequest, uuid) -> HttpResponse:
+    row = find(Agreement.objects, request.user, uuid=uuid)
+    context = {
+        "title": _("Agreement %(number)s") % {"number": row.number},
+        "crumbs": [(_("Home"), reverse("home")), (_("Agreements"), reverse("portal:agreements"))],
+        "agreement": row,
+        "timeline": case.timeline(row),
+    }
+    return render(request, "portal/agreement.html", context)

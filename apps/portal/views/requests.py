@@ -1,0 +1,98 @@
+"""Connection requests: the list, and the case on one page."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.connections.choices import RequestStatus
+from apps.connections.models import ConnectionRequest, RequestedOperation
+from apps.connections.querysets import OPEN
+from apps.core.text import words
+from apps.organizations.models import Organization
+from apps.portal import case
+from apps.portal.doors import find, page, paged
+
+ORDERS = {"due": ("due_at", "-id"), "new": ("-id",), "old": ("id",), "number": ("number",)}
+
+
+@page
+def requests(request: HttpRequest) -> HttpResponse:
+    rows = ConnectionRequest.objects.visible_to(request.user).select_related("consumer", "purpose")
+    rows = _filtered(rows, request).order_by(*ORDERS.get(request.GET.get("order", ""), ORDERS["new"]))
+    found = paged(request, rows.prefetch_related("requested_operations__operation__version__service__provider"))
+    for row in found:
+        services = [part.operation.version.service for part in row.requested_operations.all()]
+        row.provider_names = sorted({service.provider.name for service in services})
+        row.shows_clock = row.status in OPEN
+    context = {
+        "title": _("Connection requests"),
+        "crumbs": [(_("Home"), reverse("home"))],
+        "page": found,
+        "chosen": request.GET,
+        "statuses": RequestStatus.choices,
+        "dues": [
+            ("open", _("in process")),
+            ("late", _("late")),
+            ("today", _("due today")),
+            ("week", _("due within seven days")),
+        ],
+        "orders": [("new", _("newest first")), ("due", _("most urgent first")), ("old", _("oldest first"))],
+        "providers": Organization.objects.filter(services__isnull=False).distinct(),
+        "may_request": False,
+    }
+    return render(request, "portal/requests.html", context)
+
+
+def _filtered(rows, request: HttpRequest):
+    """Allow-listed filters; a value that is none of the choices filters nothing."""
+    given = request.GET
+    for word in words(given.get("q", ""))[:8]:
+        services = RequestedOperation.objects.filter(operation__version__service__folded__contains=word)
+        rows = rows.filter(
+            Q(number__icontains=word)
+            | Q(consumer__folded__contains=word)
+            | Q(title__icontains=word)
+            | Q(pk__in=services.values("request_id"))
+        )
+    if given.get("status") in RequestStatus.values:
+        rows = rows.filter(status=given["status"])
+    if given.get("provider"):
+        asked = RequestedOperation.objects.filter(operation__version__service__provider__code=given["provider"][:35])
+        rows = rows.filter(pk__in=asked.values("request_id"))
+    return _due(rows, given.get("due", ""))
+
+
+def _due(rows, due: str):
+    now = timezone.now()
+    midnight = timezone.localtime(now).replace(hour=23, minute=59, second=59)
+    running = Q(paused_at__isnull=True, due_at__isnull=False)
+    if due == "open":
+        return rows.open()
+    if due == "late":
+        return rows.open().filter(running, due_at__lt=now)
+    if due == "today":
+        return rows.open().filter(running, due_at__gte=now, due_at__lte=midnight)
+    if due == "week":
+        return rows.open().filter(running, due_at__gte=now, due_at__lte=midnight + datetime.timedelta(days=7))
+    return rows
+
+
+@page
+def request_case(request: HttpRequest, uuid) -> HttpResponse:
+    row = find(
+        ConnectionRequest.objects.select_related("consumer", "purpose", "deadline_rule", "created_by"), request.user, uuid=uuid
+    )
+    context = {
+        "title": _("Request %(number)s") % {"number": row.number},
+        "crumbs": [(_("Home"), reverse("home")), (_("Connection requests"), reverse("portal:requests"))],
+        "case": row,
+        **case.pieces(row, request.user),
+    }
+    return render(request, "portal/request.html", context)
