@@ -5,6 +5,8 @@ from django.urls import include, path
 APPS: list[str] = [
     "legal",
     "notices",
+    "connections",
+    "agreements",
 ]
 
 urlpatterns = [path("", include(f"apps.{app}.api.urls")) for app in APPS]

@@ -275,7 +275,22 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "RequestStatus": "apps.connections.choices.RequestStatus",
+        "RequestKind": "apps.connections.choices.RequestKind",
+        "Channel": "apps.connections.choices.Channel",
+        "DecisionStatus": "apps.connections.choices.DecisionStatus",
+        "AgreementStatus": "apps.agreements.choices.AgreementStatus",
+        "VersionState": "apps.agreements.choices.VersionState",
+        "PartySide": "apps.agreements.choices.Side",
+        "SignatureBasis": "apps.agreements.choices.SignatureBasis",
+        "SuspensionKind": "apps.agreements.choices.SuspensionKind",
+        "TerminationGround": "apps.agreements.choices.TerminationGround",
+        "GrantStatus": "apps.agreements.choices.GrantStatus",
+        "AcceptanceStatus": "apps.agreements.choices.AcceptanceStatus",
+        "CredentialStatus": "apps.agreements.choices.CredentialStatus",
+        "DutyKind": "apps.agreements.choices.DutyKind",
+    },
 }
 
 # --- outbound addresses -------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from apps.agreements.querysets import (
     AcceptanceQuerySet,
     AgreementQuerySet,
     CredentialQuerySet,
+    DutyQuerySet,
     GrantQuerySet,
     StandardClauseQuerySet,
 )
@@ -189,6 +190,8 @@ class Duty(TimedModel):
     done_at = models.DateTimeField(_("done at"), null=True, blank=True)
     done_by = models.ForeignKey(USER, verbose_name=_("done by"), on_delete=models.PROTECT, null=True, related_name="+")
     note = models.TextField(_("how it was done"), blank=True)
+
+    objects = DutyQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("duty")

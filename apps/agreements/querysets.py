@@ -56,3 +56,14 @@ class AcceptanceQuerySet(models.QuerySet):
         mine = organization_ids(user)
         parties = self.model.objects.filter(agreement__parties__organization_id__in=mine).values("pk")
         return self.filter(pk__in=parties)
+
+
+class DutyQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """The parties of the agreement and the platform's readers."""
+        if is_platform_reader(user):
+            return self.all()
+        mine = organization_ids(user)
+        return self.filter(
+            agreement__in=self.model.objects.filter(agreement__parties__organization_id__in=mine).values("agreement")
+        )

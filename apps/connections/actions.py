@@ -106,7 +106,7 @@ def _write(request: ConnectionRequest, by, content: dict) -> None:
     request.clean_fields(exclude={field.name for field in request._meta.fields} - set(plain))
     request.save(update_fields=[*plain, "updated_at"])
     if content.get("systems") is not None:
-        replace_systems(request, content["systems"])
+        replace_systems(request, content["systems"], by=by)
     if content.get("scope") is not None:
         replace_scope(request, content["scope"])
     request.preparers.add(by)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from django.db.models import Q
+from django_filters import rest_framework as filters
+
+from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, GrantStatus
+from apps.agreements.models import AcceptanceRecord, Agreement, Credential, Grant
+from apps.registry.choices import Environment, SharingForm
+
+
+class AgreementFilter(filters.FilterSet):
+    status = filters.MultipleChoiceFilter(choices=AgreementStatus.choices)
+    sharing_form = filters.ChoiceFilter(choices=SharingForm.choices)
+    party = filters.CharFilter(method="with_party", max_length=35, label="code of a party")
+    ends_before = filters.IsoDateTimeFilter(field_name="valid_to", lookup_expr="lt")
+    q = filters.CharFilter(method="search", max_length=100, label="number, or words of the title")
+    ordering = filters.OrderingFilter(fields=["valid_to", "in_force_at", "number"])
+
+    class Meta:
+        model = Agreement
+        fields: list[str] = []
+
+    def with_party(self, rows, _name, code: str):
+        return rows.filter(pk__in=Agreement.objects.filter(parties__organization__code=code).values("pk"))
+
+    def search(self, rows, _name, text: str):
+        return rows.filter(Q(number__iexact=text) | Q(title__icontains=text))
+
+
+class GrantFilter(filters.FilterSet):
+    agreement = filters.UUIDFilter(field_name="agreement__uuid")
+    system = filters.CharFilter(field_name="system__code", max_length=60)
+    service = filters.CharFilter(field_name="operation__version__service__code", max_length=60)
+    environment = filters.ChoiceFilter(choices=Environment.choices)
+    status = filters.MultipleChoiceFilter(choices=GrantStatus.choices)
+
+    class Meta:
+        model = Grant
+        fields: list[str] = []
+
+
+class CredentialFilter(filters.FilterSet):
+    system = filters.CharFilter(field_name="system__code", max_length=60)
+    environment = filters.ChoiceFilter(choices=Environment.choices)
+    status = filters.MultipleChoiceFilter(choices=CredentialStatus.choices)
+    expires_before = filters.IsoDateTimeFilter(field_name="expires_at", lookup_expr="lt")
+
+    class Meta:
+        model = Credential
+        fields: list[str] = []
+
+
+class AcceptanceFilter(filters.FilterSet):
+    agreement = filters.UUIDFilter(field_name="agreement__uuid")
+    system = filters.CharFilter(field_name="system__code", max_length=60)
+    status = filters.MultipleChoiceFilter(choices=AcceptanceStatus.choices)
+
+    class Meta:
+        model = AcceptanceRecord
+        fields: list[str] = []

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.agreements.choices import SuspensionKind, TerminationGround
+from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Duty, Grant, Party, Signature
+from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
+from apps.connections.api.serializers import OrganizationRefSerializer, SystemRefSerializer
+from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
+from apps.core.workflow import Workflow
+from apps.registry.choices import Environment
+
+LONG = 10_000
+
+
+class WithSteps(serializers.ModelSerializer):
+    """A row with the steps its reader may take now."""
+
+    available_actions = serializers.SerializerMethodField()
+    workflow: Workflow
+
+    @extend_schema_field(StepSerializer(many=True))
+    def get_available_actions(self, obj) -> list[dict]:
+        return steps_for(self.workflow, obj, self.context["request"].user)
+
+
+class PartySerializer(serializers.ModelSerializer):
+    organization = OrganizationRefSerializer(read_only=True)
+
+    class Meta:
+        model = Party
+        fields = ["organization", "side", "joined_at"]
+
+
+class SignatureSerializer(serializers.ModelSerializer):
+    party = PartySerializer(read_only=True)
+    signer = serializers.StringRelatedField()
+
+    class Meta:
+        model = Signature
+        fields = ["uuid", "party", "signer", "basis", "signed_hash", "signed_at"]
+
+
+class AgreementVersionSerializer(serializers.ModelSerializer):
+    signatures = SignatureSerializer(many=True, read_only=True)
+    drafted_by = serializers.StringRelatedField()
+    agreed_by = serializers.SerializerMethodField()
+
+    class Meta:
+        model = AgreementVersion
+        fields = [
+            "uuid", "number", "state", "content", "content_hash", "drafted_by", "change_note", "agreed_by", "signatures", "created_at",
+        ]  # fmt: skip
+
+    def get_agreed_by(self, version) -> list[str]:
+        """Codes of the parties whose officers agreed to this content (special sharing)."""
+        return sorted(consent.party.organization.code for consent in version.consents.all())
+
+
+class AgreementListSerializer(serializers.ModelSerializer):
+    parties = PartySerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Agreement
+        fields = ["uuid", "number", "title", "sharing_form", "status", "valid_from", "valid_to", "in_force_at", "parties"]
+
+
+class GrantListSerializer(serializers.ModelSerializer):
+    agreement = serializers.SlugRelatedField(slug_field="uuid", read_only=True)
+    system = SystemRefSerializer(read_only=True)
+    service = serializers.CharField(source="operation.version.service.code")
+    operation = serializers.CharField(source="operation.code")
+    purpose = serializers.SlugRelatedField(slug_field="code", read_only=True)
+
+    class Meta:
+        model = Grant
+        fields = [
+            "uuid", "agreement", "system", "service", "operation", "environment", "purpose", "fields", "quota_per_day",
+            "quota_per_month", "rate_per_second", "hours_from", "hours_to", "networks", "valid_from", "valid_to", "status",
+            "status_reason", "version",
+        ]  # fmt: skip
+
+
+class GrantDetailSerializer(WithSteps, GrantListSerializer):
+    workflow = GRANT
+
+    class Meta(GrantListSerializer.Meta):
+        fields = [*GrantListSerializer.Meta.fields, "available_actions"]
+
+
+class AcceptanceListSerializer(serializers.ModelSerializer):
+    agreement = serializers.SlugRelatedField(slug_field="uuid", read_only=True)
+    system = SystemRefSerializer(read_only=True)
+    recorded_by = serializers.StringRelatedField()
+    decided_by = serializers.StringRelatedField()
+
+    class Meta:
+        model = AcceptanceRecord
+        fields = [
+            "uuid", "agreement", "system", "status", "tested_on", "summary", "recorded_by", "decided_by", "decided_at", "comment",
+            "created_at", "version",
+        ]  # fmt: skip
+
+
+class AcceptanceDetailSerializer(WithSteps, AcceptanceListSerializer):
+    workflow = ACCEPTANCE
+
+    class Meta(AcceptanceListSerializer.Meta):
+        fields = [*AcceptanceListSerializer.Meta.fields, "available_actions"]
+
+
+class CredentialListSerializer(serializers.ModelSerializer):
+    """Never the secret, nor its hash."""
+
+    system = SystemRefSerializer(read_only=True)
+
+    class Meta:
+        model = Credential
+        fields = [
+            "uuid", "system", "environment", "client_id", "status", "claimed_at", "expires_at", "revoked_at", "created_at", "version",
+        ]  # fmt: skip
+
+
+class CredentialDetailSerializer(WithSteps, CredentialListSerializer):
+    workflow = CREDENTIAL
+
+    class Meta(CredentialListSerializer.Meta):
+        fields = [*CredentialListSerializer.Meta.fields, "available_actions"]
+
+
+class ClaimedSerializer(serializers.Serializer):
+    """The secret is here once and nowhere else."""
+
+    client_id = serializers.CharField()
+    client_secret = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class DutySerializer(serializers.ModelSerializer):
+    party = PartySerializer(read_only=True)
+    done_by = serializers.StringRelatedField()
+
+    class Meta:
+        model = Duty
+        fields = ["uuid", "party", "kind", "done_at", "done_by", "note"]
+
+
+class AgreementDetailSerializer(WithSteps, AgreementListSerializer):
+    workflow = AGREEMENT
+    current_version = AgreementVersionSerializer(read_only=True)
+    requests = serializers.SerializerMethodField()
+    grants = GrantListSerializer(many=True, read_only=True)
+    acceptances = AcceptanceListSerializer(many=True, read_only=True)
+    duties = DutySerializer(many=True, read_only=True)
+
+    class Meta(AgreementListSerializer.Meta):
+        fields = [
+            *AgreementListSerializer.Meta.fields, "version", "suspension_kind", "suspended_at", "violation", "handling_plan",
+            "restore_conditions", "termination_ground", "status_reason", "ended_at", "current_version", "requests", "grants",
+            "acceptances", "duties", "available_actions",
+        ]  # fmt: skip
+
+    def get_requests(self, agreement) -> list[str]:
+        """Numbers of the requests the agreement rests on."""
+        return [basis.request.number for basis in agreement.bases.all()]
+
+
+class ApprovalSerializer(VersionSerializer):
+    comment = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
+
+
+class ApprovedSerializer(serializers.Serializer):
+    """`agreement` is null while another provider has still to decide."""
+
+    status = serializers.CharField()
+    agreement = serializers.UUIDField(allow_null=True)
+    number = serializers.CharField(allow_null=True)
+
+
+class SuspensionSerializer(VersionSerializer):
+    kind = serializers.ChoiceField(choices=SuspensionKind.choices)
+    violation = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
+    plan = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
+    restore_conditions = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
+
+
+class CommentSerializer(VersionSerializer):
+    comment = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
+
+
+class ReasonSerializer(VersionSerializer):
+    reason = serializers.CharField(max_length=LONG)
+
+
+class TerminationSerializer(ReasonSerializer):
+    ground = serializers.ChoiceField(choices=TerminationGround.choices)
+
+
+class HashSerializer(VersionSerializer):
+    content_hash = serializers.CharField(min_length=64, max_length=64, help_text="What the person has read.")
+
+
+class AgreementSigningSerializer(HashSerializer):
+    password = serializers.CharField(max_length=200, write_only=True, help_text="Proof of who is signing.")
+
+
+class ProposalSerializer(VersionSerializer):
+    changes = serializers.DictField(help_text="Negotiable items of the content, each whole.")
+    note = serializers.CharField(max_length=LONG)
+
+
+class AcceptanceInputSerializer(serializers.Serializer):
+    system = serializers.CharField(max_length=60, help_text="Code of the system that was tested.")
+    tested_on = serializers.DateField()
+    summary = serializers.CharField(max_length=LONG)
+
+
+class ReissueSerializer(serializers.Serializer):
+    system = serializers.CharField(max_length=60, help_text="Code of the system.")
+    environment = serializers.ChoiceField(choices=Environment.choices)
+
+
+class NoteSerializer(serializers.Serializer):
+    note = serializers.CharField(max_length=LONG)
+
+
+class EmptySerializer(serializers.Serializer):
+    pass

@@ -1,0 +1,16 @@
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from apps.agreements.api import views
+
+router = SimpleRouter(trailing_slash=False)
+router.register("agreements", views.Agreements, "agreement")
+router.register("grants", views.Grants, "grant")
+router.register("credentials", views.Credentials, "credential")
+router.register("acceptances", views.Acceptances, "acceptance")
+router.register("duties", views.Duties, "duty")
+
+urlpatterns = [
+    path("requests/<uuid:uuid>/approve", views.RequestApproval.as_view({"post": "approve"}), name="request-approve"),
+    *router.urls,
+]

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+from django.db.models import Prefetch
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.response import Response
+
+from apps.agreements import actions
+from apps.agreements.api import filters, serializers
+from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Duty, Grant
+from apps.agreements.reauthentication import prove
+from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
+from apps.connections.models import ConnectionRequest
+from apps.core.api.steps import TakesSteps, VersionSerializer
+from apps.core.api.views import VisibleRows
+from apps.organizations.models import InformationSystem
+
+DETAIL = serializers.AgreementDetailSerializer
+GRANT = serializers.GrantDetailSerializer
+RECORD = serializers.AcceptanceDetailSerializer
+ACCOUNT = serializers.CredentialDetailSerializer
+VERSIONS = AgreementVersion.objects.select_related("drafted_by").prefetch_related(
+    "signatures__party__organization", "signatures__signer", "consents__party__organization"
+)
+
+
+class Rows(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """List with a short row, detail with the steps the caller may take."""
+
+    def retrieve(self, request, *args, **kwargs) -> Response:
+        return Response(self.detail(self.get_object()))
+
+    def detail(self, obj) -> dict:
+        """Read the row again: a verb may have changed what was prefetched."""
+        return super().detail(self.get_queryset().get(pk=obj.pk))
+
+
+class RequestApproval(VisibleRows, viewsets.GenericViewSet):
+    """Approving lives on this floor, because the last approval makes the agreement."""
+
+    queryset = ConnectionRequest.objects.all()
+    serializer_class = serializers.ApprovalSerializer
+
+    @extend_schema(request=serializers.ApprovalSerializer, responses=serializers.ApprovedSerializer)
+    def approve(self, request, uuid=None) -> Response:
+        obj = self.get_object()
+        given = serializers.ApprovalSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        made = actions.approve_request(obj, by=request.user, **given.validated_data)
+        answer = {"status": obj.status, "agreement": made and made.uuid, "number": made and made.number}
+        return Response(serializers.ApprovedSerializer(answer).data)
+
+
+class Agreements(Rows):
+    """Agreements of the caller's organizations; operator, legal officer and auditor see all."""
+
+    queryset = Agreement.objects.prefetch_related("parties__organization")
+    serializer_class = serializers.AgreementListSerializer
+    detail_serializer_class = DETAIL
+    filterset_class = filters.AgreementFilter
+
+    def get_queryset(self):
+        rows = super().get_queryset()
+        if self.action == "list":
+            return rows
+        return rows.prefetch_related(
+            "bases__request", "duties__party__organization", "duties__done_by",
+            Prefetch("grants", Grant.objects.select_related(
+                "agreement", "system__organization", "operation__version__service", "purpose")),
+            Prefetch("acceptances", AcceptanceRecord.objects.select_related(
+                "agreement", "system__organization", "recorded_by", "decided_by")),
+        )  # fmt: skip
+
+    @extend_schema(responses=DETAIL)
+    def retrieve(self, request, *args, **kwargs) -> Response:
+        return super().retrieve(request, *args, **kwargs)
+
+    @extend_schema(responses=serializers.AgreementVersionSerializer(many=True))
+    @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)
+    def versions(self, request, uuid=None) -> Response:
+        """Every version with its content and signatures, newest first."""
+        rows = VERSIONS.filter(agreement=self.get_object()).order_by("-number")
+        return Response(serializers.AgreementVersionSerializer(rows, many=True).data)
+
+    @extend_schema(request=serializers.ProposalSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"])
+    def propose(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.ProposalSerializer, actions.propose_content)
+
+    @extend_schema(request=serializers.HashSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"])
+    def agree(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.HashSerializer, actions.agree_content)
+
+    @extend_schema(request=serializers.ReasonSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"])
+    def reopen(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.ReasonSerializer, actions.reopen_agreement)
+
+    @extend_schema(request=serializers.ReasonSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"])
+    def decline(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.ReasonSerializer, actions.decline_agreement)
+
+    @extend_schema(request=serializers.AgreementSigningSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"])
+    def sign(self, request, uuid=None) -> Response:
+        """Sign for the party whose signer the caller is, after proving who they are again."""
+        return self.act(request, serializers.AgreementSigningSerializer, _prove_and_sign)
+
+    @extend_schema(request=serializers.SuspensionSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"])
+    def suspend(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.SuspensionSerializer, actions.suspend_agreement)
+
+    @extend_schema(request=serializers.CommentSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"])
+    def resume(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.CommentSerializer, actions.resume_agreement)
+
+    @extend_schema(request=serializers.TerminationSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"])
+    def terminate(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.TerminationSerializer, actions.terminate_agreement)
+
+    @extend_schema(request=VersionSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"])
+    def finish(self, request, uuid=None) -> Response:
+        return self.act(request, VersionSerializer, actions.finish_termination)
+
+    @extend_schema(request=serializers.AcceptanceInputSerializer, responses={201: RECORD}, parameters=[IDEMPOTENCY_KEY])
+    @action(detail=True, methods=["post"], url_path="acceptances")
+    def record(self, request, uuid=None) -> Response:
+        """Record the test of one system; confirmed, it opens production."""
+        agreement = self.get_object()
+        given = serializers.AcceptanceInputSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        facts = dict(given.validated_data)
+        system = visible_system(request.user, facts.pop("system"))
+        made = actions.record_acceptance(agreement, system, by=request.user, uuid=idempotency_key(request), **facts)
+        return Response(RECORD(made, context=self.get_serializer_context()).data, status=status.HTTP_201_CREATED)
+
+
+def _prove_and_sign(agreement: Agreement, *, by, password: str, **facts):
+    prove(by, password)
+    return actions.sign_agreement(agreement, by=by, **facts)
+
+
+def visible_system(user, code: str) -> InformationSystem:
+    system = InformationSystem.objects.visible_to(user).filter(code=code).first()
+    if system is None:
+        raise Http404
+    return system
+
+
+class Grants(Rows):
+    """What the gateway enforces."""
+
+    queryset = Grant.objects.select_related("agreement", "system__organization", "operation__version__service", "purpose")
+    serializer_class = serializers.GrantListSerializer
+    detail_serializer_class = GRANT
+    filterset_class = filters.GrantFilter
+
+    @extend_schema(responses=GRANT)
+    def retrieve(self, request, *args, **kwargs) -> Response:
+        return super().retrieve(request, *args, **kwargs)
+
+    @extend_schema(request=serializers.ReasonSerializer, responses=GRANT)
+    @action(detail=True, methods=["post"])
+    def suspend(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.ReasonSerializer, actions.suspend_grant)
+
+    @extend_schema(request=VersionSerializer, responses=GRANT)
+    @action(detail=True, methods=["post"])
+    def resume(self, request, uuid=None) -> Response:
+        return self.act(request, VersionSerializer, actions.resume_grant)
+
+    @extend_schema(request=serializers.ReasonSerializer, responses=GRANT)
+    @action(detail=True, methods=["post"])
+    def end(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.ReasonSerializer, actions.end_grant)
+
+
+class Acceptances(Rows):
+    """Test records (biên bản kiểm thử)."""
+
+    queryset = AcceptanceRecord.objects.select_related("agreement", "system__organization", "recorded_by", "decided_by")
+    serializer_class = serializers.AcceptanceListSerializer
+    detail_serializer_class = RECORD
+    filterset_class = filters.AcceptanceFilter
+
+    @extend_schema(responses=RECORD)
+    def retrieve(self, request, *args, **kwargs) -> Response:
+        return super().retrieve(request, *args, **kwargs)
+
+    @extend_schema(request=serializers.CommentSerializer, responses=RECORD)
+    @action(detail=True, methods=["post"])
+    def confirm(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.CommentSerializer, actions.confirm_acceptance)
+
+    @extend_schema(request=serializers.CommentSerializer, responses=RECORD)
+    @action(detail=True, methods=["post"])
+    def reject(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.CommentSerializer, actions.reject_acceptance)
+
+
+class Credentials(Rows):
+    """Accounts of systems. A secret is shown by `claim` alone, once."""
+
+    queryset = Credential.objects.select_related("system__organization")
+    serializer_class = serializers.CredentialListSerializer
+    detail_serializer_class = ACCOUNT
+    filterset_class = filters.CredentialFilter
+
+    @extend_schema(responses=ACCOUNT)
+    def retrieve(self, request, *args, **kwargs) -> Response:
+        return super().retrieve(request, *args, **kwargs)
+
+    @extend_schema(request=serializers.ReissueSerializer, responses={201: ACCOUNT})
+    def create(self, request) -> Response:
+        """A new account after the old one was revoked or ran out, by whoever issues accounts for the system."""
+        given = serializers.ReissueSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        system = InformationSystem.objects.filter(code=given.validated_data["system"]).first()
+        if system is None or not may_see_access(request.user, system):
+            raise Http404
+        made = actions.reissue_credential(system, given.validated_data["environment"], by=request.user)
+        return Response(ACCOUNT(made, context=self.get_serializer_context()).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=VersionSerializer, responses=serializers.ClaimedSerializer)
+    @action(detail=True, methods=["post"])
+    def claim(self, request, uuid=None) -> Response:
+        credential = self.get_object()
+        given = VersionSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        secret = actions.claim_credential(credential, by=request.user, **given.validated_data)
+        answer = {"client_id": credential.client_id, "client_secret": secret, "expires_at": credential.expires_at}
+        return Response(serializers.ClaimedSerializer(answer).data, headers={"Cache-Control": "no-store"})
+
+    @extend_schema(request=VersionSerializer, responses={201: ACCOUNT})
+    @action(detail=True, methods=["post"])
+    def rotate(self, request, uuid=None) -> Response:
+        credential = self.get_object()
+        given = VersionSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        made = actions.rotate_credential(credential, by=request.user, **given.validated_data)
+        return Response(ACCOUNT(made, context=self.get_serializer_context()).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=serializers.ReasonSerializer, responses=ACCOUNT)
+    @action(detail=True, methods=["post"])
+    def revoke(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.ReasonSerializer, actions.revoke_credential)
+
+
+def may_see_access(user, system: InformationSystem) -> bool:
+    """A provider sees the systems it grants to; everybody their own."""
+    visible = InformationSystem.objects.visible_to(user).filter(pk=system.pk).exists()
+    return visible or Grant.objects.visible_to(user).filter(system=system).exists()
+
+
+class Duties(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):
+    """What is to be done before agreements end."""
+
+    queryset = Duty.objects.select_related("party__organization", "done_by", "agreement")
+    serializer_class = serializers.DutySerializer
+    detail_serializer_class = serializers.DutySerializer
+    filterset_fields = {"done_at": ["isnull"]}
+
+    @extend_schema(request=serializers.NoteSerializer, responses=serializers.DutySerializer)
+    @action(detail=True, methods=["post"])
+    def complete(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.NoteSerializer, actions.complete_duty)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from django.db.models import Q
+from django.utils import timezone
+from django_filters import rest_framework as filters
+
+from apps.connections.choices import RequestKind, RequestStatus
+from apps.connections.models import ConnectionRequest
+
+
+class RequestFilter(filters.FilterSet):
+    status = filters.MultipleChoiceFilter(choices=RequestStatus.choices)
+    kind = filters.ChoiceFilter(choices=RequestKind.choices)
+    consumer = filters.CharFilter(field_name="consumer__code", max_length=35, label="code of the requesting organization")
+    late = filters.BooleanFilter(method="only_late", label="only cases whose deadline has passed")
+    due_before = filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="lt")
+    q = filters.CharFilter(method="search", max_length=100, label="number, or words of the title")
+    ordering = filters.OrderingFilter(fields=["due_at", "received_at", "created_at", "number"])
+
+    class Meta:
+        model = ConnectionRequest
+        fields: list[str] = []
+
+    def only_late(self, rows, _name, late: bool):
+        return rows.late(timezone.now()) if late else rows
+
+    def search(self, rows, _name, text: str):
+        return rows.filter(Q(number__iexact=text) | Q(title__icontains=text))

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.connections.choices import SharingMethod
+from apps.connections.completeness import missing
+from apps.connections.content import request_hash
+from apps.connections.models import ConnectionRequest, ProviderDecision, Remark, RequestedOperation, RequestSignature
+from apps.connections.scope import operations_named, systems_named
+from apps.connections.workflow import REQUEST
+from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
+from apps.legal.models import RefusalGround
+from apps.organizations.models import InformationSystem, Organization
+from apps.registry.models import Purpose
+
+
+class OrganizationRefSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Organization
+        fields = ["uuid", "code", "name"]
+
+
+class SystemRefSerializer(serializers.ModelSerializer):
+    organization = OrganizationRefSerializer(read_only=True)
+
+    class Meta:
+        model = InformationSystem
+        fields = ["uuid", "code", "name", "organization"]
+
+
+class RequestListSerializer(serializers.ModelSerializer):
+    consumer = OrganizationRefSerializer(read_only=True)
+
+    class Meta:
+        model = ConnectionRequest
+        fields = [
+            "uuid", "number", "kind", "channel", "status", "title", "consumer", "received_at", "due_at", "paused_at", "created_at",
+        ]  # fmt: skip
+
+
+class RequestedOperationSerializer(serializers.ModelSerializer):
+    operation = serializers.UUIDField(source="operation.uuid")
+    code = serializers.CharField(source="operation.code")
+    service = serializers.CharField(source="operation.version.service.code")
+    service_version = serializers.CharField(source="operation.version.major")
+    fields_asked = serializers.SerializerMethodField()
+
+    class Meta:
+        model = RequestedOperation
+        fields = ["operation", "code", "service", "service_version", "fields_asked"]
+
+    def get_fields_asked(self, row) -> list[str]:
+        return sorted(field.path for field in row.fields.all())
+
+
+class DecisionSerializer(serializers.ModelSerializer):
+    provider = OrganizationRefSerializer(read_only=True)
+    decided_by = serializers.StringRelatedField()
+
+    class Meta:
+        model = ProviderDecision
+        fields = ["uuid", "provider", "status", "decided_by", "decided_at", "comment"]
+
+
+class RemarkSerializer(serializers.ModelSerializer):
+    author = serializers.StringRelatedField()
+
+    class Meta:
+        model = Remark
+        fields = ["uuid", "field", "text", "author", "created_at"]
+
+
+class RequestSignatureSerializer(serializers.ModelSerializer):
+    organization = OrganizationRefSerializer(read_only=True)
+    signer = serializers.StringRelatedField()
+
+    class Meta:
+        model = RequestSignature
+        fields = ["uuid", "organization", "signer", "content_hash", "signed_at"]
+
+
+class GapSerializer(serializers.Serializer):
+    field = serializers.CharField()
+    text = serializers.CharField()
+
+
+class RequestDetailSerializer(RequestListSerializer):
+    systems = SystemRefSerializer(many=True, read_only=True)
+    scope = RequestedOperationSerializer(source="requested_operations", many=True, read_only=True)
+    purpose = serializers.SlugRelatedField(slug_field="code", read_only=True)
+    decisions = DecisionSerializer(many=True, read_only=True)
+    remarks = RemarkSerializer(many=True, read_only=True)
+    signatures = RequestSignatureSerializer(many=True, read_only=True)
+    refusal_ground = serializers.SlugRelatedField(slug_field="code", read_only=True)
+    deadline_rule = serializers.StringRelatedField()
+    deadline_citation = serializers.CharField(source="deadline_rule.citation", default="", read_only=True)
+    content_hash = serializers.SerializerMethodField()
+    missing = serializers.SerializerMethodField()
+    available_actions = serializers.SerializerMethodField()
+
+    class Meta(RequestListSerializer.Meta):
+        fields = [
+            *RequestListSerializer.Meta.fields, "version", "systems", "scope", "purpose", "purpose_text", "solution", "legal_basis",
+            "procedures", "method", "calls_per_day", "calls_per_second", "source_networks", "wanted_from", "wanted_to",
+            "technician", "exemption_reason", "special_reason", "note", "decisions", "remarks", "signatures", "deadline_rule",
+            "deadline_citation", "lapses_at", "decided_at", "refusal_ground", "refusal_reason", "refusal_citation", "content_hash",
+            "missing", "available_actions",
+        ]  # fmt: skip
+
+    def get_content_hash(self, request) -> str:
+        return request_hash(request)
+
+    @extend_schema_field(GapSerializer(many=True))
+    def get_missing(self, request) -> list[dict]:
+        """What keeps the request from being complete now; empty when complete."""
+        return [{"field": field, "text": str(text)} for field, text in missing(request)]
+
+    @extend_schema_field(StepSerializer(many=True))
+    def get_available_actions(self, request) -> list[dict]:
+        return steps_for(REQUEST, request, self.context["request"].user)
+
+
+class ScopeRowSerializer(serializers.Serializer):
+    """An operation and the paths of the fields asked for."""
+
+    operation = serializers.UUIDField()
+    fields = serializers.ListField(child=serializers.CharField(max_length=300), max_length=2000)  # type: ignore[assignment]
+
+
+class RequestContentSerializer(serializers.Serializer):
+    """The content of NĐ 47/2020 Điều 35(2), each part optional until the request is submitted."""
+
+    title = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    systems = serializers.ListField(
+        child=serializers.CharField(max_length=60), required=False, max_length=500, help_text="Codes of systems."
+    )
+    scope = ScopeRowSerializer(many=True, required=False)
+    purpose = serializers.SlugRelatedField(
+        slug_field="code", queryset=Purpose.objects.filter(is_active=True), required=False, allow_null=True
+    )
+    purpose_text = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    solution = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    legal_basis = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    procedures = serializers.ListField(child=serializers.CharField(max_length=60), required=False, max_length=200)
+    method = serializers.ChoiceField(choices=SharingMethod.choices, required=False)
+    calls_per_day = serializers.IntegerField(min_value=1, max_value=2_000_000_000, required=False, allow_null=True)
+    calls_per_second = serializers.IntegerField(min_value=1, max_value=1_000_000, required=False, allow_null=True)
+    source_networks = serializers.ListField(child=serializers.CharField(max_length=50), required=False, max_length=50)
+    wanted_from = serializers.DateField(required=False, allow_null=True)
+    wanted_to = serializers.DateField(required=False, allow_null=True)
+    technician = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    exemption_reason = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    special_reason = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+
+    def facts(self, user, consumer) -> dict:
+        """The body as the verbs take it: rows instead of codes, only rows the person may name."""
+        given = dict(self.validated_data)
+        for name in ("consumer", "version"):
+            given.pop(name, None)
+        if "systems" in given:
+            given["systems"] = systems_named(given["systems"], user, consumer)
+        if "scope" in given:
+            given["scope"] = operations_named({row["operation"]: row["fields"] for row in given["scope"]}, user)
+        return given
+
+
+class RequestDraftSerializer(RequestContentSerializer):
+    consumer = serializers.CharField(max_length=35, help_text="Code of the requesting organization.")
+
+
+class RequestSaveSerializer(RequestContentSerializer, VersionSerializer):
+    pass
+
+
+class SigningSerializer(serializers.Serializer):
+    content_hash = serializers.CharField(max_length=64, min_length=64, help_text="What the signer has read.")
+
+
+class RemarkInputSerializer(serializers.Serializer):
+    field = serializers.CharField(max_length=60)
+    text = serializers.CharField(max_length=2000)
+
+
+class ReturnSerializer(VersionSerializer):
+    remarks = RemarkInputSerializer(many=True)
+
+    def validate_remarks(self, rows) -> list[tuple[str, str]]:
+        return [(row["field"], row["text"]) for row in rows]
+
+
+class RefusalSerializer(VersionSerializer):
+    ground = serializers.SlugRelatedField(slug_field="code", queryset=RefusalGround.objects.filter(is_active=True))
+    reason = serializers.CharField(max_length=10_000)
+    citation = serializers.CharField(max_length=300)
