@@ -1,0 +1,75 @@
+"""Regulations and services of the demonstration, published as a provider would."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from pathlib import Path
+
+from django.contrib.auth import get_user_model
+
+from apps.accounts.choices import SETUP
+from apps.organizations.models import Organization
+from apps.registry.actions.purposes import name_purpose
+from apps.registry.actions.services import register_service
+from apps.registry.actions.terms import sign_terms, write_terms
+from apps.registry.actions.upstreams import set_upstream
+from apps.registry.actions.versions import add_version, define_contract, publish_version
+from apps.registry.choices import Environment, UpstreamAuth
+from apps.registry.models import UsageRegulation
+
+HERE = Path(__file__).parent
+CONTRACTS = (HERE, HERE.parent.parent / "registry" / "data")
+STAFF = {"G05.22": ("cungcap", "ky.cungcap"), "G14": ("thongtin", "ky.thongtin")}
+"""Provider → its officer and its signer."""
+
+
+def publish_all(data: dict, people: dict) -> None:
+    """Name the purposes, write and sign the terms, register and publish the services."""
+    setup = get_user_model().objects.machine(SETUP)
+    for row in data["purposes"]:
+        name_purpose(row["code"], row["name"], by=setup)
+    for row in data["regulations"]:
+        _regulate(row, people)
+    for row in data["services"]:
+        _publish(row, people)
+
+
+def _regulate(row: dict, people: dict) -> None:
+    officer, signer = STAFF[row["organization"]]
+    facts = {**row, "issued_on": datetime.date(2019, 10, 1), "effective_from": datetime.date(2019, 11, 1)}
+    organization = Organization.objects.get(code=facts.pop("organization"))
+    sign_terms(write_terms(organization, by=people[officer], **facts), by=people[signer])
+
+
+def _publish(row: dict, people: dict) -> None:
+    officer = people[STAFF[row["provider"]][0]]
+    service = register_service(
+        Organization.objects.get(code=row["provider"]), by=officer, code=row["code"], name=row["name"],
+        description=row["description"], capacity_rps=row["capacity_rps"], daily_quota=row["daily_quota"],
+        is_master_data=row["is_master_data"], contact=row["contact"], sla=row["sla"],
+        usage_regulation=UsageRegulation.objects.get(number=row["regulation"]),
+    )  # fmt: skip
+    version = add_version(service, by=officer)
+    contract = _contract(row["contract"]) | {"samples": row["samples"], "errors": row["errors"]}
+    version = define_contract(version, contract, by=officer)
+    for environment in Environment.values:
+        _point(version, environment, row["path"], officer)
+    publish_version(version, by=officer)
+
+
+def _point(version, environment: str, path: str, officer) -> None:
+    """The sandbox plays both environments: paths under /test are its test environment."""
+    sandbox = os.environ.get("LGSP_SANDBOX_URL", "http://127.0.0.1:8002").rstrip("/")
+    base = f"{sandbox}/test" if environment == Environment.TEST else sandbox
+    secret = {"consumer_key": os.environ["LGSP_SANDBOX_KEY"], "consumer_secret": os.environ["LGSP_SANDBOX_SECRET"]}
+    set_upstream(
+        version, environment, by=officer, base_url=base + path, auth_kind=UpstreamAuth.NGSP,
+        auth_settings={"token_url": f"{base}/token"}, secret=secret,
+    )  # fmt: skip
+
+
+def _contract(name: str) -> dict:
+    path = next(folder / name for folder in CONTRACTS if (folder / name).exists())
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,52 @@
+"""`manage.py load_demo`: the demonstration province, once, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection, transaction
+
+from apps.organizations.models import Organization
+from apps.portal.demo import cases, people, secrets, services
+from lgsp.env import IS_PRODUCTION
+
+PROVINCE = Path(people.__file__).with_name("province.json")
+_LOCK = 70_190_001
+PUBLISHER = "vanhanh"
+
+
+class Command(BaseCommand):
+    help = "Load the demonstration province through the ordinary verbs. Does nothing when it is there. Never in production."
+
+    def handle(self, *args, **options):
+        if IS_PRODUCTION:
+            raise CommandError("The demonstration province is not for production.")
+        self._load_province()
+        call_command("load_catalogs", by=PUBLISHER, stdout=self.stdout)
+
+    @transaction.atomic
+    def _load_province(self) -> None:
+        """One transaction: a killed load leaves nothing, and of two at once the second finds the work done."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        if Organization.objects.exists():
+            self.stdout.write("The demonstration province is there already.")
+            return
+        data = json.loads(PROVINCE.read_text(encoding="utf-8"))
+        by_name = people.found(data)
+        services.publish_all(data, by_name)
+        credential, secret = cases.play(by_name)
+        self._give_password(by_name.values(), credential.client_id, secret)
+        self.stdout.write("The demonstration province is loaded.")
+
+    def _give_password(self, users, client_id: str, client_secret: str) -> None:
+        """All demonstration accounts share one password, kept in var/ before the transaction commits."""
+        password = secrets.new_password()
+        for user in users:
+            user.set_password(password)
+            user.save(update_fields=["password"])
+        secrets.keep(password, client_id, client_secret, f"{settings.GATEWAY_URL.rstrip('/')}/oauth/token")
