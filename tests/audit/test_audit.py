@@ -36,3 +36,14 @@ def test_au_02_the_database_refuses_to_empty_the_table(truncate_guards):
     with pytest.raises(DatabaseError, match="append-only"), connection.cursor() as cursor:
         cursor.execute("TRUNCATE audit_auditevent")
     assert AuditEvent.objects.count() == 1
+
+
+def test_a_refused_attempt_is_recorded_in_its_own_transaction(db, client):
+    user = get_user_model().objects.create(username="ha")
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    body = {"value": "1", "citation": "x", "effective_from": "2027-01-01", "evidence": "T"}
+    answer = client.post("/api/v1/legal-rules/connection.decide/change", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_permitted")
+    event = AuditEvent.objects.get()
+    assert (event.event, event.outcome, event.actor) == ("attempt.refused", "refused", user)
+    assert event.facts["path"] == "/api/v1/legal-rules/connection.decide/change"
