@@ -1,0 +1,8 @@
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from apps.portal.api import views
+
+router = SimpleRouter(trailing_slash=False)
+router.register("audit-events", views.AuditEvents, "audit-event")
+urlpatterns = [path("me", views.Me.as_view(), name="me"), *router.urls]
