@@ -11,11 +11,16 @@ from django.contrib.auth import get_user_model
 
 from apps.accounts.choices import SETUP
 from apps.organizations.models import Organization
-from apps.registry.actions.purposes import name_purpose
-from apps.registry.actions.services import register_service
-from apps.registry.actions.terms import sign_terms, write_terms
-from apps.registry.actions.upstreams import set_upstream
-from apps.registry.actions.versions import add_version, define_contract, publish_version
+from apps.registry.actions import (
+    add_version,
+    define_contract,
+    name_purpose,
+    publish_version,
+    register_service,
+    set_upstream,
+    sign_terms,
+    write_terms,
+)
 from apps.registry.choices import Environment, UpstreamAuth
 from apps.registry.models import UsageRegulation
 
@@ -52,7 +57,7 @@ def _publish(row: dict, people: dict) -> None:
         usage_regulation=UsageRegulation.objects.get(number=row["regulation"]),
     )  # fmt: skip
     version = add_version(service, by=officer)
-    contract = _contract(row["contract"]) | {"samples": row["samples"], "errors": row["errors"]}
+    contract = {"samples": row["samples"], "errors": row["errors"]} | _contract(row["contract"])
     version = define_contract(version, contract, by=officer)
     for environment in Environment.values:
         _point(version, environment, row["path"], officer)
