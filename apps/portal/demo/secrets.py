@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from lgsp.env import VAR_DIR
+from django.conf import settings
 
 STATE = "demo.json"
 TOKEN_CONFIG = "demo-token.curl"  # noqa: S105 -- a file name
@@ -21,25 +21,25 @@ def new_password() -> str:
 
 def keep(password: str, client_id: str, client_secret: str, token_url: str) -> None:
     """Write the password, and a curl configuration that asks for a token without showing the secret on a command line."""
-    _write(VAR_DIR / STATE, json.dumps({"password": password, "client_id": client_id}, indent=1))
+    _write(settings.VAR_DIR / STATE, json.dumps({"password": password, "client_id": client_id}, indent=1))
     lines = [
         f'url = "{token_url}"',
         f'user = "{client_id}:{client_secret}"',
         'data = "grant_type=client_credentials"',
         "silent",
     ]
-    _write(VAR_DIR / TOKEN_CONFIG, "\n".join(lines) + "\n")
+    _write(settings.VAR_DIR / TOKEN_CONFIG, "\n".join(lines) + "\n")
 
 
 def kept() -> dict | None:
     """What `keep` wrote, or None."""
-    path = VAR_DIR / STATE
+    path = settings.VAR_DIR / STATE
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def point_token_config(token_url: str) -> Path:
     """Let the curl configuration name the gateway's present address (ports may change between starts)."""
-    path = VAR_DIR / TOKEN_CONFIG
+    path = settings.VAR_DIR / TOKEN_CONFIG
     lines = path.read_text(encoding="utf-8").splitlines()
     if lines[0] != f'url = "{token_url}"':
         _write(path, "\n".join([f'url = "{token_url}"', *lines[1:]]) + "\n")

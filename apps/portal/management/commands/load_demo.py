@@ -12,7 +12,6 @@ from django.db import connection, transaction
 
 from apps.organizations.models import Organization
 from apps.portal.demo import cases, people, secrets, services
-from lgsp.env import IS_PRODUCTION
 
 PROVINCE = Path(people.__file__).with_name("province.json")
 _LOCK = 70_190_001
@@ -23,7 +22,7 @@ class Command(BaseCommand):
     help = "Load the demonstration province through the ordinary verbs. Does nothing when it is there. Never in production."
 
     def handle(self, *args, **options):
-        if IS_PRODUCTION:
+        if settings.IS_PRODUCTION:
             raise CommandError("The demonstration province is not for production.")
         self._load_province()
         call_command("load_catalogs", by=PUBLISHER, stdout=self.stdout)
