@@ -18,7 +18,6 @@ APPS = (
 )
 
 
-
 def _has_api(app: str) -> bool:
     return find_spec(f"apps.{app}.api") is not None and find_spec(f"apps.{app}.api.urls") is not None
 
