@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 
 from apps.organizations.models import Organization
-from apps.portal.demo import cases, people, secrets, services
+from apps.portal.demo import cases, offers, people, secrets
 
 PROVINCE = Path(people.__file__).with_name("province.json")
 _LOCK = 70_190_001
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             return
         data = json.loads(PROVINCE.read_text(encoding="utf-8"))
         by_name = people.found(data)
-        services.publish_all(data, by_name)
+        offers.publish_all(data, by_name)
         credential, secret = cases.play(by_name)
         self._give_password(by_name.values(), credential.client_id, secret)
         self.stdout.write("The demonstration province is loaded.")
