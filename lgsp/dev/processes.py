@@ -243,7 +243,10 @@ class Platform:
         if name == "portal":
             bind = f"--bind={HOST}:{self.ports[name]}"
             return [*_python("gunicorn"), "lgsp.wsgi", "--worker-class=gthread", "--threads=8", "--no-control-socket", bind]
-        app = {"gateway": "lgsp.gateway:app", "sandbox": "apps.sandbox.app:app"}[name]
+        if name == "gateway":
+            # Its own server options (no trust in X-Forwarded-*, drain, limits) live in one place.
+            return [*_python("lgsp.gateway"), f"--host={HOST}", *address]
+        app = "apps.sandbox.app:app"
         speed = ["--loop=uvloop", "--http=httptools"] if sys.platform != "win32" else []
         quiet = ["--no-access-log", "--no-server-header", "--timeout-graceful-shutdown=8"]
         return [*_python("uvicorn"), app, f"--host={HOST}", *address, *speed, *quiet]

@@ -1,0 +1,27 @@
+"""Call ids: UUID version 7 (RFC 9562), so that their order is their time and a month of them is a range."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import datetime, timezone
+
+_MAX = (1 << 48) - 1
+
+
+def make(milliseconds: int) -> uuid.UUID:
+    """A fresh id of the instant `milliseconds` since 1970 (74 random bits)."""
+    noise = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & _MAX) << 80 | 0x7 << 76 | (noise & 0xFFF) << 64 | 0x2 << 62 | (noise >> 12) & ((1 << 62) - 1)
+    return uuid.UUID(int=value)
+
+
+def floor(moment: datetime) -> uuid.UUID:
+    """The smallest id of `moment`: ids made before it are smaller, ids made after it are not."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return uuid.UUID(int=max(0, min(milliseconds, _MAX)) << 80)
+
+
+def moment(call_id: uuid.UUID) -> datetime:
+    """The instant an id was made (to the millisecond, UTC)."""
+    return datetime.fromtimestamp((call_id.int >> 80) / 1000, timezone.utc)

@@ -1,0 +1,248 @@
+"""May this call pass? Pure: a policy, a call, an instant in; an admission or a `Refused` out. No I/O, no clock.
+
+The answer holds an interval of time: the database judges it by its own clock in the statement that admits.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from apps.gateway.paths import canonical_path, canonical_query
+from apps.gateway.policy import (
+    FOREVER,
+    LIVE_VERSIONS,
+    Agreement,
+    Credential,
+    Grant,
+    Operation,
+    Organization,
+    Policy,
+    Route,
+    Service,
+    System,
+    Upstream,
+    network_of,
+    pattern_of,
+)
+from apps.gateway.refusals import Refused
+
+DAY = 86_400
+VIETNAM = 7 * 3600
+"""Vietnamese time has no summer time: UTC+7 all year (Asia/Ho_Chi_Minh since 1975)."""
+SAFE_METHODS = ("GET", "HEAD")
+
+
+class Call(Struct, gc=False):
+    """What the consumer asked, taken apart but not judged."""
+
+    method: str
+    service: str
+    major: int
+    segments: tuple[str, ...]
+    pairs: list[tuple[str, str]]
+    purpose: str
+    source: str
+    certificate_hash: str = ""
+
+
+class Token(Struct, frozen=True, gc=False):
+    """A known access token: whose it is, until when, and to which certificate it is bound (empty: to none)."""
+
+    credential_id: int
+    expires_at: float
+    certificate_hash: str
+    revoked: bool = False
+
+
+class Caller(Struct, frozen=True, gc=False):
+    credential: Credential
+    system: System
+    organization: Organization
+
+
+class Admission(Struct, gc=False):
+    """A call that may pass while the database's clock is in [not_before, not_after)."""
+
+    caller: Caller
+    service: Service
+    route: Route
+    operation: Operation
+    grant: Grant
+    agreement: Agreement
+    upstream: Upstream
+    path: str
+    query: str
+    subject: str
+    not_before: float
+    not_after: float
+
+
+def identify(policy: Policy, token: Token, certificate_hash: str, now: float) -> Caller:
+    """Whose token this is, if the account, its system and its organization may call at all. Raises Refused."""
+    credential = policy.rows["credential"].get(token.credential_id)
+    if credential is None or credential.status != "active":
+        raise Refused("credential_revoked")
+    if token.revoked or token.expires_at <= now:
+        raise Refused("token_expired")
+    if credential.expires_at <= now:
+        raise Refused("credential_expired")
+    for bound in (token.certificate_hash, credential.certificate_hash):
+        if bound and bound != certificate_hash:
+            raise Refused("certificate_mismatch")
+    system = policy.rows["informationsystem"][credential.system_id]
+    if system.status != "active":
+        raise Refused("system_not_active")
+    organization = policy.rows["organization"][system.organization_id]
+    if organization.status != "active":
+        raise Refused("consumer_not_active")
+    return Caller(credential, system, organization)
+
+
+def decide(policy: Policy, caller: Caller, token: Token, call: Call, now: float) -> Admission:
+    """Let the call pass, or raise Refused with the first reason in the order of the table."""
+    service, route = _route(policy, call)
+    operation, path_pairs = _operation(route, call)
+    query, subject = _parameters(operation, path_pairs, call.pairs)
+    grant = _grant(policy, caller, operation, call)
+    agreement = policy.rows["agreement"][grant.agreement_id]
+    _check_rights(grant, agreement, now)
+    _check_provider(policy, service)
+    if operation.kind != "read":
+        raise Refused("kind_not_open")
+    if grant.networks and not _in_networks(call.source, grant.networks):
+        raise Refused("network_not_allowed")
+    opens, closes = (0.0, FOREVER) if grant.hours is None else _hours(grant.hours, now)
+    if not opens <= now < closes:
+        raise Refused("outside_hours", hours=[_clock(part) for part in grant.hours])
+    upstream = route.upstream(grant.environment)
+    if upstream is None:
+        raise Refused("upstream_not_configured")
+    not_after = min(closes, grant.valid_to, agreement.valid_to, caller.credential.expires_at, token.expires_at)
+    not_before = max(opens, grant.valid_from, agreement.valid_from)
+    path = canonical_path(call.segments)
+    return Admission(
+        caller, service, route, operation, grant, agreement, upstream, path, query, subject, not_before, not_after
+    )  # fmt: skip
+
+
+def _route(policy: Policy, call: Call) -> tuple[Service, Route]:
+    service = policy.service_codes.get(call.service)
+    route = policy.routes.get((service.id, call.major)) if service is not None else None
+    if route is None or route.version.status == "draft":
+        raise Refused("service_unknown")
+    if route.version.status not in LIVE_VERSIONS or service.status == "retired":
+        raise Refused("version_retired")
+    return service, route
+
+
+def _operation(route: Route, call: Call) -> tuple[Operation, tuple[tuple[str, str], ...]]:
+    methods, pairs = route.match(call.segments)
+    if not methods:
+        raise Refused("operation_unknown")
+    operation = methods.get(call.method)
+    if operation is None:
+        raise Refused("method_not_allowed", allowed=sorted(methods))
+    return operation, pairs
+
+
+def _parameters(operation: Operation, path_pairs: Iterable[tuple[str, str]], pairs: list[tuple[str, str]]) -> tuple[str, str]:
+    """The canonical query (in the declared order) and the value that names the data subject ("" when none does)."""
+    given = dict(pairs)
+    if len(given) != len(pairs):
+        raise Refused("parameter_repeated")
+    in_path = dict(path_pairs)
+    kept, subject = [], ""
+    for parameter in operation.parameters:
+        name = parameter.name
+        source = in_path if parameter.location == "path" else given
+        value = source.pop(name, None)
+        if value is None:
+            if parameter.required and parameter.location == "query":
+                raise Refused("parameter_missing", parameter=name)
+            continue
+        if len(value) > parameter.max_length or (parameter.pattern and not _matches(parameter.pattern, value)):
+            raise Refused("parameter_invalid", parameter=name)
+        if parameter.location == "query":
+            kept.append((name, value))
+        if parameter.is_subject:
+            subject = f"{subject}\x1f{value}" if subject else value
+    if given:
+        raise Refused("parameter_undeclared", parameter=min(given)[:80])
+    if any(len(value) > 200 for value in in_path.values()):
+        raise Refused("parameter_invalid", parameter=min(in_path)[:80])
+    return canonical_query(kept) if kept else "", subject
+
+
+def _matches(pattern: str, value: str) -> bool:
+    compiled = pattern_of(pattern)
+    return compiled is not None and compiled.fullmatch(value) is not None
+
+
+def _grant(policy: Policy, caller: Caller, operation: Operation, call: Call) -> Grant:
+    """The caller's grant for this operation, environment and purpose; the reason when there is none."""
+    found = policy.by_system.get(caller.system.id, {}).get(operation.id, ())
+    here = [grant for grant in found if grant.environment == caller.credential.environment]
+    if not here:
+        if any(grant.status != "ended" for grant in found):
+            raise Refused("environment_mismatch")
+        raise Refused("grant_missing")
+    if not call.purpose and any(grant.status == "active" for grant in here):
+        raise Refused("purpose_missing")
+    fitting = [grant for grant in here if grant.purpose == call.purpose]
+    if not fitting and any(grant.status == "active" for grant in here):
+        raise Refused("purpose_not_granted")
+    # Grants are kept in the order of preference (active first); an agreement in force beats one that is not.
+    agreements = policy.rows["agreement"]
+    return min(fitting or here, key=lambda g: (g.status != "active", agreements[g.agreement_id].status != "in_force"))
+
+
+def _check_rights(grant: Grant, agreement: Agreement, now: float) -> None:
+    if agreement.status == "suspended":
+        raise Refused("agreement_suspended", agreement=agreement.number)
+    if agreement.status == "expired" or agreement.valid_to <= now:
+        raise Refused("agreement_expired", agreement=agreement.number)
+    if grant.status == "suspended":
+        raise Refused("grant_suspended", agreement=agreement.number)
+    if grant.status != "active":
+        raise Refused("grant_ended", agreement=agreement.number)
+    if agreement.status != "in_force":
+        raise Refused("agreement_not_in_force", agreement=agreement.number)
+    if grant.valid_to <= now:
+        raise Refused("grant_expired", agreement=agreement.number)
+    if grant.valid_from > now or agreement.valid_from > now:
+        raise Refused("grant_not_yet_valid", agreement=agreement.number)
+
+
+def _check_provider(policy: Policy, service: Service) -> None:
+    if service.status != "active":
+        raise Refused("service_not_active")
+    if policy.rows["organization"][service.provider_id].status != "active":
+        raise Refused("provider_not_active")
+
+
+def _in_networks(source: str, networks: tuple[str, ...]) -> bool:
+    try:
+        address = ipaddress.ip_address(source)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    found = [network_of(text) for text in networks]
+    return any(network is not None and network.version == address.version and address in network for network in found)
+
+
+def _hours(hours: tuple[int, int], now: float) -> tuple[float, float]:
+    """The window of today's agreed hours around `now`; one that ends before it begins goes over midnight."""
+    begins, ends = hours
+    midnight = (now + VIETNAM) // DAY * DAY - VIETNAM
+    if begins < ends:
+        return midnight + begins, midnight + ends
+    if now < midnight + ends:
+        return midnight - DAY + begins, midnight + ends
+    return midnight + begins, midnight + DAY + ends
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}"

@@ -1,0 +1,96 @@
+"""One HTTP exchange with a consumer: the headers that mean something, the body within its cap, the answer."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Collection
+
+from apps.gateway.problems import language_of
+from apps.gateway.refusals import Refused
+
+_READ = frozenset(
+    {b"authorization", b"x-purpose-code", b"idempotency-key", b"traceparent", b"tracestate", b"accept-language",
+     b"content-type", b"content-length", b"transfer-encoding", b"content-encoding", b"x-lgsp-client-ip",
+     b"x-lgsp-client-cert-sha256"}
+)  # fmt: skip
+"""Everything else a consumer sends is never looked at and goes nowhere."""
+
+
+class Exchange:
+    """Reads by name from an allow-list; a name given twice is refused, because two parsers would take different ones."""
+
+    __slots__ = ("_headers", "_send", "answered", "receive", "scope")
+
+    def __init__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        self.scope, self.receive, self._send = scope, receive, send
+        self._headers: dict[bytes, bytes] | None = None
+        self.answered = False
+
+    def read_headers(self) -> None:
+        """Raises Refused("header_invalid")."""
+        found: dict[bytes, bytes] = {}
+        twice = False
+        for name, value in self.scope["headers"]:
+            if name in _READ:
+                twice = twice or name in found
+                found[name] = value
+        self._headers = found
+        if twice:
+            raise Refused("header_invalid")
+
+    def header(self, name: bytes) -> str:
+        if self._headers is None:
+            self.read_headers()
+        return self._headers.get(name, b"").decode("latin-1")
+
+    @property
+    def language(self) -> str:
+        return language_of((self._headers or {}).get(b"accept-language", b"").decode("latin-1"))
+
+    def _peer(self) -> str:
+        client = self.scope.get("client")
+        return client[0] if client else ""
+
+    def source(self, trusted_proxies: Collection[str]) -> str | None:
+        """The consumer's address: the peer's, or what a trusted proxy says. None when it is no address."""
+        peer = self._peer()
+        given = self.header(b"x-lgsp-client-ip") if peer in trusted_proxies else ""
+        try:
+            return str(ipaddress.ip_address(given or peer)) if given else (peer or None)
+        except ValueError:
+            return None
+
+    def certificate_hash(self, trusted_proxies: Collection[str]) -> str:
+        """SHA-256 of the client certificate in lower-case hex, believed from a trusted proxy only."""
+        if self._peer() not in trusted_proxies:
+            return ""
+        return self.header(b"x-lgsp-client-cert-sha256").lower()
+
+    async def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        self.answered = True
+        headers.append((b"content-length", b"%d" % len(body)))
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def has_body(exchange: Exchange) -> bool:
+    return exchange.header(b"content-length") not in ("", "0") or bool(exchange.header(b"transfer-encoding"))
+
+
+async def read_body(exchange: Exchange, cap: int) -> bytes:
+    """The whole body. Raises Refused when it is longer than `cap`, or when the consumer went away."""
+    declared = exchange.header(b"content-length")
+    if declared.isdigit() and int(declared) > cap:
+        raise Refused("body_too_large", limit=cap)
+    parts, size = [], 0
+    while True:
+        message = await exchange.receive()
+        if message["type"] != "http.request":
+            raise Refused("body_invalid")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > cap:
+            raise Refused("body_too_large", limit=cap)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)

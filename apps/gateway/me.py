@@ -1,0 +1,70 @@
+"""GET /gw/me: what a credential may call, until when, and what is left of its quota."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from apps.gateway.decision import Caller, Token
+from apps.gateway.policy import FOREVER, Grant, Policy
+from apps.gateway.runtime import Runtime
+
+USED = """
+SELECT grant_id, CASE WHEN day = ((extract(epoch FROM now())::bigint + 25200) / 86400)::int THEN in_day ELSE 0 END AS in_day,
+       CASE WHEN month = (extract(year FROM now() AT TIME ZONE 'Asia/Ho_Chi_Minh') * 12
+                          + extract(month FROM now() AT TIME ZONE 'Asia/Ho_Chi_Minh'))::int THEN in_month ELSE 0 END AS in_month
+FROM gateway_quotause WHERE grant_id = ANY($1::bigint[])
+"""
+
+
+async def describe(runtime: Runtime, caller: Caller, token: Token) -> dict:
+    policy = runtime.policy
+    tables = policy.by_system.get(caller.system.id, {})
+    grants = [
+        g for found in tables.values() for g in found if g.environment == caller.credential.environment and g.status != "ended"
+    ]
+    async with runtime.pool.acquire() as connection:
+        rows = await connection.fetch(USED, [grant.id for grant in grants])
+    used = {row["grant_id"]: row for row in rows}
+    return {
+        "organization": caller.organization.code,
+        "system": caller.system.code,
+        "environment": caller.credential.environment,
+        "client_id": caller.credential.client_id,
+        "token_expires_at": _moment(token.expires_at),
+        "credential_expires_at": _moment(caller.credential.expires_at),
+        "grants": [_grant(policy, grant, used.get(grant.id)) for grant in sorted(grants, key=lambda g: g.id)],
+    }
+
+
+def _grant(policy: Policy, grant: Grant, used) -> dict:
+    route = policy.by_operation[grant.operation_id]
+    operation = route.operations[grant.operation_id]
+    service = policy.rows["dataservice"][route.version.service_id]
+    agreement = policy.rows["agreement"][grant.agreement_id]
+    granted, withheld = route.cut_set(operation, grant.fields)
+    left = {}
+    for name, cap, column in (("day", grant.per_day, "in_day"), ("month", grant.per_month, "in_month")):
+        if cap is not None:
+            left[name] = max(0, cap - (used[column] if used else 0))
+    return {
+        "agreement": agreement.number,
+        "agreement_status": agreement.status,
+        "service": service.code,
+        "operation": operation.code,
+        "method": operation.method,
+        "path": f"/gw/{service.code}/v{route.version.major}{operation.path_template}",
+        "parameters": [
+            {"name": p.name, "in": p.location, "required": p.required or p.location == "path"} for p in operation.parameters
+        ],
+        "purpose": grant.purpose,
+        "status": grant.status,
+        "valid_until": _moment(min(grant.valid_to, agreement.valid_to)),
+        "fields": list(granted),
+        "not_permitted": list(withheld),
+        "quota": {"per_second": grant.per_second, "per_day": grant.per_day, "per_month": grant.per_month},
+        "left": left,
+    }
+
+
+def _moment(seconds: float) -> str | None:
+    return None if seconds == FOREVER else datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,56 @@
+"""Prometheus text. Names of services appear, names of consumers and people do not."""
+
+from __future__ import annotations
+
+from apps.gateway.runtime import Runtime
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 40.0)
+
+
+def render(runtime: Runtime) -> str:
+    policy, counts = runtime.policy, runtime.counts
+    lines = []
+
+    def put(name: str, kind: str, rows: list[tuple[str, float]]) -> None:
+        lines.append(f"# TYPE {name} {kind}")
+        lines.extend(f"{name}{labels} {value}" for labels, value in rows)
+
+    calls = sorted(key for key in counts if key[0] == "call")
+    put("lgsp_gateway_calls_total", "counter", [(f'{{service="{k[1]}",outcome="{k[2]}"}}', counts[k]) for k in calls])
+    refused = sorted(key for key in counts if key[0] == "refused")
+    put("lgsp_gateway_refused_total", "counter", [(f'{{code="{k[1]}"}}', counts[k]) for k in refused])
+    for name, index in (("lgsp_gateway_seconds", "time"), ("lgsp_gateway_provider_seconds", "provider_time")):
+        _histogram(lines, name, counts, index)
+    put("lgsp_gateway_running", "gauge", [("", runtime.running)])
+    put("lgsp_gateway_policy_epoch", "gauge", [("", policy.epoch if policy else -1)])
+    put("lgsp_gateway_policy_grants", "gauge", [("", len(policy.rows["grant"]) if policy else 0)])
+    put("lgsp_gateway_policy_not_verified_total", "counter", [("", counts["policy_not_verified",])])
+    commits = (runtime.admissions, runtime.keyed, runtime.records, runtime.refusals)
+    put("lgsp_gateway_commits_total", "counter", [(f'{{kind="{c.name}"}}', c.batches) for c in commits])
+    put("lgsp_gateway_committed_rows_total", "counter", [(f'{{kind="{c.name}"}}', c.items) for c in commits])
+    put("lgsp_gateway_waiting", "gauge", [(f'{{kind="{c.name}"}}', c.waiting) for c in commits])
+    put("lgsp_gateway_unfinished_calls", "gauge", [("", runtime.unfinished[0])])
+    put("lgsp_gateway_unfinished_oldest_seconds", "gauge", [("", runtime.unfinished[1])])
+    put("lgsp_gateway_closed_unknown_total", "counter", [("", runtime.closed_unknown)])
+    return "\n".join(lines) + "\n"
+
+
+def observe(counts, name: str, seconds: float) -> None:
+    """Count one duration into its bucket."""
+    for number, edge in enumerate(BUCKETS):
+        if seconds <= edge:
+            counts[name, number] += 1
+            break
+    else:
+        counts[name, len(BUCKETS)] += 1
+    counts[name, "sum"] += seconds
+
+
+def _histogram(lines: list[str], name: str, counts, key: str) -> None:
+    lines.append(f"# TYPE {name} histogram")
+    total = 0
+    for number, edge in enumerate((*BUCKETS, "+Inf")):
+        total += counts[key, number]
+        lines.append(f'{name}_bucket{{le="{edge}"}} {total}')
+    lines.append(f"{name}_sum {counts[key, 'sum']:g}")
+    lines.append(f"{name}_count {total}")

@@ -1,0 +1,315 @@
+"""The policy: who may call what, compiled from the rows, immutable, named by its content.
+
+All lookups of a decision are in dictionaries by primary key. A change makes a new Policy that shares everything
+untouched (`with_changes`); the old one stays valid for the calls that began on it. `digest` is a sum over the hashes
+of the rows, so it does not depend on the way a policy was reached: a full load and increments must agree, and
+`policy_source` refuses a policy that does not.
+Times are seconds since 1970; an open end is infinity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
+from msgspec import Struct
+
+FOREVER = float("inf")
+LIVE_VERSIONS = ("published", "deprecated")
+_MODULUS = 1 << 256
+_PACK = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+class Organization(Struct, frozen=True, gc=False):
+    id: int
+    uuid: str
+    code: str
+    status: str
+
+
+class System(Struct, frozen=True, gc=False):
+    id: int
+    uuid: str
+    code: str
+    organization_id: int
+    status: str
+
+
+class Credential(Struct, frozen=True, gc=False):
+    id: int
+    uuid: str
+    client_id: str
+    system_id: int
+    environment: str
+    secret_hash: str
+    certificate_hash: str
+    status: str
+    expires_at: float
+
+
+class Agreement(Struct, frozen=True, gc=False):
+    id: int
+    uuid: str
+    number: str
+    status: str
+    valid_from: float
+    valid_to: float
+
+
+class Service(Struct, frozen=True, gc=False):
+    id: int
+    uuid: str
+    code: str
+    provider_id: int
+    status: str
+    protocol: str
+
+
+class Parameter(Struct, frozen=True, gc=False):
+    name: str
+    location: str
+    required: bool
+    pattern: str
+    max_length: int
+    is_subject: bool
+
+
+class Operation(Struct, frozen=True, gc=False):
+    """`fields` are the declared leaf paths, `envelope` those of them that go with every grant."""
+
+    id: int
+    code: str
+    method: str
+    path_template: str
+    kind: str
+    parameters: tuple[Parameter, ...]
+    fields: tuple[str, ...]
+    envelope: tuple[str, ...]
+
+
+class Upstream(Struct, frozen=True, gc=False):
+    """`secret` is still encrypted; it is opened by the part that calls (`upstreams`)."""
+
+    environment: str
+    base_url: str
+    auth_kind: str
+    auth_settings: str
+    secret: str
+    timeout_ms: int
+    max_response_bytes: int
+    max_concurrency: int
+
+    def __repr__(self) -> str:
+        return f"Upstream({self.environment!r}, {self.base_url!r})"
+
+
+class Version(Struct, frozen=True, gc=False):
+    id: int
+    uuid: str
+    service_id: int
+    major: int
+    minor: int
+    status: str
+    operations: tuple[Operation, ...]
+    upstreams: tuple[Upstream, ...]
+
+
+class Grant(Struct, frozen=True, gc=False):
+    """`networks` are CIDR texts, `hours` seconds of the Vietnamese day or None."""
+
+    id: int
+    uuid: str
+    agreement_id: int
+    system_id: int
+    operation_id: int
+    environment: str
+    purpose: str
+    status: str
+    valid_from: float
+    valid_to: float
+    fields: tuple[str, ...]
+    per_second: int | None
+    per_day: int | None
+    per_month: int | None
+    hours: tuple[int, int] | None
+    networks: tuple[str, ...]
+
+    @property
+    def has_quota(self) -> bool:
+        return self.per_second is not None or self.per_day is not None or self.per_month is not None
+
+
+KINDS: dict[str, type[Struct]] = {
+    "organization": Organization, "informationsystem": System, "credential": Credential, "agreement": Agreement,
+    "dataservice": Service, "serviceversion": Version, "grant": Grant,
+}  # fmt: skip
+
+
+class Route:
+    """A version with its operations ready to be matched: plain paths by dictionary, templates by number of segments."""
+
+    __slots__ = ("cut_sets", "exact", "operations", "templates", "version")
+
+    def __init__(self, version: Version) -> None:
+        self.version = version
+        self.operations = {operation.id: operation for operation in version.operations}
+        self.exact: dict[tuple[str, ...], dict[str, Operation]] = {}
+        self.templates: dict[int, list[tuple[tuple[str, ...], dict[str, Operation]]]] = {}
+        self.cut_sets: dict[tuple[int, tuple[str, ...]], tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        for operation in version.operations:
+            self._add(tuple(operation.path_template.lstrip("/").split("/")), operation)
+        for rows in self.templates.values():
+            # Plain words bind before parameters, from the left; the order of registration decides nothing.
+            rows.sort(key=lambda row: [part.startswith("{") for part in row[0]])
+
+    def _add(self, parts: tuple[str, ...], operation: Operation) -> None:
+        if not any(part.startswith("{") for part in parts):
+            self.exact.setdefault(parts, {})[operation.method] = operation
+            return
+        rows = self.templates.setdefault(len(parts), [])
+        for known, methods in rows:
+            if known == parts:
+                methods[operation.method] = operation
+                return
+        rows.append((parts, {operation.method: operation}))
+
+    def match(self, segments: tuple[str, ...]) -> tuple[dict[str, Operation], tuple[tuple[str, str], ...]]:
+        """The operations of a path by method, and the path's parameters. Empty when nothing matches."""
+        if methods := self.exact.get(segments):
+            return methods, ()
+        for parts, methods in self.templates.get(len(segments), ()):
+            if all(part.startswith("{") or part == segment for part, segment in zip(parts, segments, strict=True)):
+                pairs = zip(parts, segments, strict=True)
+                return methods, tuple([(part[1:-1], segment) for part, segment in pairs if part.startswith("{")])
+        return {}, ()
+
+    def upstream(self, environment: str) -> Upstream | None:
+        return next((row for row in self.version.upstreams if row.environment == environment), None)
+
+    def cut_set(self, operation: Operation, granted: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(leaf paths that go out, declared leaf paths withheld) of a grant on `operation`.
+
+        What is withheld is told from the contract, not from the answer: that somebody has a value in a field one may
+        not read is itself something one may not read.
+        """
+        key = operation.id, granted
+        if (known := self.cut_sets.get(key)) is None:
+            allowed = (set(granted) & set(operation.fields)) | set(operation.envelope)
+            known = tuple(sorted(allowed)), tuple([path for path in operation.fields if path not in allowed])
+            self.cut_sets[key] = known
+        return known
+
+
+class Policy:
+    """All rows that matter at one epoch. Never changed after it is made."""
+
+    __slots__ = ("digest", "epoch", "rows", "by_client", "by_operation", "by_system", "routes", "service_codes")
+
+    def __init__(self, epoch: int, rows: dict[str, dict[int, Struct]]) -> None:
+        self.epoch = epoch
+        self.rows = rows
+        self.digest = sum(_row_hash(row) for table in rows.values() for row in table.values()) % _MODULUS
+        self._index()
+
+    def _index(self) -> None:
+        self._index_grants(self.rows["grant"].values())
+        self._index_routes()
+        self.by_client = {row.client_id: row for row in self.rows["credential"].values()}
+
+    def _index_grants(self, grants: Iterable[Grant]) -> None:
+        self.by_system: dict[int, dict[int, tuple[Grant, ...]]] = {}
+        for grant in grants:
+            table = self.by_system.setdefault(grant.system_id, {})
+            table[grant.operation_id] = (*table.get(grant.operation_id, ()), grant)
+        for table in self.by_system.values():
+            for operation_id, found in table.items():
+                if len(found) > 1:
+                    table[operation_id] = tuple(sorted(found, key=_preference))
+
+    def _index_routes(self) -> None:
+        self.service_codes = {row.code: row for row in self.rows["dataservice"].values()}
+        self.routes: dict[tuple[int, int], Route] = {}
+        self.by_operation: dict[int, Route] = {}
+        for version in sorted(self.rows["serviceversion"].values(), key=lambda v: (v.status in LIVE_VERSIONS, v.minor)):
+            route = Route(version)
+            self.routes[version.service_id, version.major] = route
+            self.by_operation.update(dict.fromkeys(route.operations, route))
+
+    @property
+    def name(self) -> str:
+        """The policy's name: epoch and the first half of its digest."""
+        return f"{self.epoch}-{self.digest:064x}"[:48]
+
+    def with_changes(self, epoch: int, changes: dict[str, dict[int, Struct | None]]) -> Policy:
+        """The policy of `epoch`: `changes` maps kind → id → new row (None: gone). Shares what did not change."""
+        new = object.__new__(Policy)
+        new.epoch, new.digest, new.rows = epoch, self.digest, dict(self.rows)
+        for kind, table in changes.items():
+            fresh = dict(self.rows[kind])
+            for key, row in table.items():
+                if (old := fresh.pop(key, None)) is not None:
+                    new.digest -= _row_hash(old)
+                if row is not None:
+                    new.digest += _row_hash(row)
+                    fresh[key] = row
+            new.rows[kind] = fresh
+        new.digest %= _MODULUS
+        new.by_client, new.by_system = self.by_client, self.by_system
+        new.routes, new.service_codes, new.by_operation = self.routes, self.service_codes, self.by_operation
+        if changes.keys() & {"dataservice", "serviceversion"}:
+            new._index_routes()
+        if "credential" in changes:
+            new.by_client = {row.client_id: row for row in new.rows["credential"].values()}
+        if "grant" in changes:
+            new._replace_grants(self, changes["grant"])
+        return new
+
+    def _replace_grants(self, old: Policy, changes: dict[int, Grant | None]) -> None:
+        touched = {row.system_id for row in changes.values() if row is not None}
+        touched |= {old.rows["grant"][key].system_id for key in changes if key in old.rows["grant"]}
+        self.by_system = dict(old.by_system)
+        for system_id in touched:
+            rows = {grant.id: grant for found in self.by_system.pop(system_id, {}).values() for grant in found}
+            for key, row in changes.items():
+                rows.pop(key, None)
+                if row is not None and row.system_id == system_id:
+                    rows[key] = row
+            table: dict[int, tuple[Grant, ...]] = {}
+            for grant in sorted(rows.values(), key=_preference):
+                table[grant.operation_id] = (*table.get(grant.operation_id, ()), grant)
+            if table:
+                self.by_system[system_id] = table
+
+
+_ORDER = {"active": 0, "suspended": 1, "ended": 2}
+
+
+def _preference(grant: Grant) -> tuple[int, int]:
+    """Of several grants for one operation the active one first, then the oldest."""
+    return _ORDER.get(grant.status, 3), grant.id
+
+
+def _row_hash(row: Struct) -> int:
+    kind = type(row).__name__.encode()
+    return int.from_bytes(hashlib.sha256(kind + b"\0" + _PACK(row)).digest(), "big")
+
+
+@lru_cache(maxsize=4096)
+def pattern_of(text: str) -> re.Pattern[str] | None:
+    """A parameter's pattern, compiled; None when it cannot be (the operation is then not callable)."""
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=4096)
+def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None

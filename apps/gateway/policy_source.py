@@ -1,0 +1,310 @@
+# ruff: noqa: S608  (the SQL is put together from constants of this module; values travel as arguments)
+"""Where a Policy comes from: rows read by asyncpg in one snapshot, whole or only what changed since an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import asyncpg
+import orjson
+
+from apps.gateway.policy import (
+    FOREVER,
+    Agreement,
+    Credential,
+    Grant,
+    Operation,
+    Organization,
+    Parameter,
+    Policy,
+    Service,
+    System,
+    Upstream,
+    Version,
+)
+
+MANY = 2_000
+"""With more changes than this a full load is cheaper."""
+
+
+class PolicyNotVerified(Exception):
+    """A policy reached by increments differs from the rows: it must not decide anything."""
+
+
+async def load(connection: asyncpg.Connection) -> Policy:
+    """The whole policy, from one snapshot of the database."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        epoch = await _epoch(connection)
+        rows = {kind: {row.id: row for row in await reader(connection, None)} for kind, reader in _READERS.items()}
+    return Policy(epoch, rows)
+
+
+async def advance(connection: asyncpg.Connection, policy: Policy) -> tuple[Policy, set[str] | None]:
+    """The policy of the present epoch, reading only what changed since `policy`, and the kinds of what changed.
+
+    Falls back to a full load where increments cannot tell; the kinds are then None (anything may have changed).
+    """
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        epoch = await _epoch(connection)
+        if epoch == policy.epoch:
+            return policy, set()
+        changes = await connection.fetch(
+            "SELECT DISTINCT kind, ref FROM core_policychange WHERE epoch > $1 AND epoch <= $2 LIMIT $3", policy.epoch, epoch, MANY + 1
+        )  # fmt: skip
+        known = await _known_until(connection, policy.epoch)
+        wanted = _plan(changes) if known and epoch > policy.epoch and len(changes) <= MANY else None
+        if wanted is not None:
+            changed = policy.with_changes(epoch, await _changes(connection, policy, wanted))
+            return changed, {row["kind"] for row in changes}
+        rows = {kind: {row.id: row for row in await reader(connection, None)} for kind, reader in _READERS.items()}
+    return Policy(epoch, rows), None
+
+
+async def _changes(connection, policy: Policy, wanted: dict[str, list]) -> dict[str, dict]:
+    """kind → id → row: what the changed objects name, and the objects these refer to that the policy does not know yet."""
+    changes = {kind: _difference(policy, kind, refs, await _READERS[kind](connection, refs)) for kind, refs in wanted.items()}
+    for kind, column, target in _REFERENCES:
+        known = policy.rows[target].keys() | changes.get(target, {}).keys()
+        missing = {getattr(row, column) for row in changes.get(kind, {}).values() if row is not None} - known
+        if missing:
+            rows = await _READERS[target](connection, [("id", key) for key in sorted(missing)])
+            changes.setdefault(target, {}).update({row.id: row for row in rows})
+    return changes
+
+
+_REFERENCES = (
+    ("grant", "agreement_id", "agreement"), ("grant", "system_id", "informationsystem"),
+    ("credential", "system_id", "informationsystem"), ("serviceversion", "service_id", "dataservice"),
+    ("informationsystem", "organization_id", "organization"), ("dataservice", "provider_id", "organization"),
+)  # fmt: skip
+"""In an order in which what one line loads is looked at by the lines after it."""
+
+
+async def verify(connection: asyncpg.Connection, policy: Policy) -> bool:
+    """Whether a full load agrees with `policy`. Raises PolicyNotVerified; False when the epoch moved meanwhile."""
+    fresh = await load(connection)
+    if fresh.epoch != policy.epoch:
+        return False
+    if fresh.digest != policy.digest:
+        raise PolicyNotVerified(policy.name)
+    return True
+
+
+async def _epoch(connection: asyncpg.Connection) -> int:
+    return await connection.fetchval("SELECT coalesce(max(epoch), 0) FROM core_policyepoch")
+
+
+async def _known_until(connection: asyncpg.Connection, epoch: int) -> bool:
+    """True when the list of changes reaches back to `epoch` without a hole (old rows may have been purged)."""
+    first = await connection.fetchval("SELECT min(epoch) FROM core_policychange")
+    return first is not None and first <= epoch + 1
+
+
+def _plan(changes: Iterable[asyncpg.Record]) -> dict[str, list] | None:
+    """kind → refs to read again, in the order of the readers; None when something can only be told by a full load.
+
+    A change of an agreement touches its grants too (they follow it in the same transaction), a change of an upstream
+    its version, of a service its versions.
+    """
+    wanted: dict[str, set] = {}
+    for row in changes:
+        kind, ref = row["kind"], row["ref"]
+        if kind not in _FOLLOWS or ref is None:
+            return None
+        for target in _FOLLOWS[kind]:
+            wanted.setdefault(target, set()).add((kind, ref))
+    return {kind: sorted(wanted[kind], key=str) for kind in _READERS if kind in wanted}
+
+
+_FOLLOWS = {
+    "organization": ("organization",), "informationsystem": ("informationsystem", "credential"), "credential": ("credential",),
+    "agreement": ("agreement", "grant"), "grant": ("agreement", "grant"), "dataservice": ("dataservice", "serviceversion"),
+    "serviceversion": ("dataservice", "serviceversion"), "upstream": ("serviceversion",), "accesstoken": (),
+}  # fmt: skip
+
+
+def _difference(policy: Policy, kind: str, refs: list[tuple[str, object]], rows: list) -> dict:
+    """id → row as it is now; rows of the policy that a changed object itself named and that are gone → None."""
+    fresh = {row.id: row for row in rows}
+    missing = {str(ref) for source, ref in refs if source == kind} - {row.uuid for row in rows}
+    gone = {key: None for key, old in policy.rows[kind].items() if old.uuid in missing} if missing else {}
+    return gone | fresh
+
+
+# --- readers: rows of one kind, all of them or those that belong to the changed objects -----------
+
+
+def _seconds(value, otherwise: float) -> float:
+    return otherwise if value is None else value.timestamp()
+
+
+def _condition(refs: list[tuple[str, object]] | None, tests: dict[str, str]) -> tuple[str, list]:
+    """A WHERE clause and its arguments; `tests` has for each kind of changed object an expression with @ for the array."""
+    if refs is None:
+        return "", []
+    parts, arguments = [], []
+    for kind in dict.fromkeys(kind for kind, _ref in refs):
+        arguments.append([ref for source, ref in refs if source == kind])
+        array = f"ANY(${len(arguments)}::{'bigint' if kind == 'id' else 'uuid'}[])"
+        parts.append(tests[kind].replace("@", array))
+    return f" WHERE ({' OR '.join(parts)})", arguments
+
+
+async def _organizations(connection, refs):
+    where, arguments = _condition(refs, {"id": "id = @", "organization": "uuid = @"})
+    rows = await connection.fetch(f"SELECT id, uuid, code, status FROM organizations_organization{where}", *arguments)
+    return [Organization(r["id"], str(r["uuid"]), r["code"], r["status"]) for r in rows]
+
+
+async def _systems(connection, refs):
+    where, arguments = _condition(refs, {"id": "id = @", "informationsystem": "uuid = @"})
+    rows = await connection.fetch(
+        f"SELECT id, uuid, code, organization_id, status FROM organizations_informationsystem{where}", *arguments
+    )  # fmt: skip
+    return [System(r["id"], str(r["uuid"]), r["code"], r["organization_id"], r["status"]) for r in rows]
+
+
+async def _credentials(connection, refs):
+    where, arguments = _condition(refs, {"credential": "c.uuid = @", "informationsystem": "s.uuid = @"})
+    rows = await connection.fetch(
+        "SELECT c.id, c.uuid, client_id, system_id, environment, secret_hash, certificate_hash, c.status, expires_at "
+        f"FROM agreements_credential c JOIN organizations_informationsystem s ON s.id = system_id{where}", *arguments
+    )  # fmt: skip
+    return [
+        Credential(r["id"], str(r["uuid"]), r["client_id"], r["system_id"], r["environment"], r["secret_hash"],
+                   r["certificate_hash"].lower(), r["status"], _seconds(r["expires_at"], FOREVER))
+        for r in rows
+    ]  # fmt: skip
+
+
+async def _agreements(connection, refs):
+    of_grant = "id IN (SELECT agreement_id FROM agreements_grant WHERE uuid = @)"
+    where, arguments = _condition(refs, {"id": "id = @", "agreement": "uuid = @", "grant": of_grant})
+    rows = await connection.fetch(
+        f"SELECT id, uuid, number, status, valid_from, valid_to FROM agreements_agreement{where}",
+        *arguments,
+    )
+    return [
+        Agreement(r["id"], str(r["uuid"]), r["number"], r["status"], _seconds(r["valid_from"], 0.0), _seconds(r["valid_to"], FOREVER))
+        for r in rows
+    ]  # fmt: skip
+
+
+async def _services(connection, refs):
+    where, arguments = _condition(refs, {"id": "s.id = @", "dataservice": "s.uuid = @", "serviceversion": "v.uuid = @"})
+    rows = await connection.fetch(
+        "SELECT DISTINCT s.id, s.uuid, s.code, provider_id, s.status, protocol FROM registry_dataservice s "
+        f"LEFT JOIN registry_serviceversion v ON v.service_id = s.id{where}", *arguments
+    )  # fmt: skip
+    return [Service(r["id"], str(r["uuid"]), r["code"], r["provider_id"], r["status"], r["protocol"]) for r in rows]
+
+
+async def _versions(connection, refs):
+    where, arguments = _condition(refs, {"dataservice": "s.uuid = @", "serviceversion": "v.uuid = @", "upstream": "u.uuid = @"})
+    rows = await connection.fetch(
+        "SELECT DISTINCT v.id, v.uuid, v.service_id, v.major, v.minor, v.status FROM registry_serviceversion v "
+        "JOIN registry_dataservice s ON s.id = v.service_id "
+        f"LEFT JOIN registry_upstream u ON u.version_id = v.id{where}", *arguments
+    )  # fmt: skip
+    ids = [r["id"] for r in rows]
+    operations, upstreams = await _operations(connection, ids), await _upstreams(connection, ids)
+    return [
+        Version(r["id"], str(r["uuid"]), r["service_id"], r["major"], r["minor"], r["status"],
+                tuple(operations.get(r["id"], ())), tuple(upstreams.get(r["id"], ())))
+        for r in rows
+    ]  # fmt: skip
+
+
+async def _operations(connection, version_ids: list[int]) -> dict[int, list[Operation]]:
+    rows = await connection.fetch(
+        "SELECT id, version_id, code, method, path_template, kind FROM registry_operation WHERE version_id = ANY($1) ORDER BY id",
+        version_ids,
+    )
+    ids = [r["id"] for r in rows]
+    parameters, fields, envelope = await _parameters(connection, ids), {}, {}
+    for r in await connection.fetch(
+        "SELECT operation_id, path, is_envelope FROM registry_field WHERE operation_id = ANY($1) "
+        "AND type NOT IN ('object', 'array') ORDER BY path", ids
+    ):  # fmt: skip
+        fields.setdefault(r["operation_id"], []).append(r["path"])
+        if r["is_envelope"]:
+            envelope.setdefault(r["operation_id"], []).append(r["path"])
+    found: dict[int, list[Operation]] = {}
+    for r in rows:
+        key = r["id"]
+        found.setdefault(r["version_id"], []).append(
+            Operation(key, r["code"], r["method"], r["path_template"], r["kind"], tuple(parameters.get(key, ())),
+                      tuple(fields.get(key, ())), tuple(envelope.get(key, ())))
+        )  # fmt: skip
+    return found
+
+
+async def _parameters(connection, operation_ids: list[int]) -> dict[int, list[Parameter]]:
+    found: dict[int, list[Parameter]] = {}
+    for r in await connection.fetch(
+        "SELECT operation_id, name, location, required, pattern, max_length, is_subject FROM registry_parameter "
+        "WHERE operation_id = ANY($1) ORDER BY id", operation_ids
+    ):  # fmt: skip
+        found.setdefault(r["operation_id"], []).append(
+            Parameter(r["name"], r["location"], r["required"], r["pattern"], r["max_length"], r["is_subject"])
+        )
+    return found
+
+
+async def _upstreams(connection, version_ids: list[int]) -> dict[int, list[Upstream]]:
+    found: dict[int, list[Upstream]] = {}
+    for r in await connection.fetch(
+        "SELECT version_id, environment, base_url, auth_kind, auth_settings, secret, timeout_ms, max_response_bytes, max_concurrency "
+        "FROM registry_upstream WHERE version_id = ANY($1) ORDER BY environment", version_ids
+    ):  # fmt: skip
+        found.setdefault(r["version_id"], []).append(
+            Upstream(r["environment"], r["base_url"], r["auth_kind"], r["auth_settings"], r["secret"], r["timeout_ms"],
+                     r["max_response_bytes"], r["max_concurrency"])
+        )  # fmt: skip
+    return found
+
+
+async def _grants(connection, refs):
+    where, arguments = _condition(refs, {"grant": "g.uuid = @", "agreement": "a.uuid = @"})
+    shared: dict[object, object] = {}
+    kept = " AND " if where else " WHERE "
+    query = (
+        "SELECT g.id, g.uuid, agreement_id, system_id, operation_id, environment, p.code AS purpose, g.status, g.valid_from, "
+        "g.valid_to, fields, rate_per_second, quota_per_day, quota_per_month, hours_from, hours_to, networks "
+        "FROM agreements_grant g JOIN registry_purpose p ON p.id = purpose_id JOIN agreements_agreement a ON a.id = agreement_id"
+        f"{where}{kept}"
+        # Rights that ended long ago explain nothing to anybody.
+        "(g.status <> 'ended' OR g.updated_at > now() - interval '90 days')"
+    )
+    return [_grant(row, shared) async for row in _stream(connection, query, arguments)]
+
+
+async def _stream(connection, query: str, arguments: list):
+    async for row in connection.cursor(query, *arguments, prefetch=2_000):
+        yield row
+
+
+def _grant(r: asyncpg.Record, shared: dict) -> Grant:
+    def one(value):
+        return shared.setdefault(value, value)
+
+    hours = None
+    if r["hours_from"] is not None and r["hours_to"] is not None and r["hours_from"] != r["hours_to"]:
+        hours = one(tuple((t.hour * 60 + t.minute) * 60 + t.second for t in (r["hours_from"], r["hours_to"])))
+    return Grant(
+        r["id"], str(r["uuid"]), r["agreement_id"], r["system_id"], r["operation_id"], one(r["environment"]), one(r["purpose"]),
+        one(r["status"]), one(_seconds(r["valid_from"], 0.0)), one(_seconds(r["valid_to"], FOREVER)), one(tuple(r["fields"])),
+        r["rate_per_second"], r["quota_per_day"], r["quota_per_month"], hours, one(tuple(r["networks"])),
+    )  # fmt: skip
+
+
+_READERS: dict[str, Callable] = {
+    "organization": _organizations, "informationsystem": _systems, "credential": _credentials, "agreement": _agreements,
+    "dataservice": _services, "serviceversion": _versions, "grant": _grants,
+}  # fmt: skip
+
+
+def settings_of(upstream: Upstream) -> dict:
+    """The upstream's authentication settings as an object (they travel as text so that a row stays hashable)."""
+    content = orjson.loads(upstream.auth_settings or "{}")
+    return content if isinstance(content, dict) else {}

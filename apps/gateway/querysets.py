@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import Q
+
+from apps.gateway import call_ids
+from apps.organizations.roles import is_platform_reader, organization_ids
+
+_SLACK = timedelta(minutes=2)
+"""The id's clock and the row's clock differ by less than this (an id older than 20 seconds is not admitted)."""
+
+
+class CallQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """A consumer sees its own calls, a provider those of its services, platform readers all (LOG-06)."""
+        if is_platform_reader(user):
+            return self.all()
+        mine = organization_ids(user)
+        if not mine:
+            return self.none()
+        return self.filter(
+            Q(grant__system__organization_id__in=mine) | Q(grant__operation__version__service__provider_id__in=mine)
+        )
+
+    def between(self, start: datetime | None, end: datetime | None):
+        """Calls admitted in [start, end); the range of ids lets PostgreSQL leave the other months alone."""
+        rows = self
+        if start:
+            rows = rows.filter(admitted_at__gte=start, call_id__gte=call_ids.floor(start - _SLACK))
+        if end:
+            rows = rows.filter(admitted_at__lt=end, call_id__lt=call_ids.floor(end + _SLACK))
+        return rows
+
+    def for_reading(self):
+        """With everything a line of the log shows, in one query."""
+        return self.select_related(
+            "outcome__delivered", "outcome__withheld", "credential",
+            "grant__agreement", "grant__purpose", "grant__system__organization",
+            "grant__operation__version__service__provider",
+        )  # fmt: skip
+
+
+class RefusalQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        if is_platform_reader(user):
+            return self.all()
+        mine = organization_ids(user)
+        if not mine:
+            return self.none()
+        return self.filter(Q(system__organization_id__in=mine) | Q(service__provider_id__in=mine))
+
+    def between(self, start: datetime | None, end: datetime | None):
+        rows = self
+        if start:
+            rows = rows.filter(refused_at__gte=start, call_id__gte=call_ids.floor(start - _SLACK))
+        if end:
+            rows = rows.filter(refused_at__lt=end, call_id__lt=call_ids.floor(end + _SLACK))
+        return rows
+
+    def for_reading(self):
+        return self.select_related(
+            "credential", "system__organization", "service__provider", "operation__version", "grant__agreement"
+        )

@@ -1,0 +1,52 @@
+"""The ASGI application of the data plane: `uvicorn lgsp.gateway:app`, or `python -m lgsp.gateway` with our server options.
+
+Its own process, any number of them on any number of machines; it needs PostgreSQL and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lgsp.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402
+
+from apps.gateway.app import Gateway  # noqa: E402
+from apps.gateway.runtime import Runtime  # noqa: E402
+from lgsp.env import database_url, env  # noqa: E402
+
+OTHERS: dict = {}
+"""Further applications by the beginning of their path, such as ready catalog bytes."""
+
+
+def build() -> Gateway:
+    """A gateway on the configured database; one a process."""
+    proxies = frozenset(env.list("LGSP_TRUSTED_PROXIES", default=[]))
+    return Gateway(Runtime(database_url(), trusted_proxies=proxies), OTHERS)
+
+
+app = build()
+
+
+def main() -> None:
+    import uvicorn
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=env.int("LGSP_GATEWAY_PORT", default=8001))
+    parser.add_argument("--workers", type=int, default=1)
+    given = parser.parse_args()
+    uvicorn.run(
+        "lgsp.gateway:app", host=given.host, port=given.port, workers=given.workers, http="httptools", ws="none",
+        lifespan="on", access_log=False, server_header=False, date_header=True, proxy_headers=False,
+        timeout_keep_alive=75, timeout_graceful_shutdown=45, backlog=2048, log_config=None,
+        log_level=settings.LOGGING["root"]["level"].lower(),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""A call through the real server stack: what comes back, what the provider saw, what is in the log."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+
+import pytest
+
+from apps.gateway.models import AnonymousRefusalCount, CallIntent, CallOutcome, CallRefusal
+from tests.gateway.world import CUT, WITHHELD
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_granted_call_gets_the_granted_fields_and_no_others(call, provider, world):
+    answer = call()
+    assert answer.status == 200, answer.body
+    assert answer.json == CUT
+    assert b"canary" not in answer.body
+    assert set(answer.headers["x-withheld-fields"].split(", ")) == WITHHELD
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    (seen,) = provider.seen
+    assert seen.call_id == answer.call_id
+    assert (seen.method, seen.target) == ("GET", "/api/companies/0999999999")
+
+
+def test_every_call_has_one_intent_and_one_outcome(call, world):
+    answer = call()
+    intent = CallIntent.objects.get()
+    assert str(intent.call_id) == answer.call_id
+    assert (intent.grant, intent.credential) == (world.grant, world.credential)
+    outcome = CallOutcome.objects.get()
+    assert (outcome.outcome, outcome.status, outcome.provider_status) == ("delivered", 200, 200)
+    assert outcome.call_id == intent.call_id
+    assert bytes(outcome.answer_digest) == hashlib.sha256(answer.body).digest()
+    assert outcome.answer_bytes == len(answer.body)
+    assert set(outcome.delivered.names) == {"Status", "Data.Main.NAME", "Data.Items[].CODE"}
+    assert set(outcome.withheld.names) == WITHHELD
+    assert len(bytes(outcome.subject)) == 16
+    assert 0 < outcome.provider_us <= outcome.total_us
+
+
+def test_the_provider_gets_an_allow_list_of_headers_and_no_token(call, provider, world):
+    call(
+        Cookie="session=canary-cookie", X_Forwarded_For="6.6.6.6", X_Consumer_System="canary-spoof", X_Call_Id=str(uuid.uuid4()),
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", X_Anything="canary-other",
+    )  # fmt: skip
+    (seen,) = provider.seen
+    assert {name.lower() for name, _value in seen.headers} == {
+        "host", "accept-encoding", "user-agent", "accept", "x-call-id", "x-consumer-organization", "x-consumer-system",
+        "x-purpose-code", "traceparent",
+    }  # fmt: skip
+    assert b"canary" not in seen.raw
+    assert seen.header("X-Consumer-System") == world.system.code
+    assert seen.header("X-Consumer-Organization") == world.consumer.code
+    assert CallIntent.objects.get().trace_id == uuid.UUID("0af7651916cd43dd8448eb211c80319c")
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "status"),
+    [
+        ({"path": "/gw/khong-co/v1/x"}, "service_unknown", 404),
+        ({"path": "{service}/v2/companies/0999999999"}, "service_unknown", 404),
+        ({"path": "{service}/v1/other"}, "operation_unknown", 404),
+        ({"method": "POST"}, "method_not_allowed", 405),
+        ({"path": "{service}/v1/companies/abc"}, "parameter_invalid", 400),
+        ({"path": "{service}/v1/companies/0999999999?x=1"}, "parameter_undeclared", 400),
+        ({"path": "{service}/v1/companies/0999999999?from_date=1&from_date=2"}, "parameter_repeated", 400),
+        ({"path": "{service}/v1/companies/%30999999999"}, "path_ambiguous", 400),
+        ({"path": "{service}/v1/companies/0999999999/"}, "path_ambiguous", 400),
+        ({"path": "{service}/v1//companies/0999999999"}, "path_ambiguous", 400),
+        ({"path": "{service}/v1/companies/..%2f0999999999"}, "path_ambiguous", 400),
+        ({"X-Purpose-Code": None}, "purpose_missing", 403),
+        ({"X-Purpose-Code": "khac"}, "purpose_not_granted", 403),
+    ],
+)
+def test_a_call_beyond_the_grant_is_refused_with_its_code_and_logged(call, provider, world, change, code, status):
+    change = dict(change)
+    path = change.pop("path", None)
+    answer = call(path and path.replace("{service}", f"/gw/{world.service.code}"), **change)
+    assert (answer.status, answer.code) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["call_id"] == answer.call_id
+    assert answer.json["next_step"]
+    assert provider.seen == []
+    assert CallIntent.objects.count() == 0
+    refusal = CallRefusal.objects.get()
+    assert (refusal.code, str(refusal.call_id), refusal.system) == (code, answer.call_id, world.system)
+
+
+def test_strangers_are_refused_and_counted_not_written(call, provider, gateway):
+    from tests.gateway.conftest import send
+
+    assert call(Authorization=None).code == "credential_missing"
+    answer = call(Authorization="Bearer " + "x" * 43)
+    assert (answer.status, answer.code) == (401, "token_invalid")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert send(gateway.url, path="/nothing").status == 404
+    assert provider.seen == []
+    assert CallRefusal.objects.count() == 0
+    import time
+
+    until = time.monotonic() + 6
+    while AnonymousRefusalCount.objects.filter(code="token_invalid").count() == 0 and time.monotonic() < until:
+        time.sleep(0.1)
+    row = AnonymousRefusalCount.objects.get(code="token_invalid")
+    assert (row.count, row.network) == (1, "127.0.0.0/24")
+
+
+@pytest.mark.parametrize(
+    ("thing", "kind", "facts", "code"),
+    [
+        ("grant", "grant", {"status": "suspended"}, "grant_suspended"),
+        ("grant", "grant", {"status": "ended"}, "grant_ended"),
+        ("agreement", "agreement", {"status": "suspended"}, "agreement_suspended"),
+        ("agreement", "agreement", {"status": "terminated"}, "agreement_not_in_force"),
+        ("credential", "credential", {"status": "revoked"}, "credential_revoked"),
+        ("system", "informationsystem", {"status": "suspended"}, "system_not_active"),
+        ("consumer", "organization", {"status": "suspended"}, "consumer_not_active"),
+        ("service", "dataservice", {"status": "suspended"}, "service_not_active"),
+        ("version", "serviceversion", {"status": "retired"}, "version_retired"),
+    ],
+)
+def test_a_right_withdrawn_is_withdrawn_for_the_very_next_call(call, provider, world, thing, kind, facts, code):
+    assert call().status == 200
+    world.change(getattr(world, thing), kind, **facts)
+    answer = call()
+    assert answer.code == code
+    assert len(provider.seen) == 1
+    assert CallIntent.objects.count() == 1
+
+
+def test_the_provider_organization_suspended_stops_its_services(call, world):
+    world.change(world.service.provider, "organization", status="suspended")
+    assert call().code == "provider_not_active"
+
+
+def test_refusals_speak_vietnamese_and_english_and_link_to_what_mends_them(call, world):
+    vi = call(X_Purpose_Code="khac").json
+    en = call(X_Purpose_Code="khac", Accept_Language="en").json
+    assert en["title"] == "The agreement does not cover this purpose."
+    assert set(vi) == set(en)
+    assert f"service={world.service.code}" in en["request_url"]
+    assert "/go/request/" in en["request_url"]
+
+
+def test_a_quota_is_taken_exactly(call, provider, world):
+    world.change(world.grant, "grant", quota_per_day=3)
+    answers = [call() for _number in range(5)]
+    assert [a.status for a in answers] == [200, 200, 200, 429, 429]
+    assert answers[3].code == "quota_day_exceeded"
+    assert len(provider.seen) == CallIntent.objects.count() == 3
+
+
+def test_a_refused_call_takes_no_quota(call, world):
+    world.change(world.grant, "grant", quota_per_day=1)
+    for _number in range(3):
+        assert call(X_Purpose_Code="khac").status == 403
+    assert call().status == 200
+    assert call().status == 429
+
+
+def test_me_tells_rights_and_what_is_left(call, world):
+    world.change(world.grant, "grant", quota_per_day=3)
+    call()
+    answer = call("/gw/me")
+    assert answer.status == 200
+    (grant,) = answer.json["grants"]
+    assert grant["left"] == {"day": 2}
+    assert grant["path"] == f"/gw/{world.service.code}/v1/companies/{{code}}"
+    assert set(grant["not_permitted"]) == WITHHELD

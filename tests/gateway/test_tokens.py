@@ -1,0 +1,93 @@
+"""POST /oauth/token with stock clients, and what becomes of tokens."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+
+import pytest
+from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
+from oauthlib.oauth2 import BackendApplicationClient
+from requests.auth import HTTPBasicAuth
+from requests_oauthlib import OAuth2Session
+
+from apps.core.epoch import current_epoch
+from apps.gateway.models import AccessToken
+from tests.gateway.conftest import send, wait_for_epoch
+
+pytestmark = pytest.mark.django_db(transaction=True)
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def url(gateway, world) -> str:
+    wait_for_epoch(gateway.url, current_epoch())
+    return gateway.url
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+def test_authlib_gets_a_token_and_calls(url, world, method):
+    session = AuthlibSession(world.credential.client_id, world.secret, token_endpoint_auth_method=method)
+    session.trust_env = False
+    token = session.fetch_token(f"{url}/oauth/token", grant_type="client_credentials")
+    assert token["token_type"] == "Bearer"
+    assert token["expires_in"] == 3600
+    answer = session.get(url + world.path, headers={"X-Purpose-Code": world.purpose.code})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("basic", [True, False])
+def test_requests_oauthlib_gets_a_token_and_calls(url, world, monkeypatch, basic):
+    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
+    session = OAuth2Session(client=BackendApplicationClient(world.credential.client_id))
+    session.trust_env = False
+    if basic:
+        session.fetch_token(f"{url}/oauth/token", auth=HTTPBasicAuth(world.credential.client_id, world.secret))
+    else:
+        session.fetch_token(f"{url}/oauth/token", client_secret=world.secret, include_client_id=True)
+    answer = session.get(url + world.path, headers={"X-Purpose-Code": world.purpose.code})
+    assert answer.status_code == 200
+
+
+def test_a_token_is_kept_as_its_hash_only(token):
+    row = AccessToken.objects.get()
+    assert bytes(row.token_hash) == hashlib.sha256(token.encode()).digest()
+
+
+@pytest.mark.parametrize(
+    ("body", "authorization", "status", "error"),
+    [
+        ("grant_type=client_credentials&client_id={id}&client_secret=wrong", None, 401, "invalid_client"),
+        ("grant_type=client_credentials&client_id=nobody&client_secret=wrong", None, 401, "invalid_client"),
+        ("grant_type=client_credentials", None, 401, "invalid_client"),
+        ("grant_type=client_credentials", "Basic ???", 401, "invalid_client"),
+        ("grant_type=client_credentials&client_id={id}&client_secret={secret}", "Basic {basic}", 401, "invalid_client"),
+        ("grant_type=password&client_id={id}&client_secret={secret}", None, 400, "unsupported_grant_type"),
+        ("client_id={id}&client_secret={secret}", None, 400, "invalid_request"),
+        ("grant_type=client_credentials&client_id={id}&client_secret={secret}&scope=admin", None, 400, "invalid_scope"),
+    ],
+)
+def test_token_errors_are_those_of_the_standard(url, world, body, authorization, status, error):
+    facts = {"id": world.credential.client_id, "secret": world.secret}
+    facts["basic"] = b64encode(f"{facts['id']}:{facts['secret']}".encode()).decode()
+    headers = {**FORM, **({"Authorization": authorization.format(**facts)} if authorization else {})}
+    answer = send(url, "POST", "/oauth/token", headers, body.format(**facts).encode())
+    assert (answer.status, answer.json["error"]) == (status, error)
+    assert answer.headers["cache-control"] == "no-store"
+    assert AccessToken.objects.count() == 0
+
+
+def test_a_revoked_account_gets_no_token_even_before_the_policy_is_read(url, world):
+    world.change(world.credential, "credential", status="revoked")
+    body = f"grant_type=client_credentials&client_id={world.credential.client_id}&client_secret={world.secret}"
+    assert send(url, "POST", "/oauth/token", FORM, body.encode()).status == 401
+
+
+def test_an_expired_token_is_refused_by_the_databases_clock(call, world):
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    AccessToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    world.change(world.grant, "accesstoken")
+    assert call().code == "token_expired"
