@@ -347,4 +347,10 @@ LOGGING = {
     "formatters": {"line": {"()": "apps.core.logs.LineFormatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING" if LGSP_ENV == "test" else "INFO")},
+    "loggers": {
+        # A line for every message received and every task done says nothing that the rows do not; failures still speak.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "kombu.connection": {"level": "ERROR"},
+    },
 }

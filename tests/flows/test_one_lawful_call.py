@@ -24,7 +24,7 @@ PROVINCE = json.loads(Path(founders.__file__).with_name("province.json").read_te
 SERVICE = "business-registration"
 DETAIL = "chiTietDoanhNghiep"
 PURPOSE = "giai-quyet-tthc"
-COMPANY = "0999999999"
+COMPANY = "0990000001"
 GRANTED = {
     "Status", "Message", "DataCount", "Data.MainInformation.NAME", "Data.MainInformation.ENTERPRISE_GDT_CODE",
     "Data.HOAdress.AddressFullText", "Data.BusinessActivity[].CODE",

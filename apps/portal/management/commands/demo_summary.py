@@ -10,6 +10,7 @@ from apps.portal.demo import secrets
 
 CALL = "/gw/business-registration/v1/chiTietDoanhNghiep?msdn="
 PURPOSE = "giai-quyet-tthc"
+COMPANY = "0990000001"
 
 
 class Command(BaseCommand):
@@ -34,7 +35,4 @@ class Command(BaseCommand):
         gateway = settings.GATEWAY_URL.rstrip("/")
         config = secrets.point_token_config(f"{gateway}/oauth/token")
         token = f'$(curl -K \'{config}\' | sed \'s/.*"access_token": *"\\([^"]*\\)".*/\\1/\')'
-        return (
-            f'curl -sS -H "Authorization: Bearer {token}" -H "X-Purpose-Code: {PURPOSE}" '
-            f"'{gateway}{CALL}{state.get('enterprise', '0999999999')}'"
-        )
+        return f'curl -sS -H "Authorization: Bearer {token}" -H "X-Purpose-Code: {PURPOSE}" \'{gateway}{CALL}{COMPANY}\''
