@@ -34,6 +34,10 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if IS_PRODUCTION else ["127
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "lgsp.urls"
 WSGI_APPLICATION = "lgsp.wsgi.application"
+KILL_AT = env.str("LGSP_KILL_AT", default="")
+"""A step at which a fault test has this process die (`apps.core.killpoints`)."""
+if KILL_AT and LGSP_ENV != "test":
+    raise RuntimeError("LGSP_KILL_AT is for fault tests: it is refused unless LGSP_ENV=test.")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SITE_URL = env.str("LGSP_SITE_URL", default="http://127.0.0.1:8000")
 GATEWAY_URL = env.str("LGSP_GATEWAY_URL", default="http://127.0.0.1:8001")
@@ -329,6 +333,22 @@ if CELERY_BROKER_URL.startswith("filesystem"):
     }
 elif CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 4 * CELERY_TASK_TIME_LIMIT}
+
+SANDBOX_URL = env.str("LGSP_SANDBOX_URL", default="http://127.0.0.1:8002")
+SANDBOX_KEY, SANDBOX_SECRET = env.str("LGSP_SANDBOX_KEY", default=""), env.str("LGSP_SANDBOX_SECRET", default="")
+"""Where the demonstration's sources find the sandbox; unused in production."""
+SYNC_LEASE_SECONDS = env.int("LGSP_SYNC_LEASE_SECONDS", default=60)
+"""How long a sync run stays its worker's without a heartbeat."""
+SYNC_RUN_SECONDS = CELERY_TASK_SOFT_TIME_LIMIT - 60
+"""How long a heartbeat is given at most: a hung run loses its lease before the worker's own limits end it."""
+SYNC_BACKOFF_SECONDS = env.float("LGSP_SYNC_BACKOFF_SECONDS", default=30)
+"""First wait before a failed sync run is tried again; it doubles, with jitter."""
+SYNC_ATTEMPTS = env.int("LGSP_SYNC_ATTEMPTS", default=8)
+"""How often a run is tried before it fails for good (the next one comes by its schedule)."""
+CELERY_BEAT_SCHEDULE = {
+    "sync.tick": {"task": "sync.tick", "schedule": env.float("LGSP_TICK_SECONDS", default=15), "options": {"expires": 60}},
+}
+"""One static entry an app: what is due is decided by rows. A message that waited too long is dropped (FI-26)."""
 
 # --- mail, logging ------------------------------------------------------------------------------
 

@@ -47,6 +47,8 @@ class OutboundError(DomainError):
     status = 502
     title = _("The other system could not be reached or did not answer properly.")
     retry_after: float | None = None
+    answer: Answer | None = None
+    """The whole answer, where there was one."""
 
 
 class PassingError(OutboundError):
@@ -83,6 +85,7 @@ class Answer:
         kind = PassingError if self.status in _PASSING_STATUSES else PermanentError
         error = kind(detail, code=f"http_{self.status}", upstream_status=self.status)
         error.retry_after = retry_after(self.headers.get("retry-after", ""))
+        error.answer = self
         raise error
 
 

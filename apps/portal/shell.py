@@ -88,7 +88,7 @@ MENU = (
             Item(_("Gateway"), "swap_horiz", "portal:gateway"),
             Item(_("Shared catalogs"), "category", model="catalogs.Catalog"),
             Item(_("Releases of catalogs"), "new_releases", model="catalogs.Release"),
-            Item(_("Sources of synchronization"), "sync", model="sync.SyncSource"),
+            Item(_("Sources of synchronization"), "sync", model="sync.Source"),
             Item(_("Synchronization runs"), "history", model="sync.SyncRun"),
         ),
     ),

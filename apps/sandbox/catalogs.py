@@ -58,17 +58,15 @@ TITLES = {
 SAMPLES = {
     "magioitinh": [("1", "Nam"), ("2", "Nữ"), ("3", "Khác")],
     "dokhanvanban": [("1", "Thường"), ("2", "Khẩn"), ("3", "Thượng khẩn"), ("4", "Hỏa tốc")],
-    "machucdanh": [
-        ("CD01", "Chủ tịch Ủy ban nhân dân"), ("CD02", "Phó Chủ tịch Ủy ban nhân dân"), ("CD03", "Giám đốc"),
-        ("CD04", "Phó Giám đốc"), ("CD05", "Chánh Văn phòng"), ("CD06", "Phó Chánh Văn phòng"), ("CD07", "Chánh Thanh tra"),
-        ("CD08", "Trưởng phòng"), ("CD09", "Phó Trưởng phòng"), ("CD10", "Chuyên viên"),
-    ],
+    "machucdanh": [(f"CV{number:02d}", name) for number, name in enumerate((
+        "Chủ tịch Ủy ban nhân dân", "Phó Chủ tịch Ủy ban nhân dân", "Giám đốc", "Phó Giám đốc", "Chánh Văn phòng",
+        "Phó Chánh Văn phòng", "Trưởng phòng", "Phó Trưởng phòng", "Chuyên viên", "Văn thư"), start=1)],
     # The 29 kinds of administrative documents of NĐ 30/2020/NĐ-CP, Điều 7; the codes are ours.
     "matenvanbanhanhchinh": [(f"VB{number:02d}", name) for number, name in enumerate((
-        "Nghị quyết (cá biệt)", "Quyết định (cá biệt)", "Chỉ thị", "Quy chế", "Quy định", "Thông cáo", "Thông báo", "Hướng dẫn",
-        "Chương trình", "Kế hoạch", "Phương án", "Đề án", "Dự án", "Báo cáo", "Biên bản", "Tờ trình", "Hợp đồng", "Công văn",
-        "Công điện", "Bản ghi nhớ", "Bản thỏa thuận", "Giấy ủy quyền", "Giấy mời", "Giấy giới thiệu", "Giấy nghỉ phép", "Phiếu gửi",
-        "Phiếu chuyển", "Phiếu báo", "Thư công"), start=1)],
+        "Nghị quyết", "Quyết định", "Chỉ thị", "Quy chế", "Quy định", "Thông cáo", "Thông báo", "Hướng dẫn", "Chương trình", "Kế hoạch",
+        "Phương án", "Đề án", "Dự án", "Báo cáo", "Biên bản", "Tờ trình", "Hợp đồng", "Công văn", "Công điện", "Bản ghi nhớ",
+        "Bản thỏa thuận", "Giấy ủy quyền", "Giấy mời", "Giấy giới thiệu", "Giấy nghỉ phép", "Phiếu gửi", "Phiếu chuyển", "Phiếu báo",
+        "Thư công"), start=1)],
 }  # fmt: skip
 
 

@@ -97,6 +97,12 @@ def _reused(rows: list) -> list:
     return [{**rows[0], name: "Một nghĩa khác hẳn"}, *rows[1:]]
 
 
+def _one_name(rows: list) -> list:
+    """One name a little longer: a change that does no harm."""
+    name = _keys(rows[1])[1]
+    return [rows[0], {**rows[1], name: f"{rows[1][name]} (Thổ)"}, *rows[2:]]
+
+
 def _bad_date(rows: list) -> list:
     dates = [name for name in rows[0] if name.startswith("Ngay")]
     return [{**rows[0], **dict.fromkeys(dates, "31/02/2026")}, *rows[1:]]
@@ -130,6 +136,7 @@ CONTENT: dict[str, Callable[[list], object]] = {
     "orphan": _orphan,
     "reused": _reused,
     "bad_date": _bad_date,
+    "one_name": _one_name,
     "no_key": _no_key,
     "numbers": _numbers,
     "not_a_list": lambda rows: {"data": rows},

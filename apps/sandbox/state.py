@@ -48,7 +48,7 @@ class Fault:
 class Switches:
     """What an admin call may set. `as_of` picks the feed's day; `fault_format` the WSO2 generation (3.x xml, 4.x json)."""
 
-    as_of: str = "2025-07-01"
+    as_of: str = "2026-04-30"
     token_seconds: int = 3600
     fault_format: str = "json"
     today: str = ""

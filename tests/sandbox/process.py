@@ -20,6 +20,8 @@ KEY, SECRET = "sandbox-key-of-the-tests", "sandbox-secret-of-the-tests"
 class SandboxProcess:
     """`url` is its address; `process.pid` may be killed by a test that starts its own."""
 
+    key, secret = KEY, SECRET
+
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]

@@ -1,0 +1,108 @@
+"""The settings of a source, read and checked: what to fetch and which of its columns mean what.
+
+Catalog source: `{"parts": [{"category", "level", "columns": {"code", "name", "full_name", "parent"}, "attributes":
+{ours: theirs, or {"column": theirs, "type": "date"}}}], "adapter": {…}}`. One catalog may come from several lists.
+Changes source: `{"start": "YYYY-MM-DD", "window_days": 1…5, "page_size", "operation", "adapter": {…}}`.
+Push source: `{"category", "key", "columns": {theirs: "code" | "old_code" | "name" | "address" | "email" | "phone" |
+"parent_code"}, "adapter": {…}}`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.errors import InvalidFact
+
+MAX_WINDOW_DAYS = 5
+"""The business registration database answers at most five days a call."""
+ORGANIZATION_COLUMNS = frozenset({"code", "old_code", "name", "address", "email", "phone", "parent_code"})
+
+
+@dataclass(frozen=True)
+class Part:
+    """One list of the other side and the level of the catalog that it is."""
+
+    category: str
+    code: str
+    level: str = ""
+    name: str = ""
+    full_name: str = ""
+    parent: str = ""
+    type: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    dates: frozenset[str] = frozenset()
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column of theirs that we rest on."""
+        return [c for c in (self.code, self.name, self.full_name, self.parent, *self.attributes.values()) if c]
+
+
+@dataclass(frozen=True)
+class ChangesPlan:
+    start: datetime.date
+    window_days: int = MAX_WINDOW_DAYS
+    page_size: int = 100
+    operation: str = "danhSachHoSo"
+
+
+@dataclass(frozen=True)
+class PushPlan:
+    category: str
+    key: str
+    columns: dict[str, str]
+
+
+def catalog_parts(settings: dict) -> list[Part]:
+    """Raises InvalidFact naming what is wrong."""
+    parts = settings.get("parts")
+    if not isinstance(parts, list) or not parts:
+        raise _invalid("parts", "required")
+    return [_part(part) for part in parts]
+
+
+def _part(given: object) -> Part:
+    if not isinstance(given, dict) or not isinstance(given.get("columns"), dict):
+        raise _invalid("parts", "columns")
+    columns = given["columns"]
+    if not given.get("category") or not columns.get("code") or not (columns.get("name") or columns.get("full_name")):
+        raise _invalid("parts", "category, columns.code, columns.name")
+    attributes, dates = {}, set()
+    for ours, theirs in (given.get("attributes") or {}).items():
+        if isinstance(theirs, dict) and theirs.get("type") == "date":
+            dates.add(ours)
+        attributes[ours] = theirs["column"] if isinstance(theirs, dict) else theirs
+    named = {name: columns.get(name, "") for name in ("code", "name", "full_name", "parent")}
+    if not all(isinstance(value, str) for value in (*named.values(), *attributes.values())):
+        raise _invalid("parts", "text")
+    return Part(category=str(given["category"]), level=str(given.get("level", "")), type=attributes.get("type", ""),
+                attributes=attributes, dates=frozenset(dates), **named)  # fmt: skip
+
+
+def changes_plan(settings: dict) -> ChangesPlan:
+    try:
+        start = datetime.date.fromisoformat(str(settings.get("start", "")))
+    except ValueError:
+        raise _invalid("start", "date") from None
+    days, size = settings.get("window_days", MAX_WINDOW_DAYS), settings.get("page_size", 100)
+    if not isinstance(days, int) or not 1 <= days <= MAX_WINDOW_DAYS:
+        raise _invalid("window_days", "1-5")
+    if not isinstance(size, int) or not 1 <= size <= 1000:
+        raise _invalid("page_size", "1-1000")
+    return ChangesPlan(start, days, size, str(settings.get("operation", "danhSachHoSo")))
+
+
+def push_plan(settings: dict) -> PushPlan:
+    columns = settings.get("columns")
+    if not settings.get("category") or not isinstance(columns, dict) or settings.get("key") not in columns:
+        raise _invalid("columns", "category, key, columns")
+    if unknown := set(columns.values()) - ORGANIZATION_COLUMNS:
+        raise _invalid("columns", ", ".join(sorted(map(str, unknown))))
+    return PushPlan(str(settings["category"]), settings["key"], dict(columns))
+
+
+def _invalid(name: str, what: str) -> InvalidFact:
+    return InvalidFact(_("The settings of the source are not valid."), fields={"settings": f"{name}: {what}"})
