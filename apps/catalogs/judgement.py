@@ -35,6 +35,10 @@ _TWINS = f"""{_MARK} AND NOT (problems @> %(problem)s::varchar[]) AND (level, no
     SELECT level, normalize(code, NFC) FROM catalogs_stagedentry
     WHERE release_id = %(release)s AND code ~ '[^ -~]' GROUP BY 1, 2 HAVING count(*) > 1)"""
 
+_KINDS_OF_ROWS = """
+SELECT bool_or(closes), bool_or(parent_level <> ''), bool_or(code ~ '[^ -~]') FROM catalogs_stagedentry WHERE release_id = %(release)s
+"""
+
 _UNKNOWN_CODE = f"""{_MARK} AND staged.closes AND NOT EXISTS (
     SELECT FROM catalogs_entry AS live WHERE live.level = staged.level AND live.code = staged.code
         AND {difference._LIVE.format(day="%(day)s")})"""
@@ -82,9 +86,9 @@ WHERE diff.renamed AND staged.name <> live.name
 UNION ALL
 SELECT staged.id, past.name, staged.name FROM catalogs_diff AS diff
 JOIN catalogs_stagedentry AS staged ON staged.id = diff.staged_id
-CROSS JOIN LATERAL (SELECT name FROM catalogs_entry AS old
-    WHERE old.catalog_id = %(catalog)s AND old.level = diff.level AND old.code = diff.code AND old.superseded_in IS NULL
-        AND old.valid_from < diff.starts ORDER BY old.valid_from DESC LIMIT 1) AS past
+JOIN (SELECT DISTINCT ON (level, code) level, code, name, valid_from FROM catalogs_entry
+      WHERE catalog_id = %(catalog)s AND superseded_in IS NULL AND valid_from < %(day)s
+      ORDER BY level, code, valid_from DESC) AS past ON past.level = diff.level AND past.code = diff.code
 WHERE diff.added AND past.name <> staged.name
 """
 
@@ -148,6 +152,9 @@ def _likeness(one: str, other: str) -> float:
 def _mark_rows(release: Release) -> None:
     given = {**difference.parameters(release), "full": release.scope == Scope.FULL}
     with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")  # see difference.build
+        cursor.execute(_KINDS_OF_ROWS, given)
+        closings, children, odd_codes = cursor.fetchone()
         if release.judged_at:
             cursor.execute(_FORGET, {**given, "again": [str(p) for p in _NEIGHBORS]})
             cursor.execute(
@@ -155,9 +162,9 @@ def _mark_rows(release: Release) -> None:
                 [release.pk],
             )
         else:
-            cursor.execute("ANALYZE catalogs_stagedentry")
             cursor.execute(_DUPLICATES, {**given, "problem": [P.DUPLICATE_CODE]})
-            cursor.execute(_TWINS, {**given, "problem": [P.DUPLICATE_CODE]})
+            if odd_codes:
+                cursor.execute(_TWINS, {**given, "problem": [P.DUPLICATE_CODE]})
             cursor.execute(_CANDIDATE_CIRCLES, [release.pk])
             circles = list(_in_circles(cursor.fetchall()))
             if circles:
@@ -165,8 +172,9 @@ def _mark_rows(release: Release) -> None:
                     "UPDATE catalogs_stagedentry SET problems = array_remove(problems, 'unknown_parent') || %s::varchar[] WHERE id = ANY(%s)",
                     [[P.CYCLIC_PARENT], circles],
                 )
-        cursor.execute(_UNKNOWN_CODE, {**given, "problem": [P.UNKNOWN_CODE]})
-        for _ in range(_DEPTH):
+        if closings:
+            cursor.execute(_UNKNOWN_CODE, {**given, "problem": [P.UNKNOWN_CODE]})
+        for _ in range(_DEPTH if children else 0):
             cursor.execute(_ORPHANS, {**given, "problem": [P.UNKNOWN_PARENT]})
             if not cursor.rowcount:
                 break

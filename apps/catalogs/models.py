@@ -260,7 +260,7 @@ class Succession(models.Model):
 class StagedEntry(models.Model):
     """A row as it arrived, apart from what is live. `problems` are the codes of why it is refused."""
 
-    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="staged_entries")
+    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="staged_entries", db_constraint=False)
     row_no = models.PositiveIntegerField(_("row"))
     level = models.CharField(_("level"), max_length=30, db_collation="C")
     code = models.CharField(_("code"), max_length=60, db_collation="C")

@@ -20,7 +20,7 @@ from django.db import connection
 
 from apps.catalogs.choices import RowProblem, Share, SuccessionKind
 from apps.catalogs.models import Catalog, Release
-from apps.core.text import clean, sort_key, words
+from apps.core.text import clean, sort_key, word_line
 
 P = RowProblem
 CODE_LENGTH, NAME_LENGTH = 60, 500
@@ -34,13 +34,13 @@ SUCCESSION_COLUMNS = (
 )  # fmt: skip
 NULL = r"\N"
 
+_SEP = "\u2502"  # between the values of a row, so that one search looks at all of them
 # Bytes read in the wrong encoding leave such traces; no Vietnamese text holds them.
-_GARBLED = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1e\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffd\ud800-\udfff]"
-    "|[ÃÄÂÆ][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|á[º»]"
-)
-_ODD = re.compile(r"[^\S ]|  |\A | \Z| \x1f|\x1f |[\\\u00a0]")
-_FORMULA = re.compile(r"(?:\A|\x1f)['\"\s]*[=+@\uff1d\uff0b\uff20|-]")
+_MOJIBAKE = "[ÃÄÂÆ][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|á[º»]|\ufffd"
+_TRACES = re.compile(_MOJIBAKE)
+_GARBLED = re.compile(f"[\x00-\x08\x0e-\x1b\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]|{_MOJIBAKE}")
+_RISKY = frozenset("'\"=+@-|\uff1d\uff0b\uff20")
+_FORMULA = re.compile(rf"(?:\A|{_SEP})['\"\s]*[=+@\uff1d\uff0b\uff20|-]")
 _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _LOCAL = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
 
@@ -84,9 +84,23 @@ class RowReader:
 
     def read(self, rows: Iterable[Mapping]) -> list[tuple[str, str]]:
         """(content, derived) of each row: the first part is what the row says, the second what follows from it."""
-        return [self._line(row, position) for position, row in enumerate(rows, 1)]
+        return [self._line(self.values(row), row, position) for position, row in enumerate(rows, 1)]
 
-    def _line(self, row: Mapping, position: int) -> tuple[str, str]:
+    @staticmethod
+    def _line(values: tuple, row: object, position: int) -> tuple[str, str]:
+        level, code, name, full_name, parent_level, parent, start, end, closes, attributes, problems = values
+        texts = (level, code, name, full_name, parent_level, parent)
+        if "\\" in "".join(texts):
+            texts = tuple(_escape(text) for text in texts)
+        if "\\" in attributes:
+            attributes = _escape(attributes)
+        content = "\t".join((*texts, start or NULL, end or NULL, "t" if closes else "f", attributes))
+        flags = f"{{{','.join(dict.fromkeys(problems))}}}" if problems else "{}"
+        number = str(row.get("row_no") or position) if isinstance(row, Mapping) else str(position)
+        return content, "\t".join((search_line(code, name, full_name), _escape(sort_key(name)), flags, "f", number))
+
+    def values(self, row: Mapping) -> tuple:
+        """(level, code, name, full_name, parent_level, parent_code, from, to, closes, attributes as JSON, problems)."""
         if not isinstance(row, Mapping):
             row = {"problems": [P.WRONG_SHAPE]}
         problems: list[str] = list(row.get("problems") or ())
@@ -95,11 +109,13 @@ class RowReader:
         full_name = get("full_name") or name
         if not (type(code) is type(name) is type(parent) is type(full_name) is str):
             code, name, full_name, parent = self._texts(problems, code, name, full_name, parent)
-        joined = f"{code}\x1f{name}\x1f{full_name}\x1f{parent}"
-        if _ODD.search(joined) or not joined.isprintable() or _GARBLED.search(joined):
-            code, name, full_name, parent = self._mended(problems, joined)
-            joined = f"{code}\x1f{name}\x1f{full_name}\x1f{parent}"
-        if _FORMULA.search(joined):
+        joined = _SEP.join((code, name, full_name, parent))
+        if _is_suspect(joined):
+            code, name, full_name, parent = (self._mended(problems, value) for value in (code, name, full_name, parent))
+            joined = _SEP.join((code, name, full_name, parent))
+        if (code[:1] in _RISKY or name[:1] in _RISKY or full_name[:1] in _RISKY or parent[:1] in _RISKY) and _FORMULA.search(
+            joined
+        ):
             problems.append(P.FORMULA)
         if not joined.isascii() and not unicodedata.is_normalized("NFC", joined):
             problems.append(P.NOT_NFC)
@@ -115,29 +131,10 @@ class RowReader:
         level = self._level(problems, code, get("level") or "")
         if not name and code and not closes:
             problems.append(P.NO_NAME)
-        parent_level = self._parent_level(problems, level, code, parent, get("parent_level") or "")
+        parent_level = self._parent_level(problems, level, code, parent, get("parent_level") or "") if parent else ""
         start, end = self._dates(problems, get("valid_from"), get("valid_to"), closes)
         attributes = self._attributes(problems, get("attributes"))
-        content = "\t".join(
-            (level, code, name, full_name, parent_level, parent, start, end, "t" if closes else "f", attributes)
-        )
-        if "\\" in joined:
-            content = "\t".join(
-                (
-                    *(_escape(v) for v in (level, code, name, full_name, parent_level, parent)),
-                    start,
-                    end,
-                    "t" if closes else "f",
-                    attributes,
-                )
-            )
-        folded = (
-            f" {' '.join(words(f'{code} {full_name}'))}"
-            if full_name == name or name in full_name
-            else _folded(code, name, full_name)
-        )
-        flags = f"{{{','.join(dict.fromkeys(problems))}}}"
-        return content, "\t".join((folded, _escape(sort_key(name)), flags, "f", str(get("row_no") or position)))
+        return level, code, name, full_name, parent_level, parent, start, end, closes, attributes, problems
 
     @staticmethod
     def _texts(problems: list[str], *values: object) -> list[str]:
@@ -147,12 +144,11 @@ class RowReader:
         return ["" if value is None else str(value) for value in values]
 
     @staticmethod
-    def _mended(problems: list[str], joined: str) -> list[str]:
+    def _mended(problems: list[str], value: str) -> str:
         """Spaces are put right silently; traces of a wrong encoding refuse the row (shown without what cannot be stored)."""
-        if _GARBLED.search(joined):
+        if _GARBLED.search(value) or _SEP in value:
             problems.append(P.WRONG_ENCODING)
-        safe = joined.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-        return [_tidy(part) for part in safe.split("\x1f", 3)]
+        return _tidy(value.replace("\x00", "\ufffd").replace(_SEP, "\ufffd").encode("utf-8", "replace").decode())
 
     def _level(self, problems: list[str], code: str, level: str) -> str:
         if not code:
@@ -168,8 +164,6 @@ class RowReader:
         return level
 
     def _parent_level(self, problems: list[str], level: str, code: str, parent: str, given: str) -> str:
-        if not parent:
-            return ""
         rule = self.levels.get(level)
         for candidate in (given,) if given else (rule.parents if rule else ()):
             if candidate in self.levels and self.levels[candidate].pattern.fullmatch(parent):
@@ -181,22 +175,24 @@ class RowReader:
 
     def _dates(self, problems: list[str], start: object, end: object, closes: bool) -> tuple[str, str]:
         if start is None and end is None:
-            return NULL, NULL
-        days = []
-        for value in (start, end):
-            if value not in self.dates:
-                try:
-                    self.dates[value] = parse_date(value)
-                except ValueError:
-                    self.dates[value] = dt.date.min
-            days.append(self.dates[value])
-        if dt.date.min in days:
+            return "", ""
+        try:
+            days = [self._date(start), self._date(end)]
+        except ValueError:
             problems.append(P.IMPOSSIBLE_DATE)
-            return NULL, NULL
+            return "", ""
         if None not in days and days[1] <= days[0] and not closes:
             problems.append(P.ENDS_BEFORE_START)
-            return NULL, NULL
-        return tuple(day.isoformat() if day else NULL for day in days)
+            return "", ""
+        return tuple(day.isoformat() if day else "" for day in days)
+
+    def _date(self, value: object) -> dt.date | None:
+        """As `parse_date`, remembered: a list has few different days."""
+        if not isinstance(value, (str, dt.date, type(None))):
+            raise ValueError("not a date")
+        if value not in self.dates:
+            self.dates[value] = parse_date(value)
+        return self.dates[value]
 
     @staticmethod
     def _attributes(problems: list[str], attributes: object) -> str:
@@ -210,11 +206,9 @@ class RowReader:
         if not isinstance(attributes, Mapping):
             problems.append(P.WRONG_SHAPE)
             return "{}"
-        if "\\" in text:
-            if "\\u0000" in text:
-                problems.append(P.WRONG_ENCODING)
-                return "{}"
-            text = text.replace("\\", "\\\\")
+        if "\\u0000" in text:
+            problems.append(P.WRONG_ENCODING)
+            return "{}"
         return text
 
 
@@ -223,8 +217,23 @@ def _tidy(text: str) -> str:
     return " ".join(text.replace("\u00a0", " ").split())
 
 
-def _folded(code: str, name: str, full_name: str) -> str:
-    return f" {' '.join(words(f'{code} {full_name} {name}'))}"
+def _is_suspect(joined: str) -> bool:
+    """True when a value may need mending: cheap tests for the one row in thousands."""
+    return (
+        not joined.isprintable()
+        or "  " in joined
+        or f" {_SEP}" in joined
+        or f"{_SEP} " in joined
+        or joined[0] == " "
+        or joined[-1] == " "
+        or joined.count(_SEP) != 3
+        or _TRACES.search(joined) is not None
+    )
+
+
+def search_line(code: str, name: str, full_name: str) -> str:
+    """What the search looks at: " 00004 phuong ba dinh"."""
+    return word_line(f"{code} {full_name}" if name in full_name else f"{code} {full_name} {name}")
 
 
 def _escape(text: str) -> str:
@@ -307,13 +316,10 @@ def _copy(table: str, columns: Iterable[str], lines: Iterable[str], chunk: int =
 
 def read_one(catalog: Catalog, row: Mapping) -> tuple[list[str], dict]:
     """Judge a single row by itself: (problems, the columns of an entry). Used where a person mends one entry."""
-    content, derived = RowReader(catalog)._line(row, 1)
-    _level, _code, name, full_name, parent_level, parent_code, start, end, _closes, _attributes = content.split("\t")
-    folded, key, flags, _reused, _number = derived.split("\t")
-    problems = [flag for flag in flags.strip("{}").split(",") if flag]
+    _, code, name, full_name, parent_level, parent_code, start, end, _, attributes, problems = RowReader(catalog).values(row)
     columns = {
         "name": name, "full_name": full_name, "parent_level": parent_level, "parent_code": parent_code,
-        "valid_from": parse_date("" if start == NULL else start), "valid_to": parse_date("" if end == NULL else end),
-        "attributes": dict(row.get("attributes") or {}), "folded": folded, "sort_key": key,
+        "valid_from": parse_date(start), "valid_to": parse_date(end), "attributes": orjson.loads(attributes),
+        "folded": search_line(code, name, full_name), "sort_key": sort_key(name),
     }  # fmt: skip
     return problems, columns

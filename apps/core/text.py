@@ -50,6 +50,22 @@ def words(text: str) -> list[str]:
     return [word for word in _NOT_WORD.split(fold(text)) if word]
 
 
+class _Words(_Folded):
+    """As `_Folded`, with everything that is neither a letter a-z nor a digit as a space."""
+
+    def __missing__(self, point: int) -> str:
+        self[point] = _NOT_WORD.sub(" ", _FOLDED[point])
+        return self[point]
+
+
+_WORDS = _Words()
+
+
+def word_line(text: str) -> str:
+    """The folded words of a text in one line that begins with a space: " xa dong nai". A word's start is found by " dong"."""
+    return " " + " ".join(text.lower().translate(_WORDS).split())
+
+
 def prefix_query(text: str) -> str:
     """A `to_tsquery('simple', …)` text that finds entries with words beginning so: "'dong':* & 'na':*"."""
     return " & ".join(f"'{word}':*" for word in words(text))
@@ -73,6 +89,8 @@ _HEADS, _TONES = _SortLetters(0), _SortLetters(1)
 def sort_key(text: str) -> str:
     """A key whose plain code-point order is the Vietnamese alphabet's (a ă â b c d đ e ê …), tones last."""
     lowered = clean(text).lower()
+    if lowered.isascii():
+        return f"{lowered.translate(_HEADS)}\u0001{'0' * len(lowered)}"
     if _LONE_MARK.search(lowered):  # letters that have no composed form: their marks follow them
         head, tones = _letter_and_tone(lowered)
     else:

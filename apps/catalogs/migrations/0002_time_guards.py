@@ -6,14 +6,10 @@ FORWARD = """
 -- Snapshots are served as they are; compressing them costs more than the space.
 ALTER TABLE catalogs_snapshot ALTER COLUMN body SET STORAGE EXTERNAL;
 
--- Record time belongs to the same catalog. One check where three single-column keys would cost three.
-ALTER TABLE catalogs_entry
-    ADD CONSTRAINT catalogs_entry_recorded_in_fk FOREIGN KEY (catalog_id, recorded_in)
-        REFERENCES catalogs_release (catalog_id, number),
-    ADD CONSTRAINT catalogs_entry_closed_in_fk FOREIGN KEY (catalog_id, closed_in)
-        REFERENCES catalogs_release (catalog_id, number),
-    ADD CONSTRAINT catalogs_entry_superseded_in_fk FOREIGN KEY (catalog_id, superseded_in)
-        REFERENCES catalogs_release (catalog_id, number);
+-- Record time belongs to the same catalog. `closed_in` and `superseded_in` are checked by catalogs_entry_known_release below:
+-- two more foreign keys cost as much as the rows (a numbered release is never deleted nor renumbered, so a check is as hard).
+ALTER TABLE catalogs_entry ADD CONSTRAINT catalogs_entry_recorded_in_fk
+    FOREIGN KEY (catalog_id, recorded_in) REFERENCES catalogs_release (catalog_id, number);
 ALTER TABLE catalogs_succession
     ADD CONSTRAINT catalogs_succession_recorded_in_fk FOREIGN KEY (catalog_id, recorded_in)
         REFERENCES catalogs_release (catalog_id, number),
@@ -74,14 +70,15 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    SELECT fresh.level, fresh.code, fresh.valid_from INTO clash
+    -- Planned each time: one row and 100,000 rows want different joins.
+    EXECUTE $q$SELECT fresh.level, fresh.code, fresh.valid_from
         FROM new_rows AS fresh JOIN catalogs_entry AS other
             ON other.catalog_id = fresh.catalog_id AND other.level = fresh.level AND other.code = fresh.code
         WHERE fresh.superseded_in IS NULL AND other.superseded_in IS NULL AND other.id <> fresh.id
             AND other.valid_from < coalesce(fresh.valid_to, 'infinity')
             AND fresh.valid_from < coalesce(other.valid_to, 'infinity')
-        LIMIT 1;
-    IF FOUND THEN
+        LIMIT 1$q$ INTO clash;
+    IF clash IS NOT NULL THEN
         RAISE EXCEPTION 'entries of code % (level %) overlap in valid time from %', clash.code, clash.level, clash.valid_from
             USING ERRCODE = 'exclusion_violation', CONSTRAINT = 'catalogs_entry_no_overlap';
     END IF;
@@ -89,10 +86,31 @@ BEGIN
 END $$;
 CREATE TRIGGER catalogs_entry_no_overlap_insert AFTER INSERT ON catalogs_entry
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION catalogs_entry_no_overlap();
+
+CREATE FUNCTION catalogs_entry_known_release() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT catalog_id, closed_in AS number FROM new_rows WHERE closed_in IS NOT NULL
+                     UNION SELECT DISTINCT catalog_id, superseded_in FROM new_rows WHERE superseded_in IS NOT NULL) AS named
+        WHERE NOT EXISTS (SELECT FROM catalogs_release AS release
+                          WHERE release.catalog_id = named.catalog_id AND release.number = named.number)
+    ) THEN
+        RAISE EXCEPTION 'an entry names a release its catalog does not have'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'catalogs_entry_known_release';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER catalogs_entry_known_release_insert AFTER INSERT ON catalogs_entry
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION catalogs_entry_known_release();
+CREATE TRIGGER catalogs_entry_known_release_update AFTER UPDATE ON catalogs_entry
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION catalogs_entry_known_release();
 """
 
 BACKWARD = """
 DROP TRIGGER catalogs_entry_no_overlap_insert ON catalogs_entry;
+DROP TRIGGER catalogs_entry_known_release_insert ON catalogs_entry;
+DROP TRIGGER catalogs_entry_known_release_update ON catalogs_entry;
+DROP FUNCTION catalogs_entry_known_release();
 DROP TRIGGER catalogs_entry_immutable ON catalogs_entry;
 DROP TRIGGER catalogs_entry_kept ON catalogs_entry;
 DROP TRIGGER catalogs_succession_immutable ON catalogs_succession;
@@ -101,8 +119,7 @@ DROP TRIGGER catalogs_release_immutable ON catalogs_release;
 DROP TRIGGER catalogs_release_kept ON catalogs_release;
 DROP FUNCTION catalogs_entry_no_overlap();
 DROP FUNCTION catalogs_refuse_edit();
-ALTER TABLE catalogs_entry DROP CONSTRAINT catalogs_entry_recorded_in_fk, DROP CONSTRAINT catalogs_entry_closed_in_fk,
-    DROP CONSTRAINT catalogs_entry_superseded_in_fk;
+ALTER TABLE catalogs_entry DROP CONSTRAINT catalogs_entry_recorded_in_fk;
 ALTER TABLE catalogs_succession DROP CONSTRAINT catalogs_succession_recorded_in_fk,
     DROP CONSTRAINT catalogs_succession_superseded_in_fk;
 """
