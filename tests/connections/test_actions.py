@@ -31,7 +31,7 @@ from apps.organizations.choices import Role
 from apps.registry.choices import SharingForm
 from tests.factories.connections import complete_draft, forwarded, returned, signed_draft, submitted, world
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
-from tests.factories.registry import PublishedServiceFactory, operation_of
+from tests.factories.registry import PublishedServiceFactory, UsageRegulationFactory, operation_of
 
 
 def gaps(request, **options) -> set[str]:
@@ -319,7 +319,8 @@ def test_ag_04_without_a_regulation_in_effect_nothing_is_shared(w):
 
 def test_default_sharing_needs_the_providers_signed_terms(w):
     request = complete_draft(w)
-    type(w.service.usage_regulation).objects.filter(pk=w.service.usage_regulation_id).update(terms_signed_at=None)
+    unsigned = UsageRegulationFactory(organization=w.provider)
+    type(w.service).objects.filter(pk=w.service.pk).update(usage_regulation=unsigned)
     assert gaps(request, signatures=False) == {"scope"}
 
 
