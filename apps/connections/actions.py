@@ -118,7 +118,7 @@ def networks(given: list[str]) -> list[str]:
         return [str(ipaddress.ip_network(text.strip(), strict=False)) for text in given]
     except ValueError as error:
         raise InvalidFact(
-            code="network", fields={"source_networks": [_("Not an address or a network: %(text)s.") % {"text": error}]}
+            code="invalid", fields={"source_networks": [_("Not an address or a network: %(text)s.") % {"text": error}]}
         ) from error
 
 

@@ -30,11 +30,11 @@ class Rows(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveModelM
     """List with a short row, detail with the steps the caller may take."""
 
     def retrieve(self, request, *args, **kwargs) -> Response:
-        return Response(self.detail(self.get_object()))
+        return Response(self.shown(self.get_object()))
 
-    def detail(self, obj) -> dict:
+    def shown(self, obj) -> dict:
         """Read the row again: a verb may have changed what was prefetched."""
-        return super().detail(self.get_queryset().get(pk=obj.pk))
+        return super().shown(self.get_queryset().get(pk=obj.pk))
 
 
 class RequestApproval(VisibleRows, viewsets.GenericViewSet):

@@ -51,11 +51,11 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
 
     @extend_schema(responses=DETAIL)
     def retrieve(self, request, *args, **kwargs) -> Response:
-        return Response(self.detail(self.get_object()))
+        return Response(self.shown(self.get_object()))
 
-    def detail(self, obj) -> dict:
+    def shown(self, obj) -> dict:
         """Read the row again: a verb may have changed what was prefetched."""
-        return super().detail(self.get_queryset().get(pk=obj.pk))
+        return super().shown(self.get_queryset().get(pk=obj.pk))
 
     @extend_schema(request=serializers.RequestDraftSerializer, responses={201: DETAIL}, parameters=[IDEMPOTENCY_KEY])
     def create(self, request) -> Response:
@@ -66,7 +66,7 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
             raise InvalidFact(code="unknown_organization", fields={"consumer": [given.validated_data["consumer"]]})
         facts = given.facts(request.user, consumer)
         made = actions.draft_request(consumer, by=request.user, uuid=idempotency_key(request), **facts)
-        return Response(self.detail(made), status=status.HTTP_201_CREATED)
+        return Response(self.shown(made), status=status.HTTP_201_CREATED)
 
     @extend_schema(request=serializers.RequestSaveSerializer, responses=DETAIL)
     def partial_update(self, request, uuid=None) -> Response:
@@ -75,7 +75,7 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
         given.is_valid(raise_exception=True)
         facts = given.facts(request.user, obj.consumer)
         actions.save_draft(obj, by=request.user, version=given.validated_data.get("version"), **facts)
-        return Response(self.detail(obj))
+        return Response(self.shown(obj))
 
     @extend_schema(request=serializers.SigningSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])

@@ -37,7 +37,7 @@ class TakesSteps:
         given = serializer(data=request.data, context=self.get_serializer_context())
         given.is_valid(raise_exception=True)
         verb(obj, by=request.user, **given.validated_data)
-        return Response(self.detail(obj))
+        return Response(self.shown(obj))
 
-    def detail(self, obj) -> dict:
+    def shown(self, obj) -> dict:
         return self.detail_serializer_class(obj, context=self.get_serializer_context()).data

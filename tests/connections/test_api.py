@@ -1,0 +1,219 @@
+"""The door of requests: who sees which, what the body may hold, how it answers."""
+
+import uuid
+
+import pytest
+from django.test import Client
+
+from apps.agreements.models import Agreement
+from apps.connections.choices import RequestStatus
+from apps.connections.content import request_hash
+from apps.connections.models import ConnectionRequest
+from apps.organizations.choices import Role
+from tests.factories.connections import complete_draft, forwarded, refused, returned, signed_draft, submitted, world
+from tests.factories.organizations import InformationSystemFactory, officer
+
+LIST = "/api/v1/requests"
+
+
+def browser(user) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def post(user, address: str, body: dict | None = None, **headers):
+    return browser(user).post(address, body or {}, content_type="application/json", headers=headers)
+
+
+def body_of(w, **changes) -> dict:
+    plain = {name: value for name, value in w.content().items() if name not in ("systems", "scope", "purpose", "wanted_to")}
+    return {
+        **plain, "consumer": w.consumer.code, "systems": [w.system.code], "purpose": w.purpose.code, "wanted_to": "2030-12-31",
+        "scope": [{"operation": str(w.operation.uuid), "fields": w.fields()}], **changes,
+    }  # fmt: skip
+
+
+def test_the_whole_way_by_api(w):
+    made = post(w.consumer_officer, LIST, body_of(w))
+    assert made.status_code == 201, made.content
+    row = made.json()
+    here = f"{LIST}/{row['uuid']}"
+    assert [gap["field"] for gap in row["missing"]] == ["signatures"]
+    assert [step["verb"] for step in row["available_actions"]] == ["submit", "withdraw"]
+    assert post(w.consumer_signer, f"{here}/sign", {"content_hash": row["content_hash"]}).status_code == 200
+    sent = post(w.consumer_officer, f"{here}/submit", {"version": row["version"]})
+    assert sent.json()["status"] == RequestStatus.CHECKING
+    assert sent.json()["due_at"]
+    assert sent.json()["deadline_citation"]
+    assert post(w.operator, f"{here}/forward").json()["status"] == RequestStatus.AWAITING_PROVIDER
+    approved = post(w.provider_officer, f"{here}/approve", {"comment": "Đồng ý."}).json()
+    assert approved["status"] == RequestStatus.APPROVED
+    assert approved["number"] == Agreement.objects.get(uuid=approved["agreement"]).number
+
+
+def test_cc_05_the_same_key_twice_is_one_request(w):
+    key = str(uuid.uuid4())
+    answers = [post(w.consumer_officer, LIST, body_of(w), **{"Idempotency-Key": key}) for _turn in range(3)]
+    assert {answer.status_code for answer in answers} == {201}
+    assert {answer.json()["uuid"] for answer in answers} == {key}
+    assert ConnectionRequest.objects.count() == 1
+
+
+def test_a_key_that_is_no_uuid_is_refused(w):
+    assert post(w.consumer_officer, LIST, body_of(w), **{"Idempotency-Key": "1"}).json()["code"] == "idempotency_key"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"systems": ["khong-co"]}, "unknown_system"),
+        ({"scope": [{"operation": str(uuid.uuid4()), "fields": []}]}, "unknown_operation"),
+        ({"purpose": "khong-co"}, "invalid"), ({"wanted_to": "31/02/2027"}, "invalid"), ({"calls_per_day": 0}, "invalid"),
+        ({"calls_per_day": 10**23}, "invalid"), ({"scope": {"operation": 1}}, "invalid"), ({"systems": "mot-cua"}, "invalid"),
+        ({"source_networks": ["10.0.0.999"]}, "invalid"), ({"consumer": "H99.99"}, "unknown_organization"),
+        ({"title": "x" * 301}, "invalid"), ({"title": "a\u0000b"}, "invalid"), ({"method": "copy"}, "invalid"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_bad_input_is_a_clear_problem_and_writes_nothing(w, change, code):
+    answer = post(w.consumer_officer, LIST, body_of(w, **change))
+    assert answer.status_code == 400
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == code
+    assert not ConnectionRequest.objects.exists()
+
+
+def test_a_foreign_system_is_answered_like_an_unknown_one(w):
+    foreign = InformationSystemFactory()
+    answers = [post(w.consumer_officer, LIST, body_of(w, systems=[code])).json() for code in (foreign.code, "khong-co")]
+    assert {answer["code"] for answer in answers} == {"unknown_system"}
+    assert foreign.name not in str(answers)
+
+
+def test_az_05_fields_that_are_not_content_change_nothing(w):
+    answer = post(
+        w.consumer_officer, LIST,
+        body_of(w, status="approved", number="YC-1", created_by=1, submitted_by=1, due_at="2030-01-01", kind="change", version=9),
+    ).json()  # fmt: skip
+    assert (answer["status"], answer["version"], answer["due_at"], answer["kind"]) == ("draft", 1, None, "new")
+    assert answer["number"] != "YC-1"
+
+
+def test_cc_03_a_stale_version_is_a_conflict(w):
+    request = complete_draft(w)
+    client = browser(w.consumer_officer)
+    here = f"{LIST}/{request.uuid}"
+    first = client.patch(here, {"title": "Một", "version": 1}, content_type="application/json")
+    second = client.patch(here, {"title": "Hai", "version": 1}, content_type="application/json")
+    assert (first.status_code, second.status_code) == (200, 409)
+    assert second.json()["code"] == "stale_version"
+
+
+def test_returning_and_refusing_by_api(w):
+    request = submitted(w)
+    here = f"{LIST}/{request.uuid}"
+    answer = post(w.operator, f"{here}/return", {"remarks": [{"field": "note", "text": "Thiếu công văn"}]}).json()
+    assert (answer["status"], answer["remarks"][0]["text"]) == ("returned", "Thiếu công văn")
+    other = forwarded(w)
+    refusal = {"ground": "R3", "reason": "Không thuộc chức năng", "citation": "Điều 52"}
+    assert post(w.provider_officer, f"{LIST}/{other.uuid}/refuse", refusal).json()["refusal_ground"] == "R3"
+    assert post(w.provider_officer, f"{LIST}/{forwarded(w).uuid}/refuse", {**refusal, "ground": "R9"}).status_code == 400
+
+
+def test_withdrawing_by_api(w):
+    assert post(w.consumer_officer, f"{LIST}/{forwarded(w).uuid}/withdraw").json()["status"] == "withdrawn"
+
+
+VERBS = ["sign", "submit", "return", "forward", "refuse", "withdraw", "approve"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_az_04_a_stranger_finds_no_such_request(w, verb):
+    request = forwarded(w)
+    assert post(w.stranger, f"{LIST}/{request.uuid}/{verb}").status_code == 404
+    assert browser(w.stranger).get(f"{LIST}/{request.uuid}").status_code == 404
+    assert browser(w.stranger).get(LIST).json()["count"] == 0
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_nobody_without_login_gets_in(w, verb):
+    answer = Client().post(f"{LIST}/{forwarded(w).uuid}/{verb}", {}, content_type="application/json")
+    assert answer.status_code in (401, 403)
+    assert Client().get(LIST).status_code in (401, 403)
+
+
+def test_a_provider_sees_a_case_only_once_it_was_forwarded(w):
+    request = submitted(w)
+    provider = browser(w.provider_officer)
+    assert provider.get(f"{LIST}/{request.uuid}").status_code == 404
+    assert browser(w.operator).get(f"{LIST}/{request.uuid}").status_code == 200
+    post(w.operator, f"{LIST}/{request.uuid}/forward")
+    assert provider.get(f"{LIST}/{request.uuid}").status_code == 200
+
+
+def test_the_operator_does_not_read_drafts(w):
+    assert browser(w.operator).get(f"{LIST}/{complete_draft(w).uuid}").status_code == 404
+
+
+def test_a_wrong_role_of_a_party_is_told_so(w):
+    request = forwarded(w)
+    answer = post(w.consumer_officer, f"{LIST}/{request.uuid}/approve")
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_permitted")
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("", 3), ("?status=draft", 1), ("?status=draft&status=returned", 2), ("?kind=change", 0), ("?late=true", 0),
+        ("?q=tra%20cứu", 3), ("?q=zzz", 0), ("?ordering=-due_at", 3), ("?page_size=1", 3),
+    ],
+)  # fmt: skip
+def test_the_list_is_filtered_by_what_is_allowed(w, query, count):
+    complete_draft(w)
+    returned(w)
+    refused(w)
+    assert browser(w.consumer_officer).get(LIST + query).json()["count"] == count
+
+
+@pytest.mark.parametrize("query", ["?status=x", "?kind=x", "?ordering=consumer__name"])
+def test_az_07_an_unknown_choice_or_order_is_400(w, query):
+    assert browser(w.consumer_officer).get(LIST + query).status_code == 400
+
+
+def test_the_list_costs_the_same_for_one_row_and_for_twenty(w, django_assert_max_num_queries):
+    client = browser(w.operator)
+    submitted(w)
+    with django_assert_max_num_queries(8) as one:
+        client.get(LIST)
+    for _turn in range(9):
+        request = complete_draft(w)
+        ConnectionRequest.objects.filter(pk=request.pk).update(status="checking")
+    with django_assert_max_num_queries(len(one)):
+        assert client.get(LIST).json()["count"] == 10
+
+
+def test_two_pages_hold_every_row_once(w):
+    for _turn in range(5):
+        complete_draft(w)
+    client = browser(w.consumer_officer)
+    pages = [client.get(f"{LIST}?page_size=2&page={page}").json()["results"] for page in (1, 2, 3)]
+    numbers = [row["number"] for page in pages for row in page]
+    assert len(numbers) == len(set(numbers)) == 5
+
+
+def test_the_signature_in_the_answer_belongs_to_the_hash(w):
+    request = signed_draft(w)
+    row = browser(w.consumer_officer).get(f"{LIST}/{request.uuid}").json()
+    assert row["signatures"][0]["content_hash"] == row["content_hash"] == request_hash(request)
+    assert row["missing"] == []
+
+
+def test_a_second_consumer_whose_system_is_named_sees_the_request(db):
+    w = world()
+    w.consumer_officer.memberships.create(organization=w.stranger.memberships.first().organization, role=Role.CONSUMER_OFFICER)
+    third = officer(Role.CONSUMER_OFFICER)
+    other = w.stranger.memberships.first().organization
+    request = complete_draft(w, systems=[w.system, InformationSystemFactory(organization=other)])
+    assert browser(w.stranger).get(f"{LIST}/{request.uuid}").status_code == 200
+    assert browser(third).get(f"{LIST}/{request.uuid}").status_code == 404
