@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
+
+
+class PortalSessionScheme(SessionScheme):
+    """Tells the OpenAPI document about our subclass, which the library does not know by itself."""
+
+    target_class = "apps.core.api.authentication.SessionAuthentication"
 
 
 class ProblemSerializer(serializers.Serializer):
