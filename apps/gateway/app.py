@@ -14,6 +14,7 @@ import orjson
 
 from apps.gateway.calls import Calls
 from apps.gateway.exchange import Exchange, read_body
+from apps.gateway.group_commit import LedgerDown
 from apps.gateway.me import describe
 from apps.gateway.metrics import render
 from apps.gateway.paths import Ambiguous, segments
@@ -91,7 +92,6 @@ class Gateway:
 
     async def _token(self, exchange: Exchange) -> None:
         """RFC 6749: its own error bodies, never cached."""
-        policy = self.runtime.policy
         headers = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
         if exchange.scope["method"] != "POST":
             await exchange.answer(405, [*headers, (b"allow", b"POST")], b"")
@@ -102,7 +102,10 @@ class Gateway:
         except (Refused, UnicodeDecodeError):
             await exchange.answer(400, [*headers, (b"content-type", b"application/json")], b'{"error": "invalid_request"}')
             return
-        if policy is None:
+        try:
+            # An account collected a moment ago must work, and one revoked a moment ago must not: read the present policy.
+            policy = await self.runtime.refresh()
+        except LedgerDown:
             await self.calls.refuse_stranger(exchange, Refused("not_ready"))
             return
         try:
