@@ -43,7 +43,10 @@ class Cutter:
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths: tuple[str, ...] = tuple(sorted(set(paths)))
         self.root = _tree(self.paths)
-        self._fast = _compile(self.root) if self.root.children else None
+        try:
+            self._fast = _compile(self.root) if self.root.children else None
+        except ValueError:  # a name msgspec cannot write (quotes, backslashes): the slow way alone
+            self._fast = None
 
     def cut(self, body: bytes) -> tuple[bytes, int]:
         """The granted part of `body` and the mask of granted leaves that were there. Raises NotWellFormed."""

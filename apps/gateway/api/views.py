@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import mixins, viewsets
+from rest_framework.decorators import action
+from rest_framework.pagination import CursorPagination
+from rest_framework.response import Response
+
+from apps.core.api.views import VisibleRows
+from apps.gateway import actions
+from apps.gateway.api.filters import CallFilter, RefusalFilter
+from apps.gateway.api.serializers import CallSerializer, RefusalSerializer
+from apps.gateway.models import CallIntent, CallRefusal
+
+EXPORTED = 100_000
+
+
+class NewestFirst(CursorPagination):
+    """By call id, whose order is time. No count: the log may have a hundred million rows."""
+
+    ordering = "-call_id"
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 200
+
+
+class _Log(VisibleRows, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """A log of the data plane: each read of it is recorded, by whom and with which filters."""
+
+    lookup_field = "call_id"
+    lookup_value_converter = "uuid"
+    pagination_class = NewestFirst
+    what = ""
+
+    def get_queryset(self):
+        return super().get_queryset().for_reading()
+
+    def _note(self, rows: int, **asked: str) -> None:
+        given = {name: self.request.query_params.getlist(name) for name in self.request.query_params}
+        asked |= {name: ",".join(values)[:200] for name, values in given.items() if name in self.filterset_class.base_filters}
+        actions.note_reading(self.what, by=self.request.user, asked=asked, rows=rows)
+
+    def list(self, request, *args, **kwargs) -> Response:
+        response = super().list(request, *args, **kwargs)
+        self._note(len(response.data["results"]))
+        return response
+
+    def retrieve(self, request, *args, **kwargs) -> Response:
+        response = super().retrieve(request, *args, **kwargs)
+        self._note(1, call_id=str(kwargs["call_id"]))
+        return response
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiResponse(OpenApiTypes.STR)})
+    @action(detail=False, methods=["get"], pagination_class=None)
+    def export(self, request) -> StreamingHttpResponse:
+        """The same rows as CSV (UTF-8 with a mark for spreadsheets), newest first, at most 100,000."""
+        rows = self.filter_queryset(self.get_queryset()).order_by("-call_id")[:EXPORTED]
+        self._note(min(rows.count(), EXPORTED), export="csv")
+        response = StreamingHttpResponse(self._lines(rows), content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="{self.what}.csv"'
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def _lines(self, rows) -> Iterator[str]:
+        names = self.serializer_class.Meta.fields
+        writer = csv.writer(_Echo())
+        yield "\ufeff" + writer.writerow(names)
+        for row in rows.iterator(chunk_size=1000):
+            data = self.serializer_class(row).data
+            yield writer.writerow([_cell(data[name]) for name in names])
+
+
+class _Echo:
+    """A file for csv.writer that hands each line back."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _cell(value: object) -> str:
+    """Text of a cell; one a spreadsheet would take for a formula is made text."""
+    text = ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+class CallLog(_Log):
+    """Admitted calls: consumers see their own, providers those of their services, platform readers all."""
+
+    queryset = CallIntent.objects.all()
+    serializer_class = CallSerializer
+    filterset_class = CallFilter
+    what = "calls"
+
+
+class RefusalLog(_Log):
+    """Refused calls of known systems, under the same scope."""
+
+    queryset = CallRefusal.objects.all()
+    serializer_class = RefusalSerializer
+    filterset_class = RefusalFilter
+    what = "call-refusals"

@@ -1,0 +1,22 @@
+"""Wake-ups of the data plane's housekeeping. The rows say what is due."""
+
+from celery import shared_task
+
+from apps.accounts.models import User
+from apps.gateway import actions
+
+
+@shared_task(name="gateway.sweep_calls")
+def sweep_calls() -> int:
+    return actions.sweep()
+
+
+@shared_task(name="gateway.keep_house")
+def keep_house() -> dict[str, int]:
+    """Partitions ahead, months whose retention is over, expired tokens and keys."""
+    done = {"partitions": actions.make_partitions()}
+    clock = User.objects.machine("clock")
+    for month in actions.droppable_months():
+        actions.purge_month(month, by=clock)
+        done[f"purged_{month}"] = 1
+    return done | actions.forget_expired()

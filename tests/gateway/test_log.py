@@ -1,0 +1,230 @@
+"""The log people use: who may see which call, by which filters; and that each reading is itself recorded."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.urls import reverse
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from apps.audit.models import AuditEvent
+from apps.gateway import actions, call_ids
+from apps.gateway.models import CallIntent, CallOutcome, CallRefusal, FieldSet, SweepMark
+from apps.organizations.choices import Role
+from tests.factories.organizations import OrganizationFactory, officer
+from tests.gateway.world import make_world
+
+
+def add_call(world, *, minutes_ago: float = 5, outcome: str = "delivered", **facts) -> CallIntent:
+    at = timezone.now() - timedelta(minutes=minutes_ago)
+    call = CallIntent.objects.create(
+        call_id=call_ids.make(int(at.timestamp() * 1000)), admitted_at=at, grant=world.grant, credential=world.credential, epoch=1,
+        request_digest=b"\x01" * 32, source="10.0.0.5",
+    )  # fmt: skip
+    if outcome:
+        names, _made = FieldSet.objects.get_or_create(digest=b"n", defaults={"names": ["Data.Main.NAME"]})
+        defaults = {
+            "recorded_at": at,
+            "outcome": outcome,
+            "status": 200,
+            "provider_status": 200,
+            "total_us": 2_000,
+            "delivered": names,
+        }
+        CallOutcome.objects.create(call=call, **{**defaults, **facts})
+    return call
+
+
+@pytest.fixture
+def ours(db):
+    return make_world("http://127.0.0.1:9/api")
+
+
+@pytest.fixture
+def others(db):
+    return make_world("http://127.0.0.1:9/api")
+
+
+def client_of(user) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(user)
+    return client
+
+
+def ids(response) -> list[str]:
+    assert response.status_code == 200, response.content
+    return [row["call_id"] for row in response.json()["results"]]
+
+
+def test_consumer_and_provider_see_their_calls_and_platform_readers_all(ours, others):
+    mine, foreign = add_call(ours), add_call(others)
+    consumer = officer(Role.CONSUMER_OFFICER, ours.consumer)
+    provider = officer(Role.PROVIDER_OFFICER, ours.service.provider)
+    stranger = officer(Role.CONSUMER_OFFICER, OrganizationFactory())
+    assert ids(client_of(consumer).get("/api/v1/calls")) == [str(mine.call_id)]
+    assert ids(client_of(provider).get("/api/v1/calls")) == [str(mine.call_id)]
+    assert ids(client_of(stranger).get("/api/v1/calls")) == []
+    assert ids(client_of(officer(Role.AUDITOR)).get("/api/v1/calls")) == [str(foreign.call_id), str(mine.call_id)]
+    assert client_of(stranger).get(f"/api/v1/calls/{mine.call_id}").status_code == 404
+    assert client_of(consumer).get(f"/api/v1/calls/{mine.call_id}").json()["delivered"] == ["Data.Main.NAME"]
+    assert APIClient().get("/api/v1/calls").status_code == 401
+
+
+def test_filters_of_the_log(ours, others):
+    old, new = (
+        add_call(ours, minutes_ago=120),
+        add_call(ours, minutes_ago=1, outcome="provider_failed", code="provider_timeout"),
+    )
+    foreign, running = add_call(others, minutes_ago=60), add_call(ours, minutes_ago=0.5, outcome="")
+    client = client_of(officer(Role.OPERATOR))
+
+    def found(**query) -> set[str]:
+        return set(ids(client.get("/api/v1/calls", query)))
+
+    assert found(service=others.service.code) == {str(foreign.call_id)}
+    assert found(consumer=ours.consumer.code) == {str(c.call_id) for c in (old, new, running)}
+    assert found(agreement=ours.agreement.number, outcome="provider_failed") == {str(new.call_id)}
+    assert found(code="provider_timeout") == {str(new.call_id)}
+    assert found(call_id=str(old.call_id)) == {str(old.call_id)}
+    hour_ago = (timezone.now() - timedelta(minutes=90)).isoformat()
+    assert found(to=hour_ago) == {str(old.call_id)}
+    assert str(old.call_id) not in found(**{"from": hour_ago})
+    assert client.get("/api/v1/calls", {"outcome": "delivered&x"}).status_code == 400
+    assert client.get(f"/api/v1/calls/{running.call_id}").json()["outcome"] == "running"
+
+
+def test_a_period_reads_only_the_months_it_needs(ours):
+    start = timezone.now() - timedelta(hours=1)
+    plan = CallIntent.objects.between(start, start + timedelta(hours=1)).explain()
+    months = set(re.findall(r"call_intent_(\d{6})", plan))
+    assert len(months) == 1 or start.day == 1, plan
+
+
+def test_a_page_of_the_log_takes_a_fixed_number_of_queries(ours, django_assert_num_queries):
+    for _number in range(20):
+        add_call(ours)
+    client = client_of(officer(Role.OPERATOR))
+    client.get("/api/v1/calls")
+    with django_assert_num_queries(5):  # one page; the audit row with its organizations, in a savepoint
+        assert len(ids(client.get("/api/v1/calls"))) == 20
+
+
+def test_each_reading_is_recorded_with_its_filters(ours):
+    add_call(ours)
+    reader = officer(Role.CONSUMER_OFFICER, ours.consumer)
+    client_of(reader).get("/api/v1/calls", {"service": ours.service.code, "junk": "x"})
+    event = AuditEvent.objects.get(event="call_log.read")
+    assert (event.actor, event.organizations) == (reader, [ours.consumer.uuid])
+    assert event.facts == {"what": "calls", "asked": {"service": ours.service.code}, "rows": 1}
+
+
+def test_export_is_the_same_rows_as_csv_without_formulas(ours, others):
+    call = add_call(ours)
+    add_call(others)
+    ours.consumer.name = "=cmd|' /C calc'!A0"
+    ours.consumer.save()
+    response = client_of(officer(Role.CONSUMER_OFFICER, ours.consumer)).get("/api/v1/calls/export")
+    text = b"".join(response.streaming_content).decode("utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert row["call_id"] == str(call.call_id)
+    assert row["consumer_name"].startswith("'=")
+    assert AuditEvent.objects.get(event="call_log.read").facts["asked"] == {"export": "csv"}
+
+
+def test_refusals_have_the_same_scope(ours, others):
+    for world in (ours, others):
+        CallRefusal.objects.create(
+            call_id=call_ids.make(int(timezone.now().timestamp() * 1000)), refused_at=timezone.now(), code="purpose_missing", status=403,
+            credential=world.credential, system=world.system, service=world.service, method="GET", epoch=1,
+            asked_service=world.service.code,
+        )  # fmt: skip
+    consumer = client_of(officer(Role.CONSUMER_OFFICER, ours.consumer))
+    provider = client_of(officer(Role.PROVIDER_OFFICER, others.service.provider))
+    (mine,) = consumer.get("/api/v1/call-refusals").json()["results"]
+    assert (mine["code"], mine["system"]) == ("purpose_missing", ours.system.code)
+    (theirs,) = provider.get("/api/v1/call-refusals").json()["results"]
+    assert theirs["system"] == others.system.code
+
+
+def test_the_registers_show_calls_and_record_the_reading(ours, client):
+    call = add_call(ours)
+    reader = officer(Role.CONSUMER_OFFICER, ours.consumer)
+    client.force_login(reader)
+    page = client.get(reverse("admin:gateway_callintent_changelist"))
+    assert page.status_code == 200
+    assert str(call.call_id) in page.content.decode()
+    assert client.get(reverse("admin:gateway_callintent_change", args=[call.call_id])).status_code == 200
+    assert AuditEvent.objects.filter(event="call_log.read", actor=reader).count() == 2
+    assert client.post(reverse("admin:gateway_callintent_delete", args=[call.call_id])).status_code in (403, 404)
+
+
+# --- the tables ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE call_intent SET epoch = 2", "DELETE FROM call_intent", "DELETE FROM call_outcome"]
+)
+def test_the_log_cannot_be_changed(ours, statement):
+    add_call(ours)
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_log_cannot_be_truncated(truncate_guards):
+    with pytest.raises(DatabaseError, match="append-only"), connection.cursor() as cursor:
+        cursor.execute("TRUNCATE call_intent CASCADE")
+
+
+def test_partitions_are_made_ahead_and_only_once(db):
+    assert actions.make_partitions() == 0
+    month = (timezone.localdate().replace(day=1) + timedelta(days=70)).strftime("%Y%m")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"call_intent_{month}"])
+        assert cursor.fetchone()[0]
+
+
+def test_a_month_goes_when_its_retention_is_over_and_not_before(db):
+    user = officer(Role.OPERATOR)
+    today = timezone.localdate()
+    this = today.strftime("%Y%m")
+    assert this not in actions.droppable_months()
+    with pytest.raises(ValueError, match="retention"):
+        actions.purge_month(this, by=user)
+    assert this not in actions.droppable_months(today + timedelta(days=365))
+    assert this in actions.droppable_months(today + timedelta(days=430))
+
+
+def test_ids_order_as_time_does():
+    moments = [timezone.now() + timedelta(milliseconds=5 * n) for n in range(50)]
+    made = [call_ids.make(int(m.timestamp() * 1000)) for m in moments]
+    assert made == sorted(made)
+    assert all(u.version == 7 and u.variant == uuid.RFC_4122 for u in made)
+    assert all(call_ids.floor(m) <= u for m, u in zip(moments, made, strict=True))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT call_id_floor(%s)", [moments[0]])
+        assert cursor.fetchone()[0] == call_ids.floor(moments[0])
+
+
+test_ids_order_as_time_does = pytest.mark.django_db(test_ids_order_as_time_does)
+
+
+# --- the sweeper ---------------------------------------------------------------------------------
+
+
+def test_an_intent_without_outcome_is_closed_as_unknown_within_a_minute(ours):
+    SweepMark.objects.update(swept_until=call_ids.floor(timezone.now() - timedelta(minutes=30)))
+    dead, young, done = add_call(ours, minutes_ago=1, outcome=""), add_call(ours, minutes_ago=0.5, outcome=""), add_call(ours)
+    assert actions.sweep() == 1
+    assert CallOutcome.objects.get(call=dead).outcome == "unknown"
+    assert not CallOutcome.objects.filter(call=young).exists()
+    assert CallOutcome.objects.get(call=done).outcome == "delivered"
+    assert actions.sweep() == 0
+    assert SweepMark.objects.get().swept_until > dead.call_id
