@@ -134,6 +134,8 @@ class Supervisor:
         own = secrets.load_or_make(self.var / "secrets.env")
         env = {**own, **os.environ, "LGSP_ENV": "development", "LGSP_VAR": str(self.var)}
         env["DJANGO_SETTINGS_MODULE"] = "lgsp.settings"
+        # The national feed as it is today; the sandbox alone would begin with the day of the reform.
+        env.setdefault("LGSP_SANDBOX_AS_OF", "2026-04-30")
         if not env.get("DATABASE_URL"):
             self.cluster = Cluster(self.var / "postgres")
             env["DATABASE_URL"] = self.cluster.start()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 from pathlib import Path
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from apps.accounts.choices import SETUP
@@ -22,7 +22,7 @@ from apps.registry.actions import (
     write_terms,
 )
 from apps.registry.choices import Environment, UpstreamAuth
-from apps.registry.models import UsageRegulation
+from apps.registry.models import Upstream, UsageRegulation
 
 HERE = Path(__file__).parent
 CONTRACTS = (HERE, HERE.parent.parent / "registry" / "data")
@@ -64,11 +64,26 @@ def _publish(row: dict, people: dict) -> None:
     publish_version(version, by=officer)
 
 
-def _point(version, environment: str, path: str, officer) -> None:
+def repoint(data: dict) -> None:
+    """After a start with another port for the sandbox: the providers' officers enter its present address."""
+    for row in data["services"]:
+        officer = get_user_model().objects.get(username=STAFF[row["provider"]][0])
+        for upstream in Upstream.objects.filter(version__service__code=row["code"]).select_related(
+            "version__service__provider"
+        ):
+            if upstream.base_url != _base(upstream.environment) + row["path"]:
+                _point(upstream.version, upstream.environment, row["path"], officer)
+
+
+def _base(environment: str) -> str:
     """The sandbox plays both environments: paths under /test are its test environment."""
-    sandbox = os.environ.get("LGSP_SANDBOX_URL", "http://127.0.0.1:8002").rstrip("/")
-    base = f"{sandbox}/test" if environment == Environment.TEST else sandbox
-    secret = {"consumer_key": os.environ["LGSP_SANDBOX_KEY"], "consumer_secret": os.environ["LGSP_SANDBOX_SECRET"]}
+    sandbox = settings.SANDBOX_URL.rstrip("/")
+    return f"{sandbox}/test" if environment == Environment.TEST else sandbox
+
+
+def _point(version, environment: str, path: str, officer) -> None:
+    base = _base(environment)
+    secret = {"consumer_key": settings.SANDBOX_KEY, "consumer_secret": settings.SANDBOX_SECRET}
     set_upstream(
         version, environment, by=officer, base_url=base + path, auth_kind=UpstreamAuth.NGSP,
         auth_settings={"token_url": f"{base}/token"}, secret=secret,
