@@ -6,10 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 from django.db.models import Q
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from apps.agreements.models import Agreement
 from apps.audit.models import AuditEvent
 from apps.connections.choices import RequestStatus
+from apps.connections.content import request_hash
+from apps.connections.models import ConnectionRequest
 from apps.portal import events
 from apps.registry.choices import PersonalDataClass
 
@@ -44,18 +48,51 @@ def timeline(*objects, limit: int = 100) -> list:
     return rows
 
 
+def totals(parts: list[Scope]) -> Counter:
+    """Class → number of fields asked for."""
+    found = Counter()
+    for part in parts:
+        found.update(part.counts)
+    return found
+
+
+def signatures(request) -> list:
+    """Every signature, marked void when the content was changed after it."""
+    present = request_hash(request)
+    rows = list(request.signatures.select_related("organization", "signer"))
+    for row in rows:
+        row.is_void = row.content_hash != present
+    return rows
+
+
+def part_label(name: str) -> str:
+    """The name of a part of a request, as forms and remarks call it."""
+    extra = {
+        "systems": _("Systems"),
+        "scope": _("Data asked for"),
+        "signatures": _("Signatures"),
+        "attachments": _("Attachments"),
+    }
+    return str(extra.get(name) or capfirst(ConnectionRequest._meta.get_field(name).verbose_name))
+
+
+def remarks(request) -> list:
+    rows = list(request.remarks.select_related("author").order_by("-id"))
+    for row in rows:
+        row.field_label = part_label(row.field)
+    return rows
+
+
 def pieces(request, user) -> dict:
     asked = scope(request)
-    totals = Counter()
-    for part in asked:
-        totals.update(part.counts)
+    counts = totals(asked)
     return {
         "scope": asked,
-        "totals": [(value, label, totals[value]) for value, label in PersonalDataClass.choices],
+        "totals": [(value, label, counts[value]) for value, label in PersonalDataClass.choices],
         "systems": [row.system for row in request.request_systems.select_related("system__organization")],
         "decisions": list(request.decisions.select_related("provider", "decided_by")),
-        "signatures": list(request.signatures.select_related("organization", "signer")),
-        "remarks": list(request.remarks.select_related("author").order_by("-id")),
+        "signatures": signatures(request),
+        "remarks": remarks(request),
         "timeline": timeline(request),
         "agreement": Agreement.objects.visible_to(user).filter(bases__request=request).first(),
         "is_open": request.status in (RequestStatus.CHECKING, RequestStatus.AWAITING_PROVIDER, RequestStatus.RETURNED),

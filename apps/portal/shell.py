@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
-from apps.organizations.roles import has_role, is_platform_reader, roles_of
+from apps.organizations.roles import has_role, roles_of
 
 
 def anybody(user) -> bool:
@@ -148,7 +148,7 @@ def context(request: HttpRequest) -> dict:
         "shell_menu": SimpleLazyObject(lambda: menu(request)),
         "shell_unread": SimpleLazyObject(lambda: unread(user)),
         "shell_roles": SimpleLazyObject(lambda: role_names(user)),
-        "is_platform_reader": SimpleLazyObject(lambda: is_platform_reader(user)),
+        "may_request": SimpleLazyObject(lambda: has_role(user, Role.CONSUMER_OFFICER)),
     }
 
 

@@ -30,7 +30,6 @@ def services(request: HttpRequest) -> HttpResponse:
             ("basic", _("basic personal data")),
             ("sensitive", _("sensitive personal data")),
         ],
-        "may_request": False,
     }
     return render(request, "portal/services.html", context)
 
@@ -74,6 +73,5 @@ def service_page(request: HttpRequest, code: str) -> HttpResponse:
         "crumbs": [(_("Home"), reverse("home")), (_("Data services"), reverse("portal:services"))],
         "service": row,
         "versions": versions,
-        "may_request": False,
     }
     return render(request, "portal/service.html", context)

@@ -34,7 +34,6 @@ def home(request: HttpRequest) -> HttpResponse:
         "figures": inbox.figures(user),
         "by_status": inbox.by_status(user),
         "decided": inbox.decided(user),
-        "may_request": False,
     }
     return render(request, "portal/home.html", context)
 

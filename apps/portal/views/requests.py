@@ -18,6 +18,7 @@ from apps.core.text import words
 from apps.organizations.models import Organization
 from apps.portal import case
 from apps.portal.doors import find, page, paged
+from apps.portal.panel import request_panel
 
 ORDERS = {"due": ("due_at", "-id"), "new": ("-id",), "old": ("id",), "number": ("number",)}
 
@@ -45,7 +46,6 @@ def requests(request: HttpRequest) -> HttpResponse:
         ],
         "orders": [("new", _("newest first")), ("due", _("most urgent first")), ("old", _("oldest first"))],
         "providers": Organization.objects.filter(services__isnull=False).distinct(),
-        "may_request": False,
     }
     return render(request, "portal/requests.html", context)
 
@@ -93,6 +93,8 @@ def request_case(request: HttpRequest, uuid) -> HttpResponse:
         "title": _("Request %(number)s") % {"number": row.number},
         "crumbs": [(_("Home"), reverse("home")), (_("Connection requests"), reverse("portal:requests"))],
         "case": row,
+        "panel": request_panel(row, request.user),
+        "is_late": row.status in OPEN and row.paused_at is None and row.due_at is not None and row.due_at < timezone.now(),
         **case.pieces(row, request.user),
     }
     return render(request, "portal/request.html", context)

@@ -1,0 +1,209 @@
+"""Forms of the daily pages. They read what was typed; whether it may be is the verbs' to say."""
+
+from __future__ import annotations
+
+import re
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from apps.agreements.choices import SuspensionKind, TerminationGround
+from apps.connections.models import ConnectionRequest
+from apps.legal.models import RefusalGround
+from apps.organizations.models import InformationSystem, Organization
+from apps.registry.models import Purpose
+
+_SPLIT = re.compile(r"[\n,;]+")
+
+
+def date_input() -> forms.DateInput:
+    """Day/month/year as typed in Vietnam; a browser's own date control would show its own country's order."""
+    return forms.DateInput(
+        attrs={"class": "short", "inputmode": "numeric", "placeholder": _("dd/mm/yyyy"), "autocomplete": "off"}
+    )
+
+
+class LinesField(forms.CharField):
+    """A list typed one a line (commas and semicolons divide too); becomes a list of clean texts."""
+
+    widget = forms.Textarea(attrs={"rows": 3})
+
+    def prepare_value(self, value):
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value) -> list[str]:
+        return [part.strip() for part in _SPLIT.split(value or "") if part.strip()]
+
+    def has_changed(self, initial, data) -> bool:
+        return self.to_python(data) != (initial or [])
+
+    def validate(self, value) -> None:
+        if self.required and not value:
+            raise forms.ValidationError(self.error_messages["required"], code="required")
+
+    def run_validators(self, value) -> None:
+        """The texts inside are checked by the model's own fields."""
+
+
+class SystemChoice(forms.ModelMultipleChoiceField):
+    widget = forms.CheckboxSelectMultiple
+
+    def label_from_instance(self, system: InformationSystem) -> str:
+        return f"{system.name} – {system.organization}"
+
+
+class WhoForm(forms.Form):
+    """Step 1: for which agency, and which of its systems shall read."""
+
+    consumer = forms.ModelChoiceField(Organization.objects.none(), label=_("Requesting agency"), empty_label=None)
+    title = forms.CharField(
+        label=_("Title of the request"), max_length=300, required=False,
+        help_text=_("In a few words, so that everybody recognizes the case. For example: “Look up companies for construction permits”."),
+    )  # fmt: skip
+    systems = SystemChoice(
+        InformationSystem.objects.none(), label=_("Systems that shall read the data"), required=False,
+        help_text=_("Only a system of your agency, recorded in the directory, can be given access."),
+    )  # fmt: skip
+    uuid = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args, agencies, systems, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["consumer"].queryset = agencies
+        self.fields["systems"].queryset = systems
+
+
+class WhyForm(forms.ModelForm):
+    """Step 3: what for, on what ground, how often. Everything may still be empty while it is a draft."""
+
+    procedures = LinesField(
+        label=_("Procedures served"), required=False,
+        help_text=_("Codes of the administrative procedures, one a line. For example: 1.001612"),
+    )  # fmt: skip
+    source_networks = LinesField(
+        label=_("Addresses the calls will come from"), required=False,
+        help_text=_("Addresses or networks, one a line, for example 10.1.2.0/24. Left empty, every address is allowed."),
+    )  # fmt: skip
+
+    class Meta:
+        model = ConnectionRequest
+        fields = [
+            "purpose", "purpose_text", "solution", "legal_basis", "procedures", "calls_per_day", "calls_per_second",
+            "wanted_from", "wanted_to", "source_networks", "technician", "exemption_reason", "special_reason", "note",
+        ]  # fmt: skip
+        widgets = {
+            "wanted_from": date_input(),
+            "wanted_to": date_input(),
+            "purpose_text": forms.Textarea(attrs={"rows": 3}),
+            "solution": forms.Textarea(attrs={"rows": 3}),
+            "legal_basis": forms.Textarea(attrs={"rows": 3}),
+            "exemption_reason": forms.Textarea(attrs={"rows": 3}),
+            "special_reason": forms.Textarea(attrs={"rows": 3}),
+            "note": forms.Textarea(attrs={"rows": 3}),
+        }
+        help_texts = {
+            "purpose_text": _("Which work of your agency needs the data, and why it is not enough to ask the citizen."),
+            "legal_basis": _("The laws, decrees and decisions that give your agency this task, one a line."),
+            "solution": _("What your system does with the data, where it is kept, when it is deleted."),
+            "calls_per_day": _("The most calls you expect on a busy day; it becomes the quota."),
+            "technician": _("Name, telephone and e-mail of the person who connects the system."),
+            "wanted_to": _("Left empty, the agreement has no end."),
+        }
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["purpose"].queryset = Purpose.objects.filter(is_active=True)
+        for field in self.fields.values():
+            field.required = False
+
+    def _post_clean(self):
+        """The verb writes, not the form: the instance stays as it was read."""
+
+
+class ReturnForm(forms.Form):
+    """What is missing, field by field: a text beside each part that lacks something."""
+
+    def __init__(self, *args, parts: list[tuple[str, str]], **kwargs):
+        super().__init__(*args, **kwargs)
+        for name, label in parts:
+            self.fields[f"on_{name}"] = forms.CharField(
+                label=label, required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
+            )
+
+    def remarks(self) -> list[tuple[str, str]]:
+        given = ((name.removeprefix("on_"), text.strip()) for name, text in self.cleaned_data.items())
+        return [(name, text) for name, text in given if text]
+
+
+class GroundSelect(forms.Select):
+    """Each ground carries its citation, so that choosing one can fill the next field."""
+
+    def create_option(self, name, value, label, selected, index, subindex=None, attrs=None):
+        option = super().create_option(name, value, label, selected, index, subindex, attrs)
+        if getattr(value, "instance", None) is not None:
+            option["attrs"]["data-citation"] = value.instance.citation
+        return option
+
+
+class RefuseForm(forms.Form):
+    """A refusal: coded ground, reason, legal provision (NĐ 194/2025 Điều 16(2))."""
+
+    ground = forms.ModelChoiceField(
+        RefusalGround.objects.filter(is_active=True), label=_("Ground"), to_field_name="code",
+        widget=GroundSelect(attrs={"data-fills": "id_refuse-citation"}),
+    )  # fmt: skip
+    reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 4}))
+    citation = forms.CharField(label=_("Legal provision"), max_length=300)
+
+
+class CommentForm(forms.Form):
+    comment = forms.CharField(label=_("Comment"), required=False, widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class PasswordForm(forms.Form):
+    """Proof, at the moment of signing, that it is the signer who sits there."""
+
+    password = forms.CharField(
+        label=_("Your password, as your signature"), widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
+
+
+class AcceptanceForm(forms.Form):
+    """The record of the test (biên bản kiểm thử)."""
+
+    system = forms.ModelChoiceField(InformationSystem.objects.none(), label=_("System"), to_field_name="code", empty_label=None)
+    tested_on = forms.DateField(label=_("Tested on"), widget=date_input())
+    summary = forms.CharField(
+        label=_("What was tested, with what result"), widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("Calls made, answers compared, errors seen and mended."),
+    )  # fmt: skip
+
+    def __init__(self, *args, systems, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["system"].queryset = systems
+
+
+class SuspendForm(forms.Form):
+    """Suspending at once: force majeure, or a violation with how it is handled and what restores the connection."""
+
+    kind = forms.ChoiceField(
+        label=_("Kind of suspension"),
+        choices=[(value, label) for value, label in SuspensionKind.choices if value != SuspensionKind.PLANNED],
+    )
+    violation = forms.CharField(label=_("What happened or was violated"), widget=forms.Textarea(attrs={"rows": 3}))
+    plan = forms.CharField(label=_("How it is handled"), widget=forms.Textarea(attrs={"rows": 2}))
+    restore_conditions = forms.CharField(
+        label=_("What restores the connection"), required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class TerminateForm(forms.Form):
+    ground = forms.ChoiceField(label=_("Ground"), choices=TerminationGround.choices)
+    reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class NoteForm(forms.Form):
+    note = forms.CharField(label=_("How it was done"), widget=forms.Textarea(attrs={"rows": 2}))
