@@ -24,5 +24,5 @@ class PasswordChangeMiddleware:
 
     @staticmethod
     def _is_open(path: str) -> bool:
-        open_pages = (reverse("account_change_password"), reverse("account_logout"))
-        return path in open_pages or path.startswith(("/static/", "/i18n/"))
+        open_pages = (reverse("account_change_password"), reverse("account_logout"), reverse("set_language"))
+        return path in open_pages or path.startswith("/static/")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -159,6 +159,12 @@ def _expiring(user):
 
 def _ordered(rows):
     return rows.select_related("consumer").order_by("due_at", "id")[:MOST]
+
+
+def running(user, number: int = 10):
+    """Cases in process that the person may see, most urgent first; those whose clock stands still come last."""
+    rows = ConnectionRequest.objects.visible_to(user).open().select_related("consumer")
+    return rows.order_by(F("paused_at").asc(nulls_first=True), "due_at", "id")[:number]
 
 
 def figures(user) -> dict[str, int]:

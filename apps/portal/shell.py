@@ -29,6 +29,9 @@ def holds(*roles: Role) -> Callable[[object], bool]:
     return lambda user: any(has_role(user, role) for role in roles)
 
 
+CONTROL = holds(Role.OPERATOR, Role.LEGAL_OFFICER, Role.AUDITOR)
+
+
 @dataclass(frozen=True)
 class Item:
     """One line of the menu: a page by URL name, or the list of a model in the registers."""
@@ -105,10 +108,10 @@ MENU = (
     Group(
         _("Law and control"),
         (
-            Item(_("Legal rules"), "balance", model="legal.LegalRule"),
-            Item(_("Refusal grounds"), "block", model="legal.RefusalGround"),
-            Item(_("Calendar exceptions"), "calendar_month", model="legal.CalendarException"),
-            Item(_("Audit log"), "policy", model="audit.AuditEvent"),
+            Item(_("Legal rules"), "balance", model="legal.LegalRule", may=CONTROL),
+            Item(_("Refusal grounds"), "block", model="legal.RefusalGround", may=CONTROL),
+            Item(_("Calendar exceptions"), "calendar_month", model="legal.CalendarException", may=CONTROL),
+            Item(_("Audit log"), "policy", model="audit.AuditEvent", may=CONTROL),
         ),
     ),
 )

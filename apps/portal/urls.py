@@ -1,6 +1,16 @@
 from django.urls import path, re_path
 
-from apps.portal.views import agreements, catalog_of_services, filing, home, request_steps, requests
+from apps.portal.views import (
+    agreement_steps,
+    agreements,
+    catalog_of_services,
+    credentials,
+    filing,
+    home,
+    request_steps,
+    requests,
+    terms,
+)
 
 app_name = "portal"
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -16,6 +26,16 @@ urlpatterns = [
     path("requests/<uuid:uuid>/", requests.request_case, name="request"),
     path("agreements/", agreements.agreements, name="agreements"),
     path("agreements/<uuid:uuid>/", agreements.agreement_page, name="agreement"),
+    path("agreements/<uuid:uuid>/do/sign/", agreement_steps.sign, name="agreement-sign"),
+    path("agreements/<uuid:uuid>/do/<slug:verb>/", agreement_steps.take_step, name="agreement-step"),
+    path("agreements/<uuid:uuid>/test-record/", agreement_steps.record_acceptance, name="acceptance-new"),
+    path("test-records/<uuid:uuid>/do/<slug:verb>/", agreement_steps.decide_acceptance, name="acceptance-step"),
+    path("grants/<uuid:uuid>/do/<slug:verb>/", agreement_steps.change_grant, name="grant-step"),
+    path("duties/<uuid:uuid>/done/", agreement_steps.complete_duty, name="duty-done"),
+    path("accounts/<uuid:uuid>/", credentials.credential_page, name="credential"),
+    path("accounts/<uuid:uuid>/do/<slug:verb>/", credentials.take_step, name="credential-step"),
+    path("regulations/<uuid:uuid>/", terms.terms_page, name="terms"),
+    path("regulations/<uuid:uuid>/sign/", terms.sign, name="terms-sign"),
     path("services/", catalog_of_services.services, name="services"),
     path("services/<slug:code>/", catalog_of_services.service_page, name="service"),
 ]

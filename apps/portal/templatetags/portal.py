@@ -10,6 +10,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.legal.calendar import WorkCalendar
+
 register = template.Library()
 
 COLORS = {
@@ -41,23 +43,31 @@ def status_chip(obj):
     return chip(obj.status, obj.get_status_display())
 
 
-@register.simple_tag
-def due_chip(due_at: datetime.datetime | None, paused_at: datetime.datetime | None = None):
-    """How much time is left, in words: late by two days, due today, three days left, paused."""
+@register.simple_tag(takes_context=True)
+def due_chip(context, due_at: datetime.datetime | None, paused_at: datetime.datetime | None = None):
+    """How much time is left, in words: late by two working days, due today, three working days left, paused."""
     if paused_at:
         return format_html('<span class="chip chip--amber">{}</span>', _("clock paused"))
     if due_at is None:
         return ""
-    left = due_at - timezone.now()
-    days = (timezone.localdate(due_at) - timezone.localdate()).days
-    if left.total_seconds() < 0:
-        late = -days
-        text = ngettext("late by %(n)d day", "late by %(n)d days", late) % {"n": late} if late else _("late since today")
+    today, due_day = timezone.localdate(), timezone.localdate(due_at)
+    if due_at < timezone.now():
+        late = _calendar(context, today).between(due_day, today)
+        text = ngettext("late by %(n)d working day", "late by %(n)d working days", late) % {"n": late} if late else _("late")
         return format_html('<span class="chip chip--red">{}</span>', text)
-    if days == 0:
+    if due_day == today:
         return format_html('<span class="chip chip--amber">{}</span>', _("due today"))
-    text = ngettext("%(n)d day left", "%(n)d days left", days) % {"n": days}
-    return format_html('<span class="chip{}">{}</span>', " chip--amber" if days == 1 else " chip--blue", text)
+    left = _calendar(context, today).between(today, due_day)
+    text = ngettext("%(n)d working day left", "%(n)d working days left", left) % {"n": left}
+    return format_html('<span class="chip{}">{}</span>', " chip--amber" if left <= 1 else " chip--blue", text)
+
+
+def _calendar(context, today: datetime.date) -> WorkCalendar:
+    """One calendar a page: its exceptions are read once, however long the list."""
+    kept = context.render_context.dicts[0]
+    if "working_calendar" not in kept:
+        kept["working_calendar"] = WorkCalendar(today)
+    return kept["working_calendar"]
 
 
 @register.inclusion_tag("portal/_bar.html")
@@ -71,3 +81,17 @@ def field(bound, help_text: str = "", required: bool | None = None):
     """Label, control, help and error of a form field, tied together for screen readers."""
     needed = bound.field.required if required is None else required
     return {"f": bound, "help_text": help_text or bound.help_text, "required": needed}
+
+
+@register.inclusion_tag("portal/_field.html")
+def field_for(bound, obj, verb: str):
+    """As `field`, for a form that stands on the page several times: the ids carry the row and the step."""
+    unique = f"{verb}-{obj.uuid}-{bound.name}"
+    bound.field.widget.attrs["id"] = unique
+    return {"f": bound, "help_text": bound.help_text, "required": bound.field.required, "unique": unique}
+
+
+@register.filter
+def base_of(step_url: str) -> str:
+    """The address of a row's steps without the step: `/portal/grants/…/do/x/` → `/portal/grants/…/`."""
+    return step_url.rsplit("do/", 1)[0]

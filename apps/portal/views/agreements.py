@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from apps.agreements.choices import AgreementStatus
 from apps.agreements.models import Agreement, Party
 from apps.core.text import words
-from apps.portal import case
+from apps.portal import case, pact
 from apps.portal.doors import find, page, paged
 
 
@@ -40,6 +40,7 @@ def agreement_page(request: HttpRequest, uuid) -> HttpResponse:
         "title": _("Agreement %(number)s") % {"number": row.number},
         "crumbs": [(_("Home"), reverse("home")), (_("Agreements"), reverse("portal:agreements"))],
         "agreement": row,
-        "timeline": case.timeline(row),
+        **pact.pieces(row, request.user),
     }
+    context["timeline"] = case.timeline(row, *context["grants"], *context["acceptances"], *context["credentials"])
     return render(request, "portal/agreement.html", context)

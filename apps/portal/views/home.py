@@ -31,6 +31,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "more": max(len(waiting) - 50, 0),
         "late": sum(task.is_late for task in waiting),
         "due_today": sum(task.is_due_today for task in waiting),
+        "running": inbox.running(user),
         "figures": inbox.figures(user),
         "by_status": inbox.by_status(user),
         "decided": inbox.decided(user),

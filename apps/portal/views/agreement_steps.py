@@ -1,0 +1,118 @@
+"""The doors of the verbs of agreements, grants, test records, accounts and duties: one address a step, POST only."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+
+from apps.agreements import actions
+from apps.agreements.models import AcceptanceRecord, Agreement, Credential, Duty, Grant
+from apps.portal import pact
+from apps.portal.doors import do, door, find, version_of
+from apps.portal.forms import CommentForm, NoteForm, PasswordForm, ReasonForm, SuspendForm, TerminateForm
+from apps.portal.proof import prove
+from apps.portal.views.request_steps import valid
+
+
+def _agreement(row: Agreement) -> HttpResponse:
+    return redirect("portal:agreement", row.uuid)
+
+
+@door
+def take_step(request: HttpRequest, uuid, verb: str) -> HttpResponse:
+    """Take `verb` on the agreement; what the verb needs beside it is read from the step's own form."""
+    if verb not in _AGREEMENT:
+        raise Http404
+    agreement = find(Agreement.objects, request.user, uuid=uuid)
+    step, form_class, said = _AGREEMENT[verb]
+    facts = valid(form_class(request.POST)).cleaned_data if form_class else {}
+    if verb == "agree":
+        facts = {"content_hash": request.POST.get("content_hash", "")}
+    do(request, step, agreement, said(), version=version_of(request), **facts)
+    return _agreement(agreement)
+
+
+_AGREEMENT = {
+    "agree": (actions.agree_content, None, lambda: _("Your agency has agreed to the content.")),
+    "reopen": (actions.reopen_agreement, ReasonForm, lambda: _("The content is negotiated again.")),
+    "decline": (actions.decline_agreement, ReasonForm, lambda: _("The agreement was declined.")),
+    "suspend": (actions.suspend_agreement, SuspendForm, lambda: _("The agreement is suspended; the next call is refused.")),
+    "resume": (actions.resume_agreement, CommentForm, lambda: _("The agreement is in force again.")),
+    "terminate": (
+        actions.terminate_agreement,
+        TerminateForm,
+        lambda: _("Access is closed; the duties before the end are listed below."),
+    ),
+    "finish": (actions.finish_termination, None, lambda: _("The agreement is terminated.")),
+}
+
+
+@door
+def sign(request: HttpRequest, uuid) -> HttpResponse:
+    """Sign the content that was shown, after proving again who one is."""
+    agreement = find(Agreement.objects, request.user, uuid=uuid)
+    prove(request, PasswordForm(request.POST))
+    do(request, actions.sign_agreement, agreement, _("You have signed the agreement."), version=version_of(request),
+       content_hash=request.POST.get("content_hash", ""))  # fmt: skip
+    return _agreement(agreement)
+
+
+@door
+def record_acceptance(request: HttpRequest, uuid) -> HttpResponse:
+    agreement = find(Agreement.objects, request.user, uuid=uuid)
+    form = pact.acceptance_form(agreement, request.user, request.POST)
+    if form is None:
+        raise Http404
+    given = valid(form).cleaned_data
+    do(request, lambda obj, by, **facts: actions.record_acceptance(obj, given["system"], by=by, **facts), agreement,
+       _("The test record was entered. The provider or the operator confirms it."), tested_on=given["tested_on"],
+       summary=given["summary"])  # fmt: skip
+    return _agreement(agreement)
+
+
+@door
+def decide_acceptance(request: HttpRequest, uuid, verb: str) -> HttpResponse:
+    record = find(AcceptanceRecord.objects.select_related("agreement", "system"), request.user, uuid=uuid)
+    steps = {
+        "confirm": (actions.confirm_acceptance, _("Confirmed: access in production is open, its account can be collected.")),
+        "reject": (actions.reject_acceptance, _("The test record was not accepted; the agency has been told why.")),
+    }
+    step, said = steps.get(verb) or _nowhere()
+    comment = valid(CommentForm(request.POST)).cleaned_data["comment"]
+    do(request, step, record, said, version=version_of(request), comment=comment)
+    return _agreement(record.agreement)
+
+
+@door
+def change_grant(request: HttpRequest, uuid, verb: str) -> HttpResponse:
+    rows = Grant.objects.select_related("agreement", "system__organization", "operation__version__service__provider")
+    grant = find(rows, request.user, uuid=uuid)
+    steps = {
+        "suspend": (actions.suspend_grant, ReasonForm, _("Access is suspended; the next call is refused.")),
+        "resume": (actions.resume_grant, None, _("Access is open again.")),
+        "end": (actions.end_grant, ReasonForm, _("Access has ended.")),
+    }
+    step, form_class, said = steps.get(verb) or _nowhere()
+    facts = valid(form_class(request.POST)).cleaned_data if form_class else {}
+    do(request, step, grant, said, version=version_of(request), **facts)
+    return _agreement(grant.agreement)
+
+
+@door
+def complete_duty(request: HttpRequest, uuid) -> HttpResponse:
+    """A duty has no rows of its own to see: whoever sees the agreement finds it."""
+    seen = Agreement.objects.visible_to(request.user)
+    duty = Duty.objects.filter(uuid=uuid, agreement__in=seen).select_related("agreement", "party").first()
+    if duty is None:
+        raise Http404
+    do(request, actions.complete_duty, duty, _("The duty is done."), **valid(NoteForm(request.POST)).cleaned_data)
+    return _agreement(duty.agreement)
+
+
+def _nowhere():
+    raise Http404
+
+
+def find_credential(request: HttpRequest, uuid) -> Credential:
+    return find(Credential.objects.select_related("system__organization", "issued_by", "claimed_by"), request.user, uuid=uuid)
