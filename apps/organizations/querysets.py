@@ -51,3 +51,15 @@ class MembershipQuerySet(models.QuerySet):
         if is_platform_reader(user):
             return self.all()
         return self.filter(organization_id__in=organization_ids(user))
+
+
+class FocalPointQuerySet(models.QuerySet):
+    def current(self):
+        return self.filter(ended_at__isnull=True)
+
+    def visible_to(self, user):
+        """Published inside the platform (WF-01): every member reads the directory; who was it before, the agency and platform readers."""
+        if is_platform_reader(user):
+            return self.all()
+        mine = organization_ids(user)
+        return self.filter(models.Q(ended_at__isnull=True) | models.Q(organization_id__in=mine)) if mine else self.none()

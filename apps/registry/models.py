@@ -27,7 +27,9 @@ from apps.registry.choices import (
 from apps.registry.querysets import (
     DataServiceQuerySet,
     OperationQuerySet,
+    PurposeQuerySet,
     ServiceVersionQuerySet,
+    UpstreamQuerySet,
     UsageRegulationQuerySet,
 )
 
@@ -191,7 +193,11 @@ class ServiceVersion(StatefulModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.service} v{self.major}.{self.minor}"
+        return f"{self.service} v{self.number}"
+
+    @property
+    def number(self) -> str:
+        return f"{self.major}.{self.minor}"
 
 
 class Operation(TimedModel):
@@ -297,6 +303,8 @@ class Upstream(TimedModel):
     max_response_bytes = models.PositiveIntegerField(_("largest answer (bytes)"), default=10_485_760)
     max_concurrency = models.PositiveIntegerField(_("calls at once"), default=64)
 
+    objects = UpstreamQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("upstream address")
         verbose_name_plural = _("upstream addresses")
@@ -313,6 +321,8 @@ class Purpose(TimedModel):
     code = models.CharField(_("code"), max_length=40, unique=True, validators=[SLUG])
     name = models.CharField(_("name"), max_length=300)
     is_active = models.BooleanField(_("may be chosen"), default=True)
+
+    objects = PurposeQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("purpose")

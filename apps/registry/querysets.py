@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from apps.core.text import words
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_platform_reader, organization_ids
-from apps.registry.choices import ServiceStatus, VersionStatus
+from apps.registry.choices import PersonalDataClass, ServiceStatus, VersionStatus
 
 LIVE = (VersionStatus.PUBLISHED, VersionStatus.DEPRECATED)
 
@@ -27,6 +28,15 @@ class DataServiceQuerySet(models.QuerySet):
             Q(provider_id__in=organization_ids(user, Role.PROVIDER_OFFICER, Role.SIGNER))
             | Q(pk__in=self.model.objects.filter(versions__status__in=LIVE).values("pk"))
         )
+
+    def with_personal_data(self, level: str):
+        """Services whose live answers hold personal data of the class `level`; "none": no personal data at all."""
+        personal = apps.get_model("registry", "Field").objects.filter(
+            operation__version__service=OuterRef("pk"), operation__version__status__in=LIVE
+        )
+        if level == PersonalDataClass.NONE:
+            return self.filter(~Exists(personal.exclude(personal_data=PersonalDataClass.NONE)))
+        return self.filter(Exists(personal.filter(personal_data=level)))
 
     def editable_by(self, user):
         return self.filter(provider_id__in=organization_ids(user, Role.PROVIDER_OFFICER))
@@ -62,6 +72,20 @@ class OperationQuerySet(models.QuerySet):
             return self.none()
         mine = organization_ids(user, Role.PROVIDER_OFFICER, Role.SIGNER)
         return self.filter(Q(version__status__in=LIVE) | Q(version__service__provider_id__in=mine))
+
+
+class UpstreamQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Where a provider answers is the provider's and the platform readers' to know; consumers call the gateway."""
+        if is_platform_reader(user):
+            return self.all()
+        return self.filter(version__service__provider_id__in=organization_ids(user, Role.PROVIDER_OFFICER, Role.SIGNER))
+
+
+class PurposeQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """The coded purposes are public to members."""
+        return self.all() if organization_ids(user) else self.none()
 
 
 class UsageRegulationQuerySet(models.QuerySet):

@@ -1,0 +1,286 @@
+"""Wire shapes of services, versions, contracts, addresses, regulations and purposes. A secret goes in and never out."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from apps.organizations.api.serializers import OrganizationRefSerializer
+from apps.registry.choices import (
+    Classification,
+    ConnectionKind,
+    Environment,
+    FieldType,
+    Method,
+    ParameterLocation,
+    PersonalDataClass,
+    Protocol,
+    SharingForm,
+    UpstreamAuth,
+)
+from apps.registry.models import DataService, Field, Operation, Parameter, Purpose, ServiceVersion, Upstream, UsageRegulation
+
+
+class VersionRefSerializer(serializers.ModelSerializer):
+    number = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = ServiceVersion
+        fields = ["uuid", "number", "status", "published_at", "deprecated_on"]
+
+
+class ServiceSerializer(serializers.ModelSerializer):
+    provider = OrganizationRefSerializer(read_only=True)
+    usage_regulation = serializers.SlugRelatedField(slug_field="uuid", read_only=True)
+    versions = serializers.SerializerMethodField(help_text="Published versions, and the provider's own drafts.")
+
+    class Meta:
+        model = DataService
+        fields = [
+            "uuid", "code", "name", "description", "provider", "sharing_form", "classification", "protocol", "is_master_data",
+            "account_issuing_delegated", "capacity_rps", "daily_quota", "usage_regulation", "contact", "sla", "status",
+            "version", "versions",
+        ]  # fmt: skip
+
+    def get_versions(self, row) -> VersionRefSerializer(many=True):
+        return VersionRefSerializer(row.shown_versions, many=True).data
+
+
+class ServiceChangeSerializer(serializers.Serializer):
+    version = serializers.IntegerField(required=False)
+    name = serializers.CharField(max_length=300)
+    description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
+    sharing_form = serializers.ChoiceField(choices=SharingForm.choices, required=False)
+    classification = serializers.ChoiceField(
+        choices=Classification.choices, required=False, help_text="A state secret has no value here and cannot be saved."
+    )
+    protocol = serializers.ChoiceField(choices=Protocol.choices, required=False)
+    is_master_data = serializers.BooleanField(required=False)
+    account_issuing_delegated = serializers.BooleanField(required=False)
+    capacity_rps = serializers.IntegerField(min_value=1, max_value=1_000_000, required=False, allow_null=True)
+    daily_quota = serializers.IntegerField(min_value=1, max_value=2_000_000_000, required=False, allow_null=True)
+    usage_regulation = serializers.UUIDField(required=False, allow_null=True)
+    contact = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    sla = serializers.CharField(max_length=5_000, required=False, allow_blank=True)
+
+
+class ServiceRegistrationSerializer(ServiceChangeSerializer):
+    version = None
+    provider = serializers.CharField(max_length=35, help_text="Identifier of the provider, in either form.")
+    code = serializers.CharField(max_length=60)
+
+
+class NewVersionSerializer(serializers.Serializer):
+    bump = serializers.ChoiceField(choices=["minor", "major"], default="minor")
+    change_note = serializers.CharField(max_length=5_000, required=False, allow_blank=True, default="")
+
+
+class ParameterSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Parameter
+        fields = ["name", "label", "location", "required", "pattern", "max_length", "is_subject", "example"]
+
+
+class FieldSerializer(serializers.ModelSerializer):
+    is_leaf = serializers.BooleanField(read_only=True)
+
+    class Meta:
+        model = Field
+        fields = ["path", "name", "label", "type", "personal_data", "is_envelope", "catalog_code", "is_leaf"]
+
+
+class OperationSerializer(serializers.ModelSerializer):
+    """`fields` is the answer's tree, in order: a group or list stands before what it holds; `path` says where."""
+
+    parameters = ParameterSerializer(many=True)
+
+    class Meta:
+        model = Operation
+        fields = ["uuid", "code", "name", "description", "method", "path_template", "kind", "parameters", "fields"]
+
+    def get_fields(self):
+        # A serializer keeps its own `fields` attribute: the tree is added under its wire name here.
+        return {**super().get_fields(), "fields": FieldSerializer(many=True)}
+
+    def build_field(self, field_name, info, model_class, nested_depth):
+        if field_name == "fields":
+            return FieldSerializer, {"many": True}
+        return super().build_field(field_name, info, model_class, nested_depth)
+
+
+class VersionSerializer(serializers.ModelSerializer):
+    service = serializers.SlugRelatedField(slug_field="code", read_only=True)
+    number = serializers.CharField(read_only=True)
+    operations = OperationSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = ServiceVersion
+        fields = [
+            "uuid", "service", "number", "status", "version", "ready_at", "published_at", "deprecated_on", "change_note",
+            "interface_spec", "operations",
+        ]  # fmt: skip
+
+
+# --- the contract as a whole ----------------------------------------------------------------------
+
+
+class ParameterSpecSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    label = serializers.CharField(required=False, allow_blank=True)
+    location = serializers.ChoiceField(choices=ParameterLocation.choices, required=False)
+    required = serializers.BooleanField(required=False)
+    pattern = serializers.CharField(required=False, allow_blank=True)
+    max_length = serializers.IntegerField(required=False)
+    is_subject = serializers.BooleanField(required=False)
+    example = serializers.CharField(required=False, allow_blank=True)
+
+
+class FieldSpecSerializer(serializers.Serializer):
+    path = serializers.CharField(help_text="Dotted; [] marks a list: Data.BusinessActivity[].CODE")
+    label = serializers.CharField(required=False, allow_blank=True)
+    type = serializers.ChoiceField(choices=FieldType.choices, required=False)
+    personal_data = serializers.ChoiceField(choices=PersonalDataClass.choices, required=False)
+    is_envelope = serializers.BooleanField(required=False)
+    catalog_code = serializers.CharField(required=False, allow_blank=True)
+
+
+class OperationSpecSerializer(serializers.Serializer):
+    code = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField(required=False, allow_blank=True)
+    method = serializers.ChoiceField(choices=Method.choices, required=False)
+    path = serializers.CharField()
+    kind = serializers.ChoiceField(choices=ConnectionKind.choices, required=False)
+    parameters = ParameterSpecSerializer(many=True, required=False)
+
+    def get_fields(self):
+        return {**super().get_fields(), "fields": FieldSpecSerializer(many=True, required=False)}
+
+
+class SampleSerializer(serializers.Serializer):
+    operation = serializers.CharField()
+    request = serializers.CharField(required=False, allow_blank=True)
+    response = serializers.JSONField()
+
+
+class ErrorCodeSerializer(serializers.Serializer):
+    code = serializers.CharField()
+    meaning = serializers.CharField()
+
+
+class DocumentSerializer(serializers.Serializer):
+    title = serializers.CharField()
+    url = serializers.CharField()
+
+
+class ContractSerializer(serializers.Serializer):
+    """Documents the shape; what is read and refused is `registry.contract`'s to say (`contract_invalid`, place by place)."""
+
+    operations = OperationSpecSerializer(many=True)
+    samples = SampleSerializer(many=True, required=False)
+    errors = ErrorCodeSerializer(many=True, required=False)
+    documents = DocumentSerializer(many=True, required=False)
+
+    def get_fields(self):
+        return super().get_fields()
+
+
+class CompletenessItemSerializer(serializers.Serializer):
+    code = serializers.CharField()
+    label = serializers.CharField()
+    citation = serializers.CharField()
+    done = serializers.BooleanField()
+    hint = serializers.CharField(allow_blank=True)
+
+
+class CompletenessSerializer(serializers.Serializer):
+    score = serializers.IntegerField(help_text="Per cent; 100 only when nothing is missing.")
+    is_complete = serializers.BooleanField()
+    items = CompletenessItemSerializer(many=True)
+
+
+class ExpectedSerializer(serializers.Serializer):
+    version = serializers.IntegerField(required=False, help_text="Row version the caller saw; a stale one answers 409.")
+
+
+class DeprecationSerializer(ExpectedSerializer):
+    until = serializers.DateField(help_text="The day after which it will be retired.")
+
+
+class ReadinessSerializer(serializers.Serializer):
+    ready_at = serializers.DateTimeField(required=False, help_text="When the service began to work; now when left out.")
+
+
+class UpstreamSerializer(serializers.ModelSerializer):
+    has_secret = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Upstream
+        fields = [
+            "uuid", "environment", "base_url", "auth_kind", "auth_settings", "has_secret", "timeout_ms", "max_response_bytes",
+            "max_concurrency", "updated_at",
+        ]  # fmt: skip
+
+    def get_has_secret(self, row) -> bool:
+        return bool(row.secret)
+
+
+class UpstreamChangeSerializer(serializers.Serializer):
+    base_url = serializers.CharField(max_length=300)
+    auth_kind = serializers.ChoiceField(choices=UpstreamAuth.choices, default=UpstreamAuth.NONE)
+    auth_settings = serializers.DictField(child=serializers.CharField(max_length=300), required=False)
+    secret = serializers.DictField(
+        required=False, allow_null=True, write_only=True, help_text="Write-only; kept when left out."
+    )
+    timeout_ms = serializers.IntegerField(required=False)
+    max_response_bytes = serializers.IntegerField(required=False)
+    max_concurrency = serializers.IntegerField(required=False)
+
+
+ENVIRONMENTS = Environment.values
+
+
+class RegulationSerializer(serializers.ModelSerializer):
+    organization = OrganizationRefSerializer(read_only=True)
+    is_signed = serializers.BooleanField(read_only=True)
+
+    class Meta:
+        model = UsageRegulation
+        fields = [
+            "uuid", "organization", "number", "title", "issued_on", "effective_from", "effective_to", "log_retention_months",
+            "usage_duration", "terms", "terms_hash", "terms_signed_at", "is_signed",
+        ]  # fmt: skip
+
+
+class RegulationChangeSerializer(serializers.Serializer):
+    number = serializers.CharField(max_length=100)
+    title = serializers.CharField(max_length=300)
+    issued_on = serializers.DateField()
+    effective_from = serializers.DateField()
+    effective_to = serializers.DateField(required=False, allow_null=True)
+    log_retention_months = serializers.IntegerField(min_value=1, max_value=600, required=False)
+    usage_duration = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    terms = serializers.CharField(max_length=100_000, required=False, allow_blank=True)
+
+
+class RegulationWritingSerializer(RegulationChangeSerializer):
+    organization = serializers.CharField(max_length=35, help_text="Identifier of the provider, in either form.")
+
+
+class RegulationEndSerializer(serializers.Serializer):
+    effective_to = serializers.DateField()
+
+
+class PurposeSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Purpose
+        fields = ["code", "name", "is_active"]
+
+
+class PurposeNamingSerializer(serializers.Serializer):
+    code = serializers.CharField(max_length=40)
+    name = serializers.CharField(max_length=300)
+
+
+class PurposeChangeSerializer(serializers.Serializer):
+    name = serializers.CharField(max_length=300)
+    is_active = serializers.BooleanField(required=False)

@@ -1,0 +1,221 @@
+"""Services, versions and their contracts. Doors: find, read, call the verb, answer."""
+
+from __future__ import annotations
+
+from django.db.models import Prefetch
+from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, status
+from rest_framework.decorators import action
+from rest_framework.response import Response
+
+from apps.core.api.doors import Door, body, step
+from apps.core.errors import InvalidFact
+from apps.organizations.api.serializers import ReasonSerializer
+from apps.organizations.api.views import named
+from apps.registry import actions
+from apps.registry.api import filters, serializers
+from apps.registry.completeness import completeness
+from apps.registry.contract import contract_of
+from apps.registry.models import DataService, Field, Operation, ServiceVersion, Upstream, UsageRegulation
+
+
+def _regulation(uuid, user) -> UsageRegulation | None:
+    if uuid is None:
+        return None
+    found = UsageRegulation.objects.visible_to(user).filter(uuid=uuid).first()
+    if found is None:
+        raise InvalidFact(fields={"usage_regulation": [f"{uuid}: not found"]})
+    return found
+
+
+class Services(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
+    """The catalog of data sharing services (NĐ 47/2020 Điều 25). Others' drafts are not in it."""
+
+    queryset = DataService.objects.all()
+    serializer_class = serializers.ServiceSerializer
+    filterset_class = filters.ServiceFilter
+    lookup_field = "code"
+    lookup_value_regex = r"[a-z0-9-]{2,60}"
+
+    def get_queryset(self):
+        shown = ServiceVersion.objects.visible_to(self.request.user).order_by("-major", "-minor")
+        return (
+            super().get_queryset()
+            .select_related("provider", "usage_regulation")
+            .prefetch_related(Prefetch("versions", shown, to_attr="shown_versions"))
+        )  # fmt: skip
+
+    def answer(self, row, code=status.HTTP_200_OK) -> Response:
+        return Response(self.get_serializer(self.get_queryset().get(pk=row.pk)).data, status=code)
+
+    @extend_schema(request=serializers.ServiceRegistrationSerializer, responses={201: serializers.ServiceSerializer})
+    def create(self, request) -> Response:
+        """Register a service of one's own agency (its provider officer)."""
+        self.may("registry.register_service")
+        facts = body(request, serializers.ServiceRegistrationSerializer)
+        provider = named(facts.pop("provider"), request.user, "provider")
+        facts["usage_regulation"] = _regulation(facts.get("usage_regulation"), request.user)
+        return self.answer(actions.register_service(provider, by=request.user, **facts), status.HTTP_201_CREATED)
+
+    @step(serializers.ServiceChangeSerializer(partial=True), serializers.ServiceSerializer)
+    def partial_update(self, request, code: str) -> Response:
+        row = self.get_object()
+        self.may("registry.change_service", row)
+        facts = body(request, serializers.ServiceChangeSerializer, partial=True)
+        if "usage_regulation" in facts:
+            facts["usage_regulation"] = _regulation(facts["usage_regulation"], request.user)
+        actions.change_service(row, by=request.user, **facts)
+        return self.answer(row)
+
+    @step(ReasonSerializer, serializers.ServiceSerializer)
+    @action(detail=True, methods=["post"])
+    def suspend(self, request, code: str) -> Response:
+        """Suspend: no call of it is admitted from the next one on (its provider, or the operator)."""
+        return self._move(request, "registry.suspend_service", actions.suspend_service)
+
+    @step(ReasonSerializer, serializers.ServiceSerializer)
+    @action(detail=True, methods=["post"])
+    def resume(self, request, code: str) -> Response:
+        return self._move(request, "registry.resume_service", actions.resume_service)
+
+    @step(ReasonSerializer, serializers.ServiceSerializer)
+    @action(detail=True, methods=["post"])
+    def retire(self, request, code: str) -> Response:
+        return self._move(request, "registry.retire_service", actions.retire_service)
+
+    def _move(self, request, permission: str, verb) -> Response:
+        row = self.get_object()
+        self.may(permission, row)
+        return self.answer(verb(row, by=request.user, **body(request, ReasonSerializer)))
+
+    @extend_schema(request=serializers.NewVersionSerializer, responses={201: serializers.VersionRefSerializer})
+    @action(detail=True, methods=["post"])
+    def versions(self, request, code: str) -> Response:
+        """Open the next draft version, with the contract and addresses of the newest."""
+        row = self.get_object()
+        self.may("registry.add_version", row)
+        made = actions.add_version(row, by=request.user, **body(request, serializers.NewVersionSerializer))
+        return Response(serializers.VersionRefSerializer(made).data, status=status.HTTP_201_CREATED)
+
+
+OPERATIONS = Operation.objects.prefetch_related("parameters", Prefetch("fields", Field.objects.order_by("position", "id")))
+
+
+class Versions(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
+    """Versions of services: a draft is its provider's, a published one everybody's and final."""
+
+    queryset = ServiceVersion.objects.select_related("service__provider")
+    serializer_class = serializers.VersionSerializer
+    filterset_class = filters.VersionFilter
+    lookup_field = "uuid"
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self):
+        rows = super().get_queryset()
+        return rows.prefetch_related(Prefetch("operations", OPERATIONS)) if self.action == "retrieve" else rows
+
+    def get_serializer_class(self):
+        return serializers.VersionRefSerializer if self.action == "list" else serializers.VersionSerializer
+
+    def answer(self, row) -> Response:
+        row.refresh_from_db()
+        return Response(serializers.VersionRefSerializer(row).data)
+
+    @extend_schema(methods=["get"], responses={200: serializers.ContractSerializer}, filters=False)
+    @extend_schema(
+        methods=["put"], request=serializers.ContractSerializer, responses={200: serializers.VersionRefSerializer},
+        parameters=[OpenApiParameter("version", OpenApiTypes.INT, description="Row version the caller saw (stale: 409).")],
+    )  # fmt: skip
+    @action(detail=True, methods=["get", "put"])
+    def contract(self, request, uuid) -> Response:
+        """The whole contract as data (GET), or set it for a draft (PUT)."""
+        row = self.get_object()
+        if request.method == "GET":
+            return Response(contract_of(row).as_data())
+        self.may("registry.change_version", row)
+        seen = request.query_params.get("version", "")
+        actions.define_contract(row, request.data, by=request.user, expected=int(seen) if seen.isdecimal() else None)
+        return self.answer(row)
+
+    @extend_schema(responses={200: serializers.CompletenessSerializer}, filters=False)
+    @action(detail=True)
+    def completeness(self, request, uuid) -> Response:
+        """What is there and what is missing before it can be published, each with its article."""
+        row = self.get_object()
+        self.may("registry.read_completeness", row)
+        return Response(serializers.CompletenessSerializer(completeness(row)).data)
+
+    @step(serializers.ReadinessSerializer, serializers.VersionRefSerializer)
+    @action(detail=True, methods=["post"])
+    def ready(self, request, uuid) -> Response:
+        """Say that the service works: the working day for publishing runs from here."""
+        row = self.get_object()
+        self.may("registry.change_version", row)
+        return self.answer(actions.mark_ready(row, by=request.user, **body(request, serializers.ReadinessSerializer)))
+
+    @step(serializers.ExpectedSerializer, serializers.VersionRefSerializer)
+    @action(detail=True, methods=["post"])
+    def publish(self, request, uuid) -> Response:
+        """Publish a complete draft. A live version of the same major is not replaced here (409 `minor_in_use`)."""
+        row = self.get_object()
+        self.may("registry.publish_version", row)
+        seen = body(request, serializers.ExpectedSerializer).get("version")
+        return self.answer(actions.publish_version(row, by=request.user, expected=seen))
+
+    @step(serializers.DeprecationSerializer, serializers.VersionRefSerializer)
+    @action(detail=True, methods=["post"])
+    def deprecate(self, request, uuid) -> Response:
+        """Announce the day after which the version will be retired."""
+        row = self.get_object()
+        self.may("registry.deprecate_version", row)
+        facts = body(request, serializers.DeprecationSerializer)
+        return self.answer(actions.deprecate_version(row, by=request.user, until=facts["until"], expected=facts.get("version")))
+
+    @step(ReasonSerializer, serializers.VersionRefSerializer)
+    @action(detail=True, methods=["post"])
+    def retire(self, request, uuid) -> Response:
+        row = self.get_object()
+        self.may("registry.retire_version", row)
+        facts = body(request, ReasonSerializer)
+        return self.answer(actions.retire_version(row, by=request.user, reason=facts["reason"], expected=facts.get("version")))
+
+    @step(serializers.ExpectedSerializer, serializers.VersionRefSerializer)
+    @action(detail=True, methods=["post"])
+    def discard(self, request, uuid) -> Response:
+        """Close a draft nobody wants."""
+        row = self.get_object()
+        self.may("registry.change_version", row)
+        seen = body(request, serializers.ExpectedSerializer).get("version")
+        return self.answer(actions.discard_version(row, by=request.user, expected=seen))
+
+    @extend_schema(responses={200: serializers.UpstreamSerializer(many=True)}, filters=False)
+    @action(detail=True, pagination_class=None)
+    def upstreams(self, request, uuid) -> Response:
+        """Where the provider answers. Empty for whoever is neither of the provider nor a platform reader."""
+        rows = Upstream.objects.visible_to(request.user).filter(version=self.get_object())
+        return Response(serializers.UpstreamSerializer(rows, many=True).data)
+
+    @extend_schema(
+        request=serializers.UpstreamChangeSerializer, responses={200: serializers.UpstreamSerializer},
+        parameters=[OpenApiParameter("environment", OpenApiTypes.STR, OpenApiParameter.PATH, enum=serializers.ENVIRONMENTS)],
+    )  # fmt: skip
+    @action(detail=True, methods=["put"], url_path="upstreams/<slug:environment>")
+    def set_upstream(self, request, uuid, environment: str) -> Response:
+        """Set the address of an environment; the secret is write-only and kept when left out."""
+        row = self.get_object()
+        self.may("registry.set_upstream", row)
+        if environment not in serializers.ENVIRONMENTS:
+            raise Http404
+        made = actions.set_upstream(row, environment, by=request.user, **body(request, serializers.UpstreamChangeSerializer))
+        return Response(serializers.UpstreamSerializer(made).data)
+
+
+class Operations(mixins.RetrieveModelMixin, Door):
+    """One operation with its parameters and the tree of its answer."""
+
+    queryset = OPERATIONS
+    serializer_class = serializers.OperationSerializer
+    lookup_field = "uuid"
+    lookup_value_converter = "uuid"
