@@ -262,7 +262,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.core.api.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.core.api.permissions.DenyAll"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["apps.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "apps.core.api.pagination.Pages",
     "DEFAULT_SCHEMA_CLASS": "apps.core.api.schema.ProblemAutoSchema",
@@ -281,6 +281,19 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
+        "OrganizationKind": "apps.organizations.choices.OrganizationKind",
+        "OrganizationStatus": "apps.organizations.choices.OrganizationStatus",
+        "SystemKind": "apps.organizations.choices.SystemKind",
+        "Role": "apps.organizations.choices.Role",
+        "ServiceStatus": "apps.registry.choices.ServiceStatus",  # and of systems: the same three
+        "HttpMethod": "apps.registry.choices.Method",
+        "SharingMethod": "apps.connections.choices.SharingMethod",
+        "UpstreamAuth": "apps.registry.choices.UpstreamAuth",
+        "AuthKind": "apps.core.upstream_auth.AuthKind",
+        "VersionStatus": "apps.registry.choices.VersionStatus",
+        "ConnectionKind": "apps.registry.choices.ConnectionKind",
+        "FieldType": "apps.registry.choices.FieldType",
+        "Environment": "apps.registry.choices.Environment",
         "RequestStatus": "apps.connections.choices.RequestStatus",
         "RequestKind": "apps.connections.choices.RequestKind",
         "Channel": "apps.connections.choices.Channel",
@@ -295,6 +308,7 @@ SPECTACULAR_SETTINGS = {
         "AcceptanceStatus": "apps.agreements.choices.AcceptanceStatus",
         "CredentialStatus": "apps.agreements.choices.CredentialStatus",
         "DutyKind": "apps.agreements.choices.DutyKind",
+        "RunStatus": "apps.sync.choices.RunStatus",
     },
 }
 

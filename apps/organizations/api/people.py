@@ -1,4 +1,4 @@
-"""People, their roles, and who am I."""
+"""People and their roles."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts.models import User
 from apps.core.api.doors import Door, body, step
@@ -91,13 +89,13 @@ class People(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         actions.change_person(row, by=request.user, **body(request, serializers.PersonChangeSerializer, partial=True))
         return self.answer(row)
 
-    @step(serializers.ReasonSerializer, serializers.PersonSerializer)
+    @step(serializers.StepReasonSerializer, serializers.PersonSerializer)
     @action(detail=True, methods=["post"])
     def disable(self, request, uuid) -> Response:
         """Shut the account: its next request is refused (operator)."""
         return self._switch(request, "accounts.disable_account", actions.disable_person)
 
-    @step(serializers.ReasonSerializer, serializers.PersonSerializer)
+    @step(serializers.StepReasonSerializer, serializers.PersonSerializer)
     @action(detail=True, methods=["post"])
     def enable(self, request, uuid) -> Response:
         return self._switch(request, "accounts.enable_account", actions.enable_person)
@@ -105,7 +103,7 @@ class People(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     def _switch(self, request, permission: str, verb) -> Response:
         row = self.get_object()
         self.may(permission, row)
-        return self.answer(verb(row, by=request.user, reason=body(request, serializers.ReasonSerializer)["reason"]))
+        return self.answer(verb(row, by=request.user, reason=body(request, serializers.StepReasonSerializer)["reason"]))
 
     @step(None, serializers.InitialPasswordSerializer)
     @action(detail=True, methods=["post"], url_path="initial-password")
@@ -115,14 +113,3 @@ class People(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         self.may("accounts.set_initial_password", row)
         word = actions.set_initial_password(row, by=request.user)
         return Response({"password": word}, headers={"Cache-Control": "no-store"})
-
-
-class Me(APIView):
-    """Who I am and what I may be where."""
-
-    permission_classes = [IsAuthenticated]
-
-    @extend_schema(responses={200: serializers.MeSerializer})
-    def get(self, request) -> Response:
-        row = User.objects.prefetch_related(CURRENT).get(pk=request.user.pk)
-        return Response(serializers.MeSerializer(row).data)

@@ -9,7 +9,7 @@ from apps.organizations.choices import Network, OrganizationKind, Role, SystemKi
 from apps.organizations.models import FocalPoint, InformationSystem, Membership, Organization
 
 
-class OrganizationRefSerializer(serializers.ModelSerializer):
+class OrganizationNameSerializer(serializers.ModelSerializer):
     class Meta:
         model = Organization
         fields = ["uuid", "code", "old_code", "name"]
@@ -74,19 +74,19 @@ class FocalPointNamingSerializer(serializers.Serializer):
 
 
 class DirectoryEntrySerializer(FocalPointSerializer):
-    organization = OrganizationRefSerializer()
+    organization = OrganizationNameSerializer()
 
     class Meta(FocalPointSerializer.Meta):
         fields = ["organization", *FocalPointSerializer.Meta.fields]
 
 
-class ReasonSerializer(serializers.Serializer):
+class StepReasonSerializer(serializers.Serializer):
     reason = serializers.CharField(max_length=1000)
     version = serializers.IntegerField(required=False)
 
 
 class SystemSerializer(serializers.ModelSerializer):
-    organization = OrganizationRefSerializer(read_only=True)
+    organization = OrganizationNameSerializer(read_only=True)
 
     class Meta:
         model = InformationSystem
@@ -120,7 +120,7 @@ class PersonRefSerializer(serializers.ModelSerializer):
 
 class MembershipSerializer(serializers.ModelSerializer):
     user = PersonRefSerializer(read_only=True)
-    organization = OrganizationRefSerializer(read_only=True)
+    organization = OrganizationNameSerializer(read_only=True)
 
     class Meta:
         model = Membership
@@ -163,24 +163,6 @@ class AccountOpeningSerializer(PersonChangeSerializer):
 
 class InitialPasswordSerializer(serializers.Serializer):
     password = serializers.CharField(help_text="Shown once; must be changed at the first login.")
-
-
-class RoleHeldSerializer(serializers.ModelSerializer):
-    organization = OrganizationRefSerializer(read_only=True)
-
-    class Meta:
-        model = Membership
-        fields = ["role", "organization"]
-
-
-class MeSerializer(PersonRefSerializer):
-    roles = serializers.SerializerMethodField()
-
-    class Meta(PersonRefSerializer.Meta):
-        fields = [*PersonRefSerializer.Meta.fields, "email", "position", "roles"]
-
-    def get_roles(self, row) -> RoleHeldSerializer(many=True):
-        return RoleHeldSerializer(row.current_memberships, many=True).data
 
 
 class ImportFileSerializer(serializers.Serializer):

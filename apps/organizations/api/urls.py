@@ -14,7 +14,6 @@ by_uuid.register("memberships", people.Memberships, "membership")
 by_uuid.register("people", people.People, "person")
 
 urlpatterns = [
-    path("me", people.Me.as_view(), name="me"),
     path("imports/<slug:kind>/preview", views.ImportPreview.as_view(), name="import-preview"),
     path("imports/<slug:kind>/apply", views.ImportApply.as_view(), name="import-apply"),
     *router.urls,

@@ -85,18 +85,18 @@ class Organizations(mixins.ListModelMixin, Door):
         """All agencies as a tree, in the order it is drawn (siblings in the Vietnamese alphabet)."""
         return Response(serializers.BranchSerializer(_branches(Organization.objects.visible_to(request.user)), many=True).data)
 
-    @step(serializers.ReasonSerializer, serializers.OrganizationSerializer)
+    @step(serializers.StepReasonSerializer, serializers.OrganizationSerializer)
     @action(detail=True, methods=["post"])
     def suspend(self, request, code: str) -> Response:
         """Suspend: its people, systems and services stop with the next request and call (operator)."""
         return self._move(request, "organizations.suspend_organization", actions.suspend_organization)
 
-    @step(serializers.ReasonSerializer, serializers.OrganizationSerializer)
+    @step(serializers.StepReasonSerializer, serializers.OrganizationSerializer)
     @action(detail=True, methods=["post"])
     def resume(self, request, code: str) -> Response:
         return self._move(request, "organizations.resume_organization", actions.resume_organization)
 
-    @step(serializers.ReasonSerializer, serializers.OrganizationSerializer)
+    @step(serializers.StepReasonSerializer, serializers.OrganizationSerializer)
     @action(detail=True, methods=["post"])
     def close(self, request, code: str) -> Response:
         return self._move(request, "organizations.close_organization", actions.close_organization)
@@ -104,7 +104,7 @@ class Organizations(mixins.ListModelMixin, Door):
     def _move(self, request, permission: str, verb) -> Response:
         row = self.get_object()
         self.may(permission, row)
-        verb(row, by=request.user, **body(request, serializers.ReasonSerializer))
+        verb(row, by=request.user, **body(request, serializers.StepReasonSerializer))
         return self.answer(row)
 
     @extend_schema(methods=["get"], responses={200: serializers.FocalPointSerializer(many=True)}, filters=False)
@@ -116,7 +116,7 @@ class Organizations(mixins.ListModelMixin, Door):
         """Who is named today and who was before (GET); name another (POST: the agency's own people, or the operator)."""
         row = self.get_object()
         if request.method == "GET":
-            rows = row.focal_points.visible_to(request.user)
+            rows = FocalPoint.objects.visible_to(request.user).filter(organization=row)
             return Response(serializers.FocalPointSerializer(rows, many=True).data)
         self.may("organizations.name_focal_point", row)
         made = actions.name_focal_point(row, by=request.user, **body(request, serializers.FocalPointNamingSerializer))
@@ -174,18 +174,18 @@ class Systems(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         actions.change_system(row, by=request.user, **body(request, serializers.SystemChangeSerializer, partial=True))
         return self.answer(row)
 
-    @step(serializers.ReasonSerializer, serializers.SystemSerializer)
+    @step(serializers.StepReasonSerializer, serializers.SystemSerializer)
     @action(detail=True, methods=["post"])
     def suspend(self, request, code: str) -> Response:
         """Suspend: none of its calls is admitted from the next one on (operator)."""
         return self._move(request, "organizations.suspend_system", actions.suspend_system)
 
-    @step(serializers.ReasonSerializer, serializers.SystemSerializer)
+    @step(serializers.StepReasonSerializer, serializers.SystemSerializer)
     @action(detail=True, methods=["post"])
     def resume(self, request, code: str) -> Response:
         return self._move(request, "organizations.resume_system", actions.resume_system)
 
-    @step(serializers.ReasonSerializer, serializers.SystemSerializer)
+    @step(serializers.StepReasonSerializer, serializers.SystemSerializer)
     @action(detail=True, methods=["post"])
     def retire(self, request, code: str) -> Response:
         return self._move(request, "organizations.retire_system", actions.retire_system)
@@ -193,7 +193,7 @@ class Systems(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     def _move(self, request, permission: str, verb) -> Response:
         row = self.get_object()
         self.may(permission, row)
-        return self.answer(verb(row, by=request.user, **body(request, serializers.ReasonSerializer)))
+        return self.answer(verb(row, by=request.user, **body(request, serializers.StepReasonSerializer)))
 
 
 class _Import(APIView):

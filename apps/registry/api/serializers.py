@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from apps.organizations.api.serializers import OrganizationRefSerializer
+from apps.organizations.api.serializers import OrganizationNameSerializer
 from apps.registry.choices import (
     Classification,
     ConnectionKind,
@@ -29,7 +29,7 @@ class VersionRefSerializer(serializers.ModelSerializer):
 
 
 class ServiceSerializer(serializers.ModelSerializer):
-    provider = OrganizationRefSerializer(read_only=True)
+    provider = OrganizationNameSerializer(read_only=True)
     usage_regulation = serializers.SlugRelatedField(slug_field="uuid", read_only=True)
     versions = serializers.SerializerMethodField(help_text="Published versions, and the provider's own drafts.")
 
@@ -240,7 +240,7 @@ ENVIRONMENTS = Environment.values
 
 
 class RegulationSerializer(serializers.ModelSerializer):
-    organization = OrganizationRefSerializer(read_only=True)
+    organization = OrganizationNameSerializer(read_only=True)
     is_signed = serializers.BooleanField(read_only=True)
 
     class Meta:

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from apps.core.api.doors import Door, body, step
 from apps.core.errors import InvalidFact
-from apps.organizations.api.serializers import ReasonSerializer
+from apps.organizations.api.serializers import StepReasonSerializer
 from apps.organizations.api.views import named
 from apps.registry import actions
 from apps.registry.api import filters, serializers
@@ -69,18 +69,18 @@ class Services(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         actions.change_service(row, by=request.user, **facts)
         return self.answer(row)
 
-    @step(ReasonSerializer, serializers.ServiceSerializer)
+    @step(StepReasonSerializer, serializers.ServiceSerializer)
     @action(detail=True, methods=["post"])
     def suspend(self, request, code: str) -> Response:
         """Suspend: no call of it is admitted from the next one on (its provider, or the operator)."""
         return self._move(request, "registry.suspend_service", actions.suspend_service)
 
-    @step(ReasonSerializer, serializers.ServiceSerializer)
+    @step(StepReasonSerializer, serializers.ServiceSerializer)
     @action(detail=True, methods=["post"])
     def resume(self, request, code: str) -> Response:
         return self._move(request, "registry.resume_service", actions.resume_service)
 
-    @step(ReasonSerializer, serializers.ServiceSerializer)
+    @step(StepReasonSerializer, serializers.ServiceSerializer)
     @action(detail=True, methods=["post"])
     def retire(self, request, code: str) -> Response:
         return self._move(request, "registry.retire_service", actions.retire_service)
@@ -88,7 +88,7 @@ class Services(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     def _move(self, request, permission: str, verb) -> Response:
         row = self.get_object()
         self.may(permission, row)
-        return self.answer(verb(row, by=request.user, **body(request, ReasonSerializer)))
+        return self.answer(verb(row, by=request.user, **body(request, StepReasonSerializer)))
 
     @extend_schema(request=serializers.NewVersionSerializer, responses={201: serializers.VersionRefSerializer})
     @action(detail=True, methods=["post"])
@@ -173,12 +173,12 @@ class Versions(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         facts = body(request, serializers.DeprecationSerializer)
         return self.answer(actions.deprecate_version(row, by=request.user, until=facts["until"], expected=facts.get("version")))
 
-    @step(ReasonSerializer, serializers.VersionRefSerializer)
+    @step(StepReasonSerializer, serializers.VersionRefSerializer)
     @action(detail=True, methods=["post"])
     def retire(self, request, uuid) -> Response:
         row = self.get_object()
         self.may("registry.retire_version", row)
-        facts = body(request, ReasonSerializer)
+        facts = body(request, StepReasonSerializer)
         return self.answer(actions.retire_version(row, by=request.user, reason=facts["reason"], expected=facts.get("version")))
 
     @step(serializers.ExpectedSerializer, serializers.VersionRefSerializer)
