@@ -19,6 +19,26 @@ def pytest_report_header() -> str:
     return testing.description()
 
 
+FOLDER_MARKS = {"browser": "browser", "faults": "faults", "flows": "flow"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by their folder; leave out the large numbers unless LGSP_FULL=1 (`make test-full`)."""
+    for item in items:
+        for folder, mark in FOLDER_MARKS.items():
+            if item.path.is_relative_to(config.rootpath / "tests" / folder):
+                item.add_marker(mark)
+    if not testing.is_full():
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    for line in testing.not_covered():
+        terminalreporter.write_line(f"not covered: {line}")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         testing.clean_up()

@@ -15,6 +15,12 @@ The machine (owner: `lgsp/dev`, `tests/fixtures/`; loaded by the root `conftest.
         (`tests/fixtures/platform.py`): `running_platform.url("gateway")`, `.kill("worker")`, `.restart(...)`, `.log(...)`.
     page, browser_context
         A page of the system's Chromium by playwright, zone Asia/Ho_Chi_Minh, locale vi-VN (`tests/fixtures/browser.py`).
+    lgsp.dev.testing.share(100_000)
+        The large number under `make test-full`, a hundredth (or `small=…`) under `make test`; `@pytest.mark.full` leaves a
+        test to `make test-full` altogether.
+    Markers
+        `browser`, `faults` and `flow` come by folder (tests/browser, tests/faults, tests/flows); `worker` is yours to set on
+        tests that need a real worker: CI runs those on the filesystem broker, Redis and RabbitMQ.
 
 People and their world (owner: the lead)
     below.

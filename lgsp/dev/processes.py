@@ -29,6 +29,7 @@ PORT_VARIABLE = {"portal": "LGSP_PORTAL_PORT", "gateway": "LGSP_GATEWAY_PORT", "
 DEFAULT_PORT = {"portal": 8000, "gateway": 8001, "sandbox": 8002}
 NOT_FOR_THE_SANDBOX = {"DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "LGSP_FIELD_KEYS", "LGSP_PSEUDONYM_KEY"}
 """It plays somebody else's servers: our secrets are none of its business."""
+HEALTH = {"portal": "/readyz", "gateway": "/readyz", "sandbox": "/healthz"}
 
 Sink = Callable[[str, str], None]
 """Takes a process's name and one line of its output."""
@@ -43,12 +44,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]
-
-
-def exists(name: str) -> bool:
-    """Whether this checkout has the process `name` yet."""
-    module = {"gateway": "lgsp/gateway.py", "sandbox": "apps/sandbox/app.py"}.get(name)
-    return module is None or (ROOT / module).exists()
 
 
 def is_free(port: int) -> bool:
@@ -166,7 +161,7 @@ class Platform:
 
     def __init__(self, env: Mapping[str, str], ports: Mapping[str, int], *, sink: Sink, names: tuple[str, ...] = NAMES) -> None:
         self.ports = dict(ports)
-        self.names = tuple(name for name in names if exists(name))
+        self.names = names
         self.sink = sink
         self.run_folder = Path(env["LGSP_VAR"]) / "run"
         self.env = {**env, **self._addresses(env)}
@@ -230,7 +225,7 @@ class Platform:
 
     def _process(self, name: str, env: Mapping[str, str]) -> Process:
         if name in HTTP:
-            health = self.url(name) + "/healthz"
+            health = self.url(name) + HEALTH[name]
             base = {k: v for k, v in self.env.items() if name != "sandbox" or k not in NOT_FOR_THE_SANDBOX}
             return Process(name, self._http_command(name), {**base, **env}, self.sink, lambda: answers(health))
         flag = self.run_folder / f"{name}.ready"
@@ -239,17 +234,13 @@ class Platform:
         return Process(name, self._worker_command(), full, self.sink, flag.exists)
 
     def _http_command(self, name: str) -> list[str]:
-        address = [f"--port={self.ports[name]}"]
+        port = self.ports[name]
         if name == "portal":
-            bind = f"--bind={HOST}:{self.ports[name]}"
-            return [*_python("gunicorn"), "lgsp.wsgi", "--worker-class=gthread", "--threads=8", "--no-control-socket", bind]
+            options = ["--worker-class=gthread", "--threads=8", "--no-control-socket", f"--bind={HOST}:{port}"]
+            return [*_python("gunicorn"), "lgsp.wsgi", *options]
         if name == "gateway":
-            # Its own server options (no trust in X-Forwarded-*, drain, limits) live in one place.
-            return [*_python("lgsp.gateway"), f"--host={HOST}", *address]
-        app = "apps.sandbox.app:app"
-        speed = ["--loop=uvloop", "--http=httptools"] if sys.platform != "win32" else []
-        quiet = ["--no-access-log", "--no-server-header", "--timeout-graceful-shutdown=8"]
-        return [*_python("uvicorn"), app, f"--host={HOST}", *address, *speed, *quiet]
+            return [*_python("lgsp.gateway"), f"--host={HOST}", f"--port={port}"]
+        return [*_python("uvicorn"), "apps.sandbox.app:app", f"--host={HOST}", f"--port={port}", "--no-access-log"]
 
     def _worker_command(self) -> list[str]:
         schedule = self.run_folder / "beat-schedule"

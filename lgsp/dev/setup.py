@@ -14,12 +14,11 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lgsp.settings")
     django.setup()
     from django.conf import settings
-    from django.core.management import call_command, get_commands
+    from django.core.management import call_command
 
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # empty in development; whitenoise asks for it
     call_command("migrate", interactive=False, verbosity=0)
-    if "load_demo" in get_commands():
-        call_command("load_demo")
+    call_command("load_demo")
 
 
 if __name__ == "__main__":

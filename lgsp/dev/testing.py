@@ -81,6 +81,39 @@ def description() -> str:
     return f"PostgreSQL: {database}; broker: {broker}"
 
 
+def is_full() -> bool:
+    """Whether this run plays the large numbers whole (`make test-full`)."""
+    return os.environ.get("LGSP_FULL") == "1"
+
+
+def share(whole: int, *, small: int | None = None) -> int:
+    """`whole` under `make test-full`; otherwise `small`, or a hundredth, and at least one."""
+    if is_full():
+        return whole
+    return small if small is not None else max(1, whole // 100)
+
+
+def not_covered() -> list[str]:
+    """What this run leaves out, for a person to read at its end; nothing is left out in silence."""
+    lines = []
+    if not os.environ.get("TEST_DATABASE_URL"):
+        lines.append("a PostgreSQL server of its own (TEST_DATABASE_URL is not set; the embedded one was used)")
+    used = os.environ.get("TEST_CELERY_BROKER_URL", "")
+    brokers = [name for name, scheme in (("Redis", "redis"), ("RabbitMQ", "amqp")) if not used.startswith(scheme)]
+    lines.append(f"the worker on {' and '.join(brokers)} (TEST_CELERY_BROKER_URL)")
+    if chromium() is None:
+        lines.append("browser tests (no Chromium on this machine)")
+    if not is_full():
+        lines.append("the whole of the large numbers (make test-full)")
+    return lines
+
+
+def chromium() -> str | None:
+    """The path of the system's Chromium (LGSP_CHROMIUM names another one), or None."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return os.environ.get("LGSP_CHROMIUM") or next((path for name in names if (path := shutil.which(name))), None)
+
+
 def clean_up() -> None:
     """Stop the cluster and remove the run's folder; only the process that made them does it, and only once."""
     global _cluster

@@ -14,6 +14,8 @@ import pytest
 from lgsp.dev import bootstrap, secrets
 from lgsp.dev.processes import ROOT
 
+pytestmark = pytest.mark.embedded
+
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
