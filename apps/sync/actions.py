@@ -43,6 +43,7 @@ def _queue(source: Source, run: SyncRun) -> SyncRun:
     try:
         with transaction.atomic():
             run.save()
+            run.refresh_from_db(fields=["next_attempt_at"])  # the database's clock
     except IntegrityError:
         standing = source.runs.open().first()
         raise RunAlreadyOpen(run=str(standing.uuid) if standing else "") from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-
 from django.db import transaction
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -65,9 +63,9 @@ def fail(lease: Lease, code: str, text: str) -> None:
     )
 
 
-def postpone(lease: Lease, code: str, text: str, until: datetime.datetime) -> None:
+def postpone(lease: Lease, code: str, text: str, seconds: float) -> None:
     """Give the run back to the queue; what went wrong stays readable on it."""
-    lease.postpone(until, error_code=code[:60], error_text=text[:500])
+    lease.postpone(seconds, error_code=code[:60], error_text=text[:500])
 
 
 def page_of(run: SyncRun) -> str:

@@ -18,7 +18,6 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from apps.core.killpoints import reach
 from apps.sync.choices import RunStatus, Stage
@@ -103,9 +102,10 @@ class Lease:
             raise LostLease(str(self.run.uuid))
         self.run.refresh_from_db()
 
-    def postpone(self, until: datetime.datetime, **facts: object) -> None:
-        """Give the run back to the queue, due at `until`."""
-        changes = {"status": RunStatus.QUEUED, "stage": Stage.WAITING, "lease_until": None, "next_attempt_at": until, **facts}
+    def postpone(self, seconds: float, **facts: object) -> None:
+        """Give the run back to the queue, due in `seconds`."""
+        due = Now() + datetime.timedelta(seconds=seconds)
+        changes = {"status": RunStatus.QUEUED, "stage": Stage.WAITING, "lease_until": None, "next_attempt_at": due, **facts}
         if self._mine().update(version=F("version") + 1, updated_at=Now(), **changes) != 1:
             raise LostLease(str(self.run.uuid))
         self.run.refresh_from_db()
@@ -134,7 +134,3 @@ class Lease:
                 log.warning("lease of %s not extended: %s", self.run.uuid, type(error).__name__)
             finally:
                 connection.close()
-
-
-def in_seconds(seconds: float) -> datetime.datetime:
-    return timezone.now() + datetime.timedelta(seconds=seconds)

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -94,7 +95,7 @@ class SyncRun(StatefulModel):
     attempt = models.PositiveIntegerField(_("attempt"), default=0)
     fence = models.PositiveBigIntegerField(_("fencing token"), default=0)
     lease_until = models.DateTimeField(_("lease until"), null=True)
-    next_attempt_at = models.DateTimeField(_("next attempt"), default=timezone.now)
+    next_attempt_at = models.DateTimeField(_("next attempt"), db_default=Now())
     error_code = models.CharField(_("error code"), max_length=60, blank=True)
     error_text = models.CharField(_("error"), max_length=500, blank=True)
 

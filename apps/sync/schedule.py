@@ -58,7 +58,7 @@ def raise_alarm(source: Source) -> bool:
         return False
     source.refresh_from_db()
     record("sync_source.went_stale", source, by=User.objects.machine("sync"), last_success=str(source.last_success_at or ""))
-    key = f"sync_source.stale:{source.uuid}:{source.alarmed_at:%Y%m%d%H%M%S}"
+    key = f"sync_source.stale:{source.uuid}:{source.alarmed_at.timestamp()}"
     notify(
         operators(),
         "sync_stale",

@@ -20,7 +20,7 @@ from apps.core.outbound import PassingError
 from apps.sync import closing, push, windows
 from apps.sync.choices import RunStatus, SourceKind, Stage
 from apps.sync.clients import client_for
-from apps.sync.lease import Lease, LostLease, claim, in_seconds
+from apps.sync.lease import Lease, LostLease, claim
 from apps.sync.plans import catalog_parts
 from apps.sync.rows import canonical, live_entries
 
@@ -103,7 +103,7 @@ def _after_failure(lease: Lease, error: Exception) -> str | None:
         log.exception("sync run %s failed unexpectedly", lease.run.uuid)
     if passing and lease.run.attempt < settings.SYNC_ATTEMPTS:
         wait = backoff(lease.run.attempt, getattr(error, "retry_after", None))
-        return _closed(closing.postpone, lease, code or "unexpected", text, in_seconds(wait))
+        return _closed(closing.postpone, lease, code or "unexpected", text, wait)
     return _closed(closing.fail, lease, code or "unexpected", text)
 
 

@@ -1,0 +1,117 @@
+"""The pages of sources and runs."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.organizations.choices import Role
+from apps.sync.models import SyncRun
+from tests.factories.organizations import officer
+from tests.factories.sync import CatalogSourceFactory, ClosedRunFactory, PushSourceFactory, RunningRunFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def session(person) -> Client:
+    client = Client()
+    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def source(settings):
+    settings.EGRESS_ALLOW = ["127.0.0.1:8002"]
+    return CatalogSourceFactory(code="ngsp-dan-toc", name="Dân tộc từ NGSP", secret='{"token":"hush"}', auth_kind="bearer")
+
+
+def address(name: str, *args) -> str:
+    return reverse(f"admin:sync_{name}", args=args)
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.LEGAL_OFFICER, Role.AUDITOR])
+def test_platform_people_see_sources_runs_and_progress(source, role):
+    run = RunningRunFactory(source=source, counts={"fetched": 54}, stage="fetching")
+    client = session(officer(role))
+    assert "Dân tộc từ NGSP" in client.get(address("source_changelist")).content.decode()
+    assert client.get(address("syncrun_changelist")).status_code == 200
+    page = client.get(address("source_change", "ngsp-dan-toc")).content.decode()
+    assert "hush" not in page
+    assert address("syncrun_change", run.uuid) in page
+    progress = client.get(address("syncrun_change", run.uuid)).content.decode()
+    assert f'data-url="/api/v1/sync/runs/{run.uuid}"' in progress
+    assert 'data-open="yes"' in progress
+    assert ">54</dd>" in progress
+
+
+@pytest.mark.parametrize("role", [Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER, Role.SIGNER])
+def test_others_may_not_open_them(source, role):
+    client = session(officer(role))
+    for page in (address("source_changelist"), address("source_change", "ngsp-dan-toc"), address("syncrun_changelist")):
+        assert client.get(page).status_code in (302, 403, 404)
+    assert client.post(address("source_run", "ngsp-dan-toc")).status_code in (302, 403, 404)
+    assert not SyncRun.objects.exists()
+
+
+def test_the_button_runs_the_source_by_the_verb(source):
+    client = session(officer(Role.OPERATOR))
+    page = client.get(address("source_change", "ngsp-dan-toc")).content.decode()
+    assert address("source_run", "ngsp-dan-toc") in page
+    answer = client.post(address("source_run", "ngsp-dan-toc"))
+    run = SyncRun.objects.get()
+    assert answer["Location"] == address("syncrun_change", run.uuid)
+    assert client.post(address("source_run", "ngsp-dan-toc"), follow=True).status_code == 200
+    assert SyncRun.objects.count() == 1
+
+
+def test_running_by_a_link_is_not_possible(source):
+    assert session(officer(Role.OPERATOR)).get(address("source_run", "ngsp-dan-toc")).status_code == 405
+
+
+def test_an_auditor_sees_no_button_and_is_refused_by_the_verb(source):
+    client = session(officer(Role.AUDITOR))
+    assert address("source_run", "ngsp-dan-toc") not in client.get(address("source_change", "ngsp-dan-toc")).content.decode()
+    client.post(address("source_run", "ngsp-dan-toc"))
+    assert not SyncRun.objects.exists()
+
+
+def form(**changes) -> dict:
+    return {"name": "Dân tộc", "enabled": "on", "interval_minutes": "30", "next_run_at_0": "05/12/2026", "next_run_at_1": "08:00",
+            "adapter": "ngsp", "base_url": "http://127.0.0.1:8002", "auth_kind": "bearer", "token_url": "",
+            "settings": '{"parts":[{"category":"madantoc","level":"group","columns":{"code":"MaDanToc","name":"TenDanToc"}}]}',
+            "new_secret": "", "seen_version": "1", **changes}  # fmt: skip
+
+
+def test_an_operator_edits_the_schedule_in_the_portal(source):
+    client = session(officer(Role.OPERATOR))
+    answer = client.post(address("source_change", "ngsp-dan-toc"), form())
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    source.refresh_from_db()
+    assert (source.interval_minutes, source.version) == (30, 2)
+    assert (source.next_run_at.month, source.next_run_at.day) == (12, 5)
+    assert source.auth.secret == {"token": "hush"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"base_url": "http://169.254.169.254/"}, {"settings": "{}"}, {"new_secret": "x"}, {"interval_minutes": "1"}]
+)
+def test_a_form_that_could_never_work_says_why_and_writes_nothing(source, change):
+    answer = session(officer(Role.OPERATOR)).post(address("source_change", "ngsp-dan-toc"), form(**change))
+    assert answer.status_code == 200
+    assert answer.context["adminform"].form.errors
+    source.refresh_from_db()
+    assert source.version == 1
+
+
+def test_an_outgoing_difference_is_shown_and_approved_on_its_page():
+    report = {"digest": "d", "counts": {"add": 1, "differ": 1, "only_there": 0}, "add": [{"MaDinhDanhCap2": "H03.77"}],
+              "differ": [{"key": "H03.1", "column": "TenDonVi", "ours": "Sở A", "theirs": "Sở B"}]}  # fmt: skip
+    held = ClosedRunFactory(source=PushSourceFactory(), status="held", report=report)
+    client = session(officer(Role.OPERATOR))
+    page = client.get(address("syncrun_change", held.uuid)).content.decode()
+    assert "H03.77" in page
+    assert "Sở B" in page
+    assert address("syncrun_approve", held.uuid) in page
+    client.post(address("syncrun_approve", held.uuid))
+    assert SyncRun.objects.get(approves=held).status == "queued"
