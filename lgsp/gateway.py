@@ -1,4 +1,6 @@
-"""The ASGI application of the data plane: `uvicorn lgsp.gateway:app`, or `python -m lgsp.gateway` with our server options.
+"""The data plane's process: `python -m lgsp.gateway --port 8001`, the ASGI application on uvicorn made strict.
+
+A server that does not use `apps.gateway.server.StrictProtocol` gets 503 for every call: the boundary is part of the promise.
 
 Its own process, any number of them on any number of machines; it needs PostgreSQL and nothing else.
 """
@@ -17,6 +19,7 @@ from django.conf import settings  # noqa: E402
 
 from apps.gateway.app import Gateway  # noqa: E402
 from apps.gateway.runtime import Runtime  # noqa: E402
+from apps.gateway.server import StrictProtocol  # noqa: E402
 from lgsp.env import database_url, env  # noqa: E402
 
 OTHERS: dict = {}
@@ -41,7 +44,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     uvicorn.run(
-        "lgsp.gateway:app", host=given.host, port=given.port, workers=given.workers, http="httptools", ws="none",
+        "lgsp.gateway:app", host=given.host, port=given.port, workers=given.workers, http=StrictProtocol, ws="none",
         lifespan="on", access_log=False, server_header=False, date_header=True, proxy_headers=False,
         timeout_keep_alive=75, timeout_graceful_shutdown=45, backlog=2048, log_config=None,
         log_level=settings.LOGGING["root"]["level"].lower(),

@@ -361,6 +361,8 @@ SYNC_ATTEMPTS = env.int("LGSP_SYNC_ATTEMPTS", default=8)
 """How often a run is tried before it fails for good (the next one comes by its schedule)."""
 CELERY_BEAT_SCHEDULE = {
     "sync.tick": {"task": "sync.tick", "schedule": env.float("LGSP_TICK_SECONDS", default=15), "options": {"expires": 60}},
+    "gateway.sweep_calls": {"task": "gateway.sweep_calls", "schedule": 20, "options": {"expires": 20}},
+    "gateway.keep_house": {"task": "gateway.keep_house", "schedule": 6 * 3600, "options": {"expires": 3600}},
 }
 """One static entry an app: what is due is decided by rows. A message that waited too long is dropped (FI-26)."""
 

@@ -20,6 +20,7 @@ from apps.gateway.metrics import render
 from apps.gateway.paths import Ambiguous, segments
 from apps.gateway.refusals import Refused
 from apps.gateway.runtime import Runtime
+from apps.gateway.server import MARK
 from apps.gateway.tokens import issue
 
 log = logging.getLogger("lgsp.gateway")
@@ -48,6 +49,9 @@ class Gateway:
         if scope["type"] != "http":
             return
         raw = scope["raw_path"]
+        if MARK not in scope.get("extensions", ()):
+            await self.calls.refuse_stranger(Exchange(scope, receive, send), Refused("not_ready"))
+            return
         match = _CALL.fullmatch(raw)
         if match is not None:
             await self.calls.serve(Exchange(scope, receive, send), match[1].decode(), int(match[2]), match[3])

@@ -59,7 +59,7 @@ class Answer:
 class _Connection(asyncio.Protocol):
     """One connection, one call at a time."""
 
-    __slots__ = ("body", "cap", "closed", "future", "header_bytes", "headers", "idle_since", "informational", "parser", "poisoned",
+    __slots__ = ("body", "cap", "closed", "future", "header_bytes", "headers", "idle_since", "informational", "keep", "parser", "poisoned",
                  "pool", "reused", "size", "started", "status", "transport")  # fmt: skip
 
     def __init__(self, pool: Pool) -> None:
@@ -73,7 +73,7 @@ class _Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         self.parser = httptools.HttpResponseParser(self)
-        self.started = False
+        self.started = self.keep = False
         self.status = self.size = self.header_bytes = self.informational = 0
         self.headers: list[tuple[str, str]] = []
         self.body: list[bytes] = []
@@ -153,6 +153,8 @@ class _Connection(asyncio.Protocol):
         if self.status < 200:
             self.status, self.headers = 0, []
             return
+        # Asked now: after this callback the parser has forgotten what the message said.
+        self.keep = self.parser.should_keep_alive()
         self._finish()
 
     def _finish(self) -> None:
@@ -169,7 +171,7 @@ class _Connection(asyncio.Protocol):
 
     # --- reuse
     def may_be_kept(self) -> bool:
-        return not self.closed and not self.poisoned and self.parser.should_keep_alive() and not self._ends_with_connection()
+        return self.keep and not self.closed and not self.poisoned
 
     def rest(self, now: float) -> None:
         self.future = None

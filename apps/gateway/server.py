@@ -1,0 +1,87 @@
+"""uvicorn's HTTP/1.1 protocol, made strict: what a proxy in front and we could read differently is refused before any app.
+
+Parsing stays httptools' (llhttp in its strict mode). Added here: only origin-form targets without a fragment; HTTP/1.0 and
+1.1 only; caps on the head; a head must be complete in time; what comes after a body is never a header; no upgrade.
+"""
+
+from __future__ import annotations
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 32 * 1024
+HEAD_LINES = 100
+HEAD_SECONDS = 15.0
+"""From the connect, or from the end of the last answer's keep-alive, to the end of a head (slow-loris)."""
+MARK = "lgsp.strict"
+"""In the scope of every request that came this way; the application serves no others."""
+
+
+class _Refused(Exception):
+    """Raised inside a parser callback; uvicorn answers 400 and closes."""
+
+
+class StrictProtocol(HttpToolsProtocol):
+    def connection_made(self, transport) -> None:
+        super().connection_made(transport)
+        self._head_bytes = self._head_lines = 0
+        self._in_head = True
+        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def connection_lost(self, exc) -> None:
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = self._head_lines = 0
+        self._in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head and self._timer.cancelled() and self._head_bytes and self.parser is not None:
+            # A head that did not come in one piece: its time runs from here.
+            self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: not part of what was authenticated and decided
+        self._head_lines += 1
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES or self._head_lines > HEAD_LINES:
+            raise _Refused
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._timer.cancel()
+        target = self.url
+        if not target.startswith(b"/") or b"#" in target or self.parser.get_http_version() not in ("1.1", "1.0"):
+            raise _Refused
+        hosts = encodings = lengths = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                lengths += 1
+                if not value.isdigit() or len(value) > 12:
+                    raise _Refused
+            elif name == b"transfer-encoding":
+                encodings += 1
+                if value.lower() != b"chunked":
+                    raise _Refused
+        if hosts > 1 or lengths > 1 or encodings > 1 or (lengths and encodings):
+            raise _Refused
+        if self.parser.should_upgrade():
+            raise _Refused
+        self.scope["extensions"] = {MARK: {}}
+        super().on_headers_complete()
+
+    def _should_upgrade(self) -> bool:
+        return False
