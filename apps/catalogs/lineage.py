@@ -92,6 +92,20 @@ def translate_many(
     return [cache[unit] for unit in asked]
 
 
+def names_on(catalog: Catalog, units: set[tuple[str, str, dt.date]], *, known_in: int) -> dict[tuple[str, str, dt.date], str]:
+    """Full names of units, each on its own day: one query."""
+    wanted = [unit for unit in units if unit[1]]
+    if not wanted:
+        return {}
+    levels, codes, days = zip(*wanted, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _NAMES,
+            {"levels": list(levels), "codes": list(codes), "days": list(days), "catalog": catalog.pk, "number": known_in},
+        )
+        return {(level, code, day): name for level, code, day, name in cursor.fetchall()}
+
+
 # --- what is known -------------------------------------------------------------------------------
 
 
@@ -198,6 +212,13 @@ WHERE catalog_id = %(catalog)s AND {_KNOWN} AND effective_on > %(low)s AND effec
 """
     for side in ("old", "new")
 }
+_NAMES = f"""
+SELECT asked.level, asked.code, asked.day, full_name FROM catalogs_entry AS entry
+JOIN unnest(%(levels)s::text[], %(codes)s::text[], %(days)s::date[]) AS asked(level, code, day)
+    ON asked.level = entry.level AND asked.code = entry.code
+WHERE catalog_id = %(catalog)s AND {_KNOWN} AND valid_from <= asked.day
+    AND (valid_to IS NULL OR valid_to > asked.day OR closed_in > %(number)s)
+"""
 _CHILDREN = f"""
 SELECT entry.parent_level, entry.parent_code, entry.level, entry.code FROM catalogs_entry AS entry
 JOIN {_ASKED} ON asked.level = entry.parent_level AND asked.code = entry.parent_code

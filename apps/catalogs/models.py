@@ -24,7 +24,7 @@ from apps.catalogs.choices import (
     Share,
     SuccessionKind,
 )
-from apps.catalogs.querysets import CatalogQuerySet, EntryQuerySet, ReleaseQuerySet, SuccessionQuerySet
+from apps.catalogs.querysets import CatalogQuerySet, EntryQuerySet, ReleaseQuerySet, SnapshotQuerySet, SuccessionQuerySet
 from apps.core.models import StatefulModel, TimedModel
 from apps.core.text import clean, fold, sort_key
 
@@ -324,6 +324,8 @@ class Snapshot(models.Model):
     items = models.PositiveIntegerField()
     codes = ArrayField(models.CharField(max_length=60, db_collation="C"))
     body = models.BinaryField()
+
+    objects = SnapshotQuerySet.as_manager()
 
     class Meta:
         constraints = [

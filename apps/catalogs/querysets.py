@@ -87,3 +87,8 @@ class SuccessionQuerySet(models.QuerySet):
         if number is None:
             return self.filter(superseded_in__isnull=True)
         return self.filter(Q(superseded_in__isnull=True) | Q(superseded_in__gt=number), recorded_in__lte=number)
+
+
+class SnapshotQuerySet(models.QuerySet):
+    def covering(self, day: dt.date):
+        return self.filter(Q(day_to__isnull=True) | Q(day_to__gt=day), day_from__lte=day)

@@ -1,0 +1,178 @@
+"""Rows from a CSV or XLSX file that a person brings. The file is taken for hostile; what is wrong is said row by row.
+
+Columns are found by their names (ours, or the Vietnamese ones): code and name are required. Unknown columns become attributes.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from zipfile import BadZipFile
+
+import orjson
+from django.utils.translation import gettext_lazy as _
+from openpyxl import load_workbook
+
+from apps.catalogs.choices import RowProblem
+from apps.catalogs.export import rearm
+from apps.core.errors import InvalidFact
+from apps.core.text import fold
+
+MAX_BYTES = 20 * 1024 * 1024
+MAX_UNPACKED = 200 * 1024 * 1024
+MAX_RATIO = 100
+MAX_ROWS = 200_000
+MAX_CELL = 32_767
+
+_COLUMNS = {
+    "code": "code", "ma": "code", "ma so": "code",
+    "name": "name", "ten": "name", "ten goi": "name",
+    "full_name": "full_name", "full name": "full_name", "ten day du": "full_name",
+    "level": "level", "cap": "level",
+    "parent_code": "parent_code", "parent code": "parent_code", "ma cha": "parent_code", "ma cap tren": "parent_code",
+    "parent_level": "parent_level", "cap cha": "parent_level",
+    "valid_from": "valid_from", "valid from": "valid_from", "hieu luc tu": "valid_from", "tu ngay": "valid_from",
+    "valid_to": "valid_to", "valid to": "valid_to", "hieu luc den": "valid_to", "den ngay": "valid_to",
+    "closes": "closes", "ket thuc": "closes",
+    "attributes": "attributes", "thuoc tinh": "attributes",
+}  # fmt: skip
+_YES = {"1", "x", "true", "yes", "co", "dung"}
+
+
+class UnreadableFile(InvalidFact):
+    """The file as a whole cannot be taken: not a table, too large, packed to burst, without the needed columns."""
+
+    code = "unreadable_file"
+    title = _("The file cannot be read as a table.")
+
+
+def read_table(name: str, content: bytes) -> Iterator[dict]:
+    """Rows for `stage_release` from the file `name` with the bytes `content`. Raises UnreadableFile."""
+    if len(content) > MAX_BYTES:
+        raise UnreadableFile(_("The file is larger than %(size)s MB.") % {"size": MAX_BYTES // 1024 // 1024})
+    lines = _xlsx_lines(content) if name.lower().endswith(".xlsx") or content[:4] == b"PK\x03\x04" else _csv_lines(content)
+    header: Sequence[str] = ()
+    for number, (cells, problems) in enumerate(lines, 1):
+        if not header:
+            header = _header(cells)
+        elif any(cells):
+            if number > MAX_ROWS:
+                raise UnreadableFile(_("The file has more than %(rows)s rows.") % {"rows": MAX_ROWS})
+            yield {**_row(header, cells, problems), "row_no": number}
+    if not header:
+        raise UnreadableFile(_("The file is empty."))
+
+
+def _header(cells: Sequence[str]) -> list[str]:
+    names = [_COLUMNS.get(fold(str(cell)).strip(), str(cell).strip()) for cell in cells]
+    missing = {"code", "name"} - set(names)
+    if missing:
+        raise UnreadableFile(_("Columns are missing: %(names)s.") % {"names": ", ".join(sorted(missing))})
+    if doubled := {name for name in names if name and names.count(name) > 1}:
+        raise UnreadableFile(_("Columns appear twice: %(names)s.") % {"names": ", ".join(sorted(doubled))})
+    return names
+
+
+def _row(header: Sequence[str], cells: Sequence[str], problems: list[str]) -> dict:
+    row: dict = {"attributes": {}, "problems": list(problems)}
+    if len([cell for cell in cells if cell]) > len(header):
+        row["problems"].append(RowProblem.WRONG_SHAPE)
+    for name, cell in zip(header, cells, strict=False):
+        if name == "attributes":
+            _merge_attributes(row, cell)
+        elif name == "closes":
+            row["closes"] = fold(cell) in _YES
+        elif name in _COLUMNS.values():
+            row[name] = cell
+        elif name and cell:
+            row["attributes"][name] = cell
+    return row
+
+
+def _merge_attributes(row: dict, cell: str) -> None:
+    if not cell:
+        return
+    try:
+        given = orjson.loads(cell)
+    except orjson.JSONDecodeError:
+        given = None
+    if isinstance(given, dict):
+        row["attributes"].update(given)
+    else:
+        row["problems"].append(RowProblem.WRONG_SHAPE)
+
+
+def _csv_lines(content: bytes) -> Iterator[tuple[list[str], list[str]]]:
+    """Cells of each line. A line that is no UTF-8 is read as far as it goes and marked."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UnreadableFile(_("The file is UTF-16. Save it as “CSV UTF-8”."))
+    text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+    if "\x00" in text:
+        raise UnreadableFile(_("The file is no text."))
+    first = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=first.count)
+    csv.field_size_limit(MAX_CELL * 4)
+    try:
+        for cells in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=False):
+            problems = [RowProblem.WRONG_ENCODING] if any("\ufffd" in cell for cell in cells) else []
+            yield [rearm(cell) for cell in cells], problems
+    except csv.Error as error:
+        raise UnreadableFile(str(error)) from error
+
+
+def _xlsx_lines(content: bytes) -> Iterator[tuple[list[str], list[str]]]:
+    """Cells of the first sheet as texts. A formula cell is marked; its stored result is not believed."""
+    _check_archive(content)
+    try:
+        book = load_workbook(io.BytesIO(content), read_only=True, data_only=False, keep_links=False)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()
+        for number, row in enumerate(sheet.iter_rows(max_col=100), 1):
+            if number > MAX_ROWS + 1:
+                break
+            yield _cells(row)
+    except (BadZipFile, KeyError, ValueError, IndexError, OSError, SyntaxError) as error:
+        raise UnreadableFile(str(error)[:200]) from error
+
+
+def _check_archive(content: bytes) -> None:
+    """Refuse an archive that would burst, before anything is unpacked."""
+    try:
+        parts = zipfile.ZipFile(io.BytesIO(content)).infolist()
+    except BadZipFile as error:
+        raise UnreadableFile(_("The file is no XLSX workbook.")) from error
+    unpacked = sum(part.file_size for part in parts)
+    if len(parts) > 1000 or unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * max(len(content), 10_000):
+        raise UnreadableFile(_("The file unpacks to far more than its size."))
+
+
+def _cells(row: Iterable) -> tuple[list[str], list[str]]:
+    texts, problems = [], []
+    for cell in row:
+        value = cell.value
+        if cell.data_type == "f":
+            problems.append(RowProblem.FORMULA)
+        elif cell.data_type == "n" and not isinstance(value, (type(None), dt.date)):
+            value = _number(value)
+        elif cell.data_type == "e":
+            problems.append(RowProblem.WRONG_SHAPE)
+        texts.append(_text(value))
+    while texts and not texts[-1]:
+        texts.pop()
+    return texts, problems
+
+
+def _number(value: object) -> str:
+    """A number cell as it is shown: 1.0 is 1. A code kept as a number has lost its zeros; the code pattern will say so."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dt.datetime):
+        return value.date().isoformat()
+    return value.isoformat() if isinstance(value, dt.date) else str(value)
