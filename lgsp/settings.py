@@ -365,6 +365,7 @@ SYNC_ATTEMPTS = env.int("LGSP_SYNC_ATTEMPTS", default=8)
 """How often a run is tried before it fails for good (the next one comes by its schedule)."""
 CELERY_BEAT_SCHEDULE = {
     "sync.tick": {"task": "sync.tick", "schedule": env.float("LGSP_TICK_SECONDS", default=15), "options": {"expires": 60}},
+    "notices.deliver_outbox": {"task": "notices.deliver_outbox", "schedule": 30, "options": {"expires": 30}},
     "gateway.sweep_calls": {"task": "gateway.sweep_calls", "schedule": 20, "options": {"expires": 20}},
     "gateway.keep_house": {"task": "gateway.keep_house", "schedule": 6 * 3600, "options": {"expires": 3600}},
 }

@@ -246,7 +246,7 @@ class Platform:
         schedule = self.run_folder / "beat-schedule"
         alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         return [
-            *_python("celery"),
+            *_python("celery", "-W", "ignore:You're running the worker"),
             "-A",
             "lgsp",
             "worker",
@@ -258,5 +258,5 @@ class Platform:
         ]
 
 
-def _python(module: str) -> list[str]:
-    return [sys.executable, "-m", module]
+def _python(module: str, *options: str) -> list[str]:
+    return [sys.executable, *options, "-m", module]

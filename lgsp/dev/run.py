@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -60,6 +59,7 @@ class Supervisor:
         self.platform: Platform | None = None
         self.setup: Process | None = None
         self.address = self.var / "run" / "database.url"
+        self.summary = self.var / "run" / "summary.txt"
         self._lock = None
         self._holds_address = False
 
@@ -148,7 +148,7 @@ class Supervisor:
     def _set_up(self, env: dict[str, str]) -> None:
         """Migrate and load the demonstration. Raises CannotStart with what it said."""
         say("preparing the database …")
-        command = [sys.executable, "-m", "lgsp.dev.setup"]
+        command = [sys.executable, "-m", "lgsp.dev.setup", str(self.summary)]
         self.setup = Process("setup", command, env, print_line, lambda: True)
         self.setup.start()
         if self.setup.popen.wait() != 0:
@@ -157,19 +157,10 @@ class Supervisor:
 
     def _tell(self) -> None:
         """Say `ready`, the addresses, the demonstration accounts and the line to paste."""
-        summary = subprocess.run(
-            [sys.executable, "manage.py", "demo_summary"],
-            cwd=ROOT,
-            env=self.platform.env,
-            capture_output=True,
-            text=True,
-            start_new_session=True,
-        )
         addresses = "\n".join(f"  {name:<8} {self.platform.url(name)}" for name in PORT_VARIABLE)
         with _output:
-            print(f"\nready\n{addresses}\n\n{summary.stdout}", flush=True)
-            if summary.returncode:
-                print(f"demo_summary failed: {summary.stderr.strip().splitlines()[-1:]}", flush=True)
+            print(f"\nready\n{addresses}\n\n{self.summary.read_text(encoding='utf-8')}", flush=True)
+        self.summary.unlink()
 
 
 def say(sentence: str) -> None:

@@ -1,11 +1,13 @@
 """Brings the database up to date before the processes start: migrations, then the demonstration province.
 
-Run by the supervisor as `python -m lgsp.dev.setup`; `load_demo` does nothing where it was loaded before.
+Run by the supervisor as `python -m lgsp.dev.setup SUMMARY`; `load_demo` does nothing where it was loaded before. What
+`make run` prints at the end goes to the file SUMMARY, because another start of Django would take another two seconds.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 import django
 
@@ -19,6 +21,8 @@ def main() -> None:
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # empty in development; whitenoise asks for it
     call_command("migrate", interactive=False, verbosity=0)
     call_command("load_demo")
+    with open(sys.argv[1], "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as summary:
+        call_command("demo_summary", stdout=summary)
 
 
 if __name__ == "__main__":
