@@ -300,6 +300,7 @@ SPECTACULAR_SETTINGS = {
         "SuccessionShare": "apps.catalogs.choices.Share",
         "RequestStatus": "apps.connections.choices.RequestStatus",
         "RequestKind": "apps.connections.choices.RequestKind",
+        "AttachmentKind": "apps.connections.choices.AttachmentKind",
         "Channel": "apps.connections.choices.Channel",
         "DecisionStatus": "apps.connections.choices.DecisionStatus",
         "AgreementStatus": "apps.agreements.choices.AgreementStatus",
@@ -368,6 +369,8 @@ CELERY_BEAT_SCHEDULE = {
     "notices.deliver_outbox": {"task": "notices.deliver_outbox", "schedule": 30, "options": {"expires": 30}},
     "gateway.sweep_calls": {"task": "gateway.sweep_calls", "schedule": 20, "options": {"expires": 20}},
     "gateway.keep_house": {"task": "gateway.keep_house", "schedule": 6 * 3600, "options": {"expires": 3600}},
+    "connections.clock": {"task": "connections.clock", "schedule": 60.0, "options": {"expires": 60}},
+    "agreements.clock": {"task": "agreements.clock", "schedule": 60.0, "options": {"expires": 60}},
 }
 """One static entry an app: what is due is decided by rows. A message that waited too long is dropped (FI-26)."""
 

@@ -29,6 +29,8 @@ class SignatureBasis(models.TextChoices):
     REQUEST = "request", _("signed request")
     PORTAL = "portal", _("signed in the portal")
     PDF = "pdf", _("signed document")
+    PAPER = "paper", _("signed on paper")
+    OPEN_CLAUSE = "open_clause", _("agreed beforehand that others may join")
 
 
 class SuspensionKind(models.TextChoices):

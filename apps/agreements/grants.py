@@ -77,13 +77,39 @@ def granted_paths(operation: Operation, row: dict) -> list[str]:
     return sorted({*envelope, *(field["path"] for field in row["fields"])})
 
 
-def close_grants(agreement: Agreement, *, by, reason: str) -> int:
-    """End every open grant of `agreement`; return how many there were."""
-    grants = list(agreement.grants.exclude(status=GrantStatus.ENDED).select_for_update())
+def close_grants(agreement: Agreement, *, by, reason: str, **which) -> int:
+    """End the open grants of `agreement` (those that `which`, field lookups, names); return how many there were."""
+    grants = list(agreement.grants.filter(**which).exclude(status=GrantStatus.ENDED).select_for_update(of=("self",)))
     for grant in grants:
         GRANT.move(grant, "close", by=by, status_reason=reason)
         raise_epoch("grant", grant.uuid)
     return len(grants)
+
+
+def follow_version(version: AgreementVersion, systems, *, by) -> None:
+    """Grants follow a new version of an agreement in force.
+
+    Test access is the new content at once. Production keeps what was tested: of each operation the fields that
+    the old grant had and the new content still has; the rest opens with the acceptance of the new version. So a
+    narrower content narrows production at once, and a wider one widens it only after a test (WF-35, section 7).
+    """
+    agreement, limits = version.agreement, (_("replaced by version %(number)s") % {"number": version.number})
+    running = list(agreement.grants.filter(environment=Environment.PRODUCTION).exclude(status=GrantStatus.ENDED))
+    close_grants(agreement, by=by, reason=limits)
+    for system in systems:
+        open_grants(version, system, Environment.TEST, by=by)
+    rows = {operation_of(row).pk: row for row in version.content["scope"]}
+    kept = {system.pk for system in systems}
+    for old in running:
+        row = rows.get(old.operation_id)
+        if row is None or old.system_id not in kept:
+            continue
+        tested = [field for field in row["fields"] if field["path"] in set(old.fields)]
+        starts, ends = term_of(version.content, timezone.now())
+        grant = _open(version, old.system, Environment.PRODUCTION, {**row, "fields": tested}, starts, ends, by)
+        if old.status == GrantStatus.SUSPENDED:
+            # Suspended alone stays suspended: a change of the agreement is no way around it.
+            Grant.objects.filter(pk=grant.pk).update(status=GrantStatus.SUSPENDED, status_reason=old.status_reason)
 
 
 def issue_credential(system: InformationSystem, environment: str, *, by, delegated: bool, replaces=None) -> Credential | None:

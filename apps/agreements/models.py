@@ -25,6 +25,7 @@ from apps.agreements.querysets import (
     CredentialQuerySet,
     DutyQuerySet,
     GrantQuerySet,
+    PlannedSuspensionQuerySet,
     StandardClauseQuerySet,
 )
 from apps.audit.models import WithHistory
@@ -55,6 +56,7 @@ class Agreement(WithHistory, StatefulModel):
     termination_ground = models.CharField(_("ground of termination"), max_length=20, choices=TerminationGround, blank=True)
     status_reason = models.TextField(_("reason"), blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    reminded_days = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
 
     objects = AgreementQuerySet.as_manager()
 
@@ -141,7 +143,8 @@ class Signature(TimedModel):
 
     version = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, related_name="signatures")
     party = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="signatures")
-    signer = models.ForeignKey(USER, verbose_name=_("signer"), on_delete=models.PROTECT, related_name="+")
+    signer = models.ForeignKey(USER, verbose_name=_("signer"), on_delete=models.PROTECT, null=True, related_name="+")
+    signer_name = models.CharField(_("signed on paper by"), max_length=200, blank=True)
     drafted_by = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="+", editable=False)
     basis = models.CharField(_("basis"), max_length=20, choices=SignatureBasis)
     signed_hash = models.CharField(_("hash that was signed"), max_length=64)
@@ -154,6 +157,10 @@ class Signature(TimedModel):
         constraints = [
             models.UniqueConstraint(fields=["version", "party"], name="agreements_signature_once"),
             models.CheckConstraint(condition=~Q(signer=F("drafted_by")), name="agreements_signature_four_eyes"),
+            models.CheckConstraint(
+                condition=Q(signer__isnull=False) | (Q(basis="paper") & ~Q(signer_name="")),
+                name="agreements_signature_has_a_hand",
+            ),
             # One person signs a version for one party only: the two sides are never the same hand.
             models.UniqueConstraint(
                 fields=["version", "signer"], condition=Q(basis__in=["portal", "pdf"]), name="agreements_signature_one_hand"
@@ -161,7 +168,7 @@ class Signature(TimedModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.party}: {self.signer}"
+        return f"{self.party}: {self.signer or self.signer_name}"
 
 
 class Consent(TimedModel):
@@ -228,11 +235,15 @@ class StandardClause(TimedModel):
 
 
 class RequestBasis(models.Model):
-    """The request an agreement (or one of its versions) rests on; `version` is empty until the request is approved."""
+    """The request an agreement (or one of its versions) rests on; `version` is empty until the request is approved.
+
+    `starts_from` is the version a change, renewal or join was written against: approving it over another one is refused.
+    """
 
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="bases")
     request = models.OneToOneField(ConnectionRequest, on_delete=models.PROTECT, related_name="basis")
     version = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, null=True, related_name="+")
+    starts_from = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, null=True, related_name="+")
 
     class Meta:
         ordering = ["id"]
@@ -241,11 +252,42 @@ class RequestBasis(models.Model):
         return f"{self.request} → {self.agreement}"
 
 
+class PlannedSuspension(TimedModel):
+    """A suspension announced beforehand (NĐ 47/2020 Điều 43(1)(a), (3)): begins and ends by the clock, shown as a banner."""
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="planned_suspensions")
+    starts_at = models.DateTimeField(_("begins at"))
+    ends_at = models.DateTimeField(_("expected end"))
+    reason = models.TextField(_("reason"))
+    announced_by = models.ForeignKey(USER, verbose_name=_("announced by"), on_delete=models.PROTECT, related_name="+")
+    started_at = models.DateTimeField(_("begun at"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True)
+
+    objects = PlannedSuspensionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("planned suspension")
+        verbose_name_plural = _("planned suspensions")
+        ordering = ["starts_at", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="agreements_plannedsuspension_period"),
+            models.UniqueConstraint(
+                fields=["agreement"], condition=Q(ended_at__isnull=True, cancelled_at__isnull=True),
+                name="agreements_plannedsuspension_one_open",
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.agreement} {self.starts_at:%d/%m/%Y %H:%M}"
+
+
 class AcceptanceRecord(WithHistory, StatefulModel):
     """The test record (biên bản kiểm thử, WF-35) of one system under an agreement; confirmed, it opens production."""
 
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="acceptances")
     system = models.ForeignKey(InformationSystem, verbose_name=_("system"), on_delete=models.PROTECT, related_name="+")
+    for_version = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, related_name="acceptances")
     status = models.CharField(_("status"), max_length=12, choices=AcceptanceStatus, default=AcceptanceStatus.RECORDED)
     tested_on = models.DateField(_("tested on"))
     summary = models.TextField(_("what was tested, with what result"))
@@ -262,7 +304,7 @@ class AcceptanceRecord(WithHistory, StatefulModel):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["agreement", "system"], condition=Q(status__in=["recorded", "confirmed"]),
+                fields=["agreement", "system", "for_version"], condition=Q(status__in=["recorded", "confirmed"]),
                 name="agreements_acceptancerecord_one_open",
             ),
             models.CheckConstraint(
@@ -343,6 +385,7 @@ class Credential(WithHistory, StatefulModel):
     claimed_at = models.DateTimeField(_("collected at"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+    warned_days = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
 
     objects = CredentialQuerySet.as_manager()
 

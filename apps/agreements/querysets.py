@@ -67,3 +67,15 @@ class DutyQuerySet(models.QuerySet):
         return self.filter(
             agreement__in=self.model.objects.filter(agreement__parties__organization_id__in=mine).values("agreement")
         )
+
+
+class PlannedSuspensionQuerySet(models.QuerySet):
+    def open(self):
+        """Announced and neither over nor cancelled: what the banner shows."""
+        return self.filter(ended_at__isnull=True, cancelled_at__isnull=True)
+
+    def visible_to(self, user):
+        if is_platform_reader(user):
+            return self.all()
+        mine = organization_ids(user)
+        return self.filter(pk__in=self.model.objects.filter(agreement__parties__organization_id__in=mine).values("pk"))

@@ -34,6 +34,13 @@ AGREEMENT = Workflow(
         Step("decline", (NEGOTIATING, AWAITING), AgreementStatus.DECLINED, "agreements.negotiate", _("Decline"), "danger"),
         Step("suspend", (IN_FORCE,), SUSPENDED, "agreements.suspend", _("Suspend"), "danger"),
         Step("resume", (SUSPENDED,), IN_FORCE, "agreements.suspend", _("Resume"), "primary"),
+        Step(
+            "suspend_as_announced", (IN_FORCE,), SUSPENDED, None, _("Suspend as announced"),
+            note="the clock, after seven working days' notice",
+        ),
+        Step(
+            "resume_as_announced", (SUSPENDED,), IN_FORCE, None, _("Resume as announced"), note="the clock, at the expected end"
+        ),
         Step("terminate", (IN_FORCE, SUSPENDED), ENDING, "agreements.terminate", _("Terminate"), "danger"),
         Step(
             "finish", (ENDING,), AgreementStatus.TERMINATED, "agreements.finish", _("Complete the termination"), "primary",

@@ -36,3 +36,9 @@ class DecisionStatus(models.TextChoices):
     PENDING = "pending", _("pending")
     APPROVED = "approved", _("approved")
     REFUSED = "refused", _("refused")
+
+
+class AttachmentKind(models.TextChoices):
+    PAPER = "paper", _("scan of the signed paper request")
+    ASSESSMENT = "assessment", _("data protection impact assessment")
+    OTHER = "other", _("other document")

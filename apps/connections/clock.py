@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime
 
+from django.utils import timezone
+
 from apps.connections.models import ConnectionRequest
 from apps.legal import deadlines
 
@@ -14,14 +16,23 @@ DECIDE = "connection.decide"
 COMPLETE = "connection.return_limit"
 
 
+def moment_of_receipt(request: ConnectionRequest) -> datetime.datetime:
+    """Now; for a request on paper that comes in for the first time, the day it was received (WF-17)."""
+    if request.received_at is None and request.paper_received_on is not None:
+        return datetime.datetime.combine(request.paper_received_on, datetime.time(12), tzinfo=timezone.get_default_timezone())
+    return timezone.now()
+
+
 def receipt(request: ConnectionRequest, at: datetime.datetime) -> dict:
     """Facts to write when the request comes in `at`: for the first time, or again after a return."""
     if request.received_at is None:
         deadline = deadlines.start(DECIDE, at)
-        return {"received_at": at, "deadline_rule": deadline.rule, "due_at": deadline.due_at}
+        half = deadlines.working_days(int(deadline.rule.value) // 2, at).due_at
+        return {"received_at": at, "deadline_rule": deadline.rule, "due_at": deadline.due_at, "half_at": half}
     facts = {"paused_at": None, "lapses_at": None}
     if request.paused_at and request.due_at:
         facts["due_at"] = deadlines.resume(request.due_at, request.paused_at, at)
+        facts["half_at"] = deadlines.resume(request.half_at, request.paused_at, at)
     return facts
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.connections.choices import SharingMethod
+from apps.connections.choices import AttachmentKind, Channel, SharingMethod
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.organizations.choices import OrganizationStatus, SystemStatus
@@ -130,7 +130,14 @@ def _special(request: ConnectionRequest) -> Iterator[Missing]:
 
 
 def _signatures(request: ConnectionRequest) -> Iterator[Missing]:
-    """Default sharing rests on the request alone, so every requesting organization signs it first."""
+    """Default sharing rests on the request alone, so every requesting organization signs it first.
+
+    A request on paper was signed on paper: its scan stands for the signatures (NĐ 47/2020 Điều 35(1), WF-17).
+    """
+    if request.channel == Channel.PAPER:
+        if not request.attachments.present().filter(kind=AttachmentKind.PAPER).exists():
+            yield "attachments", _("Attach the scan of the signed paper request.")
+        return
     if request.sharing_form == SharingForm.SPECIAL:
         return
     # A signer who wrote in the request afterwards is no second pair of eyes any more.

@@ -19,6 +19,7 @@ def request_content(request) -> dict:
     return {
         **{name: getattr(request, name) for name in PLAIN},
         "consumer": request.consumer.code,
+        "attachments": sorted(request.attachments.present().values_list("sha256", flat=True)),
         "systems": systems_content(request),
         "scope": scope_content(request),
         "purpose": request.purpose.code if request.purpose else None,

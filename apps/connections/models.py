@@ -8,8 +8,13 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit.models import WithHistory
-from apps.connections.choices import Channel, DecisionStatus, RequestKind, RequestStatus, SharingMethod
-from apps.connections.querysets import ConnectionRequestQuerySet, ProviderDecisionQuerySet
+from apps.connections.choices import AttachmentKind, Channel, DecisionStatus, RequestKind, RequestStatus, SharingMethod
+from apps.connections.querysets import (
+    AttachmentQuerySet,
+    CommentQuerySet,
+    ConnectionRequestQuerySet,
+    ProviderDecisionQuerySet,
+)
 from apps.core.models import StatefulModel, TimedModel
 from apps.legal.models import LegalRule, RefusalGround
 from apps.organizations.models import InformationSystem, Organization
@@ -62,7 +67,13 @@ class ConnectionRequest(WithHistory, StatefulModel):
     )  # fmt: skip
     note = models.TextField(_("other information"), blank=True)
 
+    paper_received_on = models.DateField(_("paper received on"), null=True, blank=True)
+    paper_signer = models.CharField(_("signed on paper by"), max_length=200, blank=True)
     received_at = models.DateTimeField(_("received at"), null=True, blank=True)
+    handler = models.ForeignKey(
+        USER, verbose_name=_("handled by"), on_delete=models.PROTECT, null=True, blank=True, related_name="+",
+        help_text=_("The operator's person for this case."),
+    )  # fmt: skip
     submitted_by = models.ForeignKey(
         USER, verbose_name=_("submitted by"), on_delete=models.PROTECT, null=True, related_name="+"
     )
@@ -70,6 +81,9 @@ class ConnectionRequest(WithHistory, StatefulModel):
         LegalRule, verbose_name=_("rule of the deadline"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     due_at = models.DateTimeField(_("due"), null=True, blank=True, db_index=True)
+    half_at = models.DateTimeField(_("half of the time"), null=True, blank=True, db_index=True)
+    reminded_at = models.DateTimeField(_("reminded at"), null=True, blank=True)
+    escalated_at = models.DateTimeField(_("escalated at"), null=True, blank=True)
     paused_at = models.DateTimeField(_("clock paused at"), null=True, blank=True)
     lapses_at = models.DateTimeField(_("withdrawn by itself at"), null=True, blank=True, db_index=True)
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
@@ -187,6 +201,9 @@ class ProviderDecision(WithHistory, StatefulModel):
     decided_by = models.ForeignKey(USER, verbose_name=_("decided by"), on_delete=models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(_("decided at"), null=True)
     comment = models.TextField(_("comment"), blank=True)
+    handler = models.ForeignKey(
+        USER, verbose_name=_("handled by"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
 
     objects = ProviderDecisionQuerySet.as_manager()
 
@@ -219,3 +236,46 @@ class Remark(TimedModel):
 
     def __str__(self) -> str:
         return f"{self.field}: {self.text[:60]}"
+
+
+class Comment(TimedModel):
+    """A word in the thread of a case: shared by both sides, or internal to the author's organization."""
+
+    request = models.ForeignKey(ConnectionRequest, on_delete=models.CASCADE, related_name="comments")
+    author = models.ForeignKey(USER, verbose_name=_("author"), on_delete=models.PROTECT, related_name="+")
+    organization = models.ForeignKey(Organization, verbose_name=_("organization"), on_delete=models.PROTECT, related_name="+")
+    is_internal = models.BooleanField(_("only for the own organization"), default=False)
+    text = models.TextField(_("text"))
+
+    objects = CommentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("comment")
+        verbose_name_plural = _("comments")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class Attachment(TimedModel):
+    """A file of a case: checked by content, kept outside every web root under a name that is only its uuid."""
+
+    request = models.ForeignKey(ConnectionRequest, on_delete=models.PROTECT, related_name="attachments")
+    kind = models.CharField(_("kind"), max_length=12, choices=AttachmentKind, default=AttachmentKind.OTHER)
+    name = models.CharField(_("file name"), max_length=200)
+    media_type = models.CharField(_("type"), max_length=100)
+    size = models.PositiveIntegerField(_("size (bytes)"))
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    uploaded_by = models.ForeignKey(USER, verbose_name=_("uploaded by"), on_delete=models.PROTECT, related_name="+")
+    removed_at = models.DateTimeField(_("removed at"), null=True, blank=True)
+
+    objects = AttachmentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("attachment")
+        verbose_name_plural = _("attachments")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.name

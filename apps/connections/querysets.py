@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from apps.connections.choices import RequestStatus
+from apps.connections.choices import Channel, RequestStatus
 from apps.organizations.roles import is_platform_reader, organization_ids
 
 OPEN = (RequestStatus.CHECKING, RequestStatus.RETURNED, RequestStatus.AWAITING_PROVIDER)
@@ -27,7 +27,8 @@ class ConnectionRequestQuerySet(models.QuerySet):
         reads = model.objects.filter(request_systems__system__organization_id__in=mine).values("pk")
         own = Q(consumer_id__in=mine) | Q(pk__in=reads)
         if is_platform_reader(user):
-            return self.filter(own | ~Q(status=RequestStatus.DRAFT))
+            # What the operator enters from paper is nobody's private draft.
+            return self.filter(own | ~Q(status=RequestStatus.DRAFT) | Q(channel=Channel.PAPER))
         return self.filter(own | Q(pk__in=model.objects.filter(decisions__provider_id__in=mine).values("pk")))
 
 
@@ -37,3 +38,21 @@ class ProviderDecisionQuerySet(models.QuerySet):
             return self.all()
         mine = organization_ids(user)
         return self.filter(Q(provider_id__in=mine) | Q(request__consumer_id__in=mine))
+
+
+class CommentQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Shared words: whoever sees the case. Internal ones: the author's own organization, nobody else."""
+        requests = self.model._meta.get_field("request").related_model.objects.visible_to(user).values("pk")
+        mine = Q(is_internal=False) | Q(organization_id__in=organization_ids(user))
+        return self.filter(mine, request__in=requests)
+
+
+class AttachmentQuerySet(models.QuerySet):
+    def present(self):
+        return self.filter(removed_at__isnull=True)
+
+    def visible_to(self, user):
+        """Whoever sees the case."""
+        requests = self.model._meta.get_field("request").related_model.objects.visible_to(user).values("pk")
+        return self.filter(request__in=requests)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import rules
 
-from apps.connections.choices import RequestStatus
+from apps.connections.choices import Channel, RequestStatus
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_operator, organization_ids
 
 
 @rules.predicate
 def works_for_consumer(user, request) -> bool:
-    """Consumer officer of the organization that files."""
+    """Consumer officer of the organization that files; for a request on paper, also the operator who enters it."""
+    if request.channel == Channel.PAPER and is_operator(user):
+        return True
     return request.consumer_id in organization_ids(user, Role.CONSUMER_OFFICER)
 
 
@@ -63,6 +65,27 @@ def may_return(user, request) -> bool:
     )
 
 
+@rules.predicate
+def takes_part(user, request) -> bool:
+    """Both sides and the operator speak in the thread; a provider once the case lies or lay with it."""
+    mine = organization_ids(user, Role.CONSUMER_OFFICER, Role.SIGNER) & request.consumer_ids()
+    asked = request.decisions.filter(provider_id__in=organization_ids(user, Role.PROVIDER_OFFICER, Role.SIGNER))
+    return bool(mine) or is_operator(user) or asked.exists()
+
+
+@rules.predicate
+def assigns(user, request) -> bool:
+    return is_operator(user) or decides_for_provider(user, request)
+
+
+@rules.predicate
+def operates_at_all(user, organization) -> bool:
+    return is_operator(user)
+
+
+rules.add_perm("connections.enter_paper_request", operates_at_all)
+rules.add_perm("connections.comment_request", takes_part)
+rules.add_perm("connections.assign_request", assigns)
 rules.add_perm("connections.draft_request", may_file_for)
 rules.add_perm("connections.edit_request", works_for_consumer)
 rules.add_perm("connections.sign_request", signs_for_consumer)

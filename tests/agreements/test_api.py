@@ -184,3 +184,23 @@ def test_the_lists_cost_the_same_for_one_row_and_for_several(w, rows, django_ass
         client.get(f"{API}/{rows}")
     assert Agreement.objects.count() == 3
     assert agreement
+
+
+def test_change_renewal_and_announcement_by_api(w):
+    here = f"/agreements/{agreement_in_force(w).uuid}"
+    assert post(w.consumer_officer, f"{here}/change").json()["kind"] == "change"
+    assert post(w.consumer_officer, f"{here}/renew").json()["kind"] == "renewal"
+    body = {"starts_at": "2099-01-01T22:00:00+07:00", "ends_at": "2099-01-02T02:00:00+07:00", "reason": "Nâng cấp"}
+    made = post(w.provider_officer, f"{here}/planned-suspensions", body)
+    assert made.status_code == 201, made.content
+    assert post(w.provider_officer, f"/planned-suspensions/{made.json()['uuid']}/cancel").json()["cancelled_at"]
+    assert post(w.stranger, f"/planned-suspensions/{made.json()['uuid']}/cancel").status_code == 404
+
+
+def test_an_outsider_joins_by_number_and_sees_nothing_else(w):
+    agreement = agreement_in_force(w)
+    own = w.stranger.memberships.first().organization
+    made = post(w.stranger, f"/joining/{agreement.number}", {"consumer": own.code})
+    assert (made.status_code, made.json()["kind"]) == (201, "join")
+    assert browser(w.stranger).get(f"{API}/agreements/{agreement.uuid}").status_code == 404
+    assert post(w.stranger, "/joining/TT-1999-000001", {"consumer": own.code}).status_code == 404

@@ -376,7 +376,7 @@ def test_only_the_consumer_officer_submits(w, person):
 
 def test_a_late_failure_leaves_nothing_behind(w, monkeypatch):
     request = signed_draft(w)
-    monkeypatch.setattr("apps.connections.actions.tell_operators", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("apps.connections.actions.request.tell_operators", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         submit_request(request, by=w.consumer_officer)
     request.refresh_from_db()

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from apps.agreements.models import Agreement
@@ -217,3 +218,54 @@ def test_a_second_consumer_whose_system_is_named_sees_the_request(db):
     request = complete_draft(w, systems=[w.system, InformationSystemFactory(organization=other)])
     assert browser(w.stranger).get(f"{LIST}/{request.uuid}").status_code == 200
     assert browser(third).get(f"{LIST}/{request.uuid}").status_code == 404
+
+
+# --- thread, files, paper -----------------------------------------------------------------------
+
+PDF = b"%PDF-1.7\n%%EOF\n"
+
+
+def upload(user, request, name="cv.pdf", data=PDF):
+    return browser(user).post(f"{LIST}/{request.uuid}/attachments", {"file": SimpleUploadedFile(name, data)})
+
+
+def test_a_file_goes_in_and_comes_out_as_a_download(w):
+    request = complete_draft(w)
+    made = upload(w.consumer_officer, request, "Công văn số 12.pdf")
+    assert made.status_code == 201, made.content
+    file = browser(w.consumer_officer).get(f"/api/v1/attachments/{made.json()['uuid']}")
+    assert file.content == PDF
+    assert file["Content-Disposition"].startswith("attachment;")
+    assert (file["X-Content-Type-Options"], file["Content-Security-Policy"]) == ("nosniff", "default-src 'none'; sandbox")
+    assert browser(w.stranger).get(f"/api/v1/attachments/{made.json()['uuid']}").status_code == 404
+    assert browser(w.consumer_officer).delete(f"/api/v1/attachments/{made.json()['uuid']}").json()["removed_at"]
+
+
+def test_a_disguised_file_is_refused_with_its_reason(w):
+    answer = upload(w.consumer_officer, complete_draft(w), "anh.png", PDF)
+    assert (answer.status_code, answer.json()["code"]) == (400, "file_not_what_it_says")
+
+
+def test_the_thread_by_api_hides_internal_words(w):
+    here = f"{LIST}/{forwarded(w).uuid}/comments"
+    assert post(w.provider_officer, here, {"text": "Nội bộ", "is_internal": True}).status_code == 201
+    assert post(w.provider_officer, here, {"text": "Chung"}).status_code == 201
+    assert [row["text"] for row in browser(w.consumer_officer).get(here).json()] == ["Chung"]
+    assert [row["text"] for row in browser(w.provider_officer).get(here).json()] == ["Nội bộ", "Chung"]
+    assert browser(w.stranger).get(here).status_code == 404
+
+
+def test_a_case_is_given_to_somebody_by_api(w):
+    request = submitted(w)
+    answer = post(w.operator, f"{LIST}/{request.uuid}/assign", {"handler": str(w.operator.uuid)})
+    assert answer.status_code == 200
+    request.refresh_from_db()
+    assert request.handler == w.operator
+
+
+def test_the_operator_enters_paper_by_api(w):
+    body = body_of(w, received_on="2026-01-05", paper_signer="Trần Thị Ký")
+    made = post(w.operator, f"{LIST}/paper", body)
+    assert made.status_code == 201, made.content
+    assert made.json()["channel"] == "paper"
+    assert post(w.consumer_officer, f"{LIST}/paper", body).status_code == 403

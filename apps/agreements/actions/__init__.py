@@ -9,6 +9,7 @@ from apps.agreements.actions.access import (
     suspend_grant,
 )
 from apps.agreements.actions.approval import approve_request
+from apps.agreements.actions.beginnings import start_change, start_join, start_renewal
 from apps.agreements.actions.credentials import claim_credential, reissue_credential, revoke_credential, rotate_credential
 from apps.agreements.actions.life import (
     complete_duty,
@@ -25,8 +26,14 @@ from apps.agreements.actions.signing import (
     reopen_agreement,
     sign_agreement,
 )
+from apps.agreements.actions.suspension import announce_suspension, cancel_suspension
 
 __all__ = [
+    "announce_suspension",
+    "cancel_suspension",
+    "start_change",
+    "start_join",
+    "start_renewal",
     "agree_content",
     "approve_request",
     "claim_credential",

@@ -15,7 +15,7 @@ from apps.agreements.actions.life import require_texts
 from apps.agreements.actions.signing import lock_agreement
 from apps.agreements.announcements import tell_owners
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side
-from apps.agreements.grants import issue_credential, open_grants
+from apps.agreements.grants import close_grants, issue_credential, open_grants
 from apps.agreements.models import AcceptanceRecord, Agreement, Grant
 from apps.agreements.workflow import ACCEPTANCE, GRANT
 from apps.audit import actions as audit
@@ -53,7 +53,7 @@ def record_acceptance(
     try:
         with transaction.atomic():
             record = AcceptanceRecord.objects.create(
-                uuid=uuid or uuids.uuid4(), agreement=agreement, system=system, tested_on=tested_on, summary=summary.strip(),
+                uuid=uuid or uuids.uuid4(), agreement=agreement, for_version=agreement.current_version, system=system, tested_on=tested_on, summary=summary.strip(),
                 recorded_by=by,
             )  # fmt: skip
     except IntegrityError as error:
@@ -81,8 +81,10 @@ def confirm_acceptance(record: AcceptanceRecord, *, by, comment: str = "", versi
     _require_other_person(record, by)
     _require_in_force(agreement)
     ACCEPTANCE.move(record, "confirm", by=by, version=version, decided_by=by, decided_at=timezone.now(), comment=comment)
-    current = agreement.current_version
-    system = record.system
+    current, system = agreement.current_version, record.system
+    if record.for_version_id != current.pk:
+        raise FactMissing(_("The test was made under an older version of the agreement."), code="older_version")
+    close_grants(agreement, by=by, reason=_("replaced"), system=system, environment=Environment.PRODUCTION)
     open_grants(current, system, Environment.PRODUCTION, by=by)
     issue_credential(system, Environment.PRODUCTION, by=by, delegated=is_delegated(current, system))
     audit.record("acceptance.confirmed", record, by=by, organizations=agreement.party_uuids())

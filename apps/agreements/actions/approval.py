@@ -10,13 +10,13 @@ from django.utils.translation import gettext_noop as N_
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
 from apps.agreements.content import content_of, term_of
-from apps.agreements.grants import issue_credential, open_grants
+from apps.agreements.grants import follow_version, issue_credential, open_grants
 from apps.agreements.models import Agreement, AgreementVersion, Consent, Party, RequestBasis, Signature
 from apps.audit import actions as audit
 from apps.connections import clock
 from apps.connections.actions import open_parts
 from apps.connections.announcements import tell_consumer
-from apps.connections.choices import DecisionStatus
+from apps.connections.choices import Channel, DecisionStatus, RequestKind
 from apps.connections.completeness import missing, services_of
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
@@ -59,7 +59,9 @@ def approve_request(request: ConnectionRequest, *, by, comment: str = "", versio
         return None
     audit.record("request.approved", request, by=by, organizations=request.party_uuids(), content_hash=request_hash(request))
     tell_consumer("approved", request, N_("Request %(number)s was approved."))
-    return make_agreement(request, by=by)
+    if request.kind == RequestKind.NEW:
+        return make_agreement(request, by=by)
+    return amend_agreement(request, by=by)
 
 
 def _locked(request: ConnectionRequest) -> ConnectionRequest:
@@ -129,13 +131,14 @@ def sign_by_standing(version: AgreementVersion, request: ConnectionRequest) -> N
     Raises NotPermitted when one person stands behind both sides: then nobody else has looked.
     """
     hands = {party: _hand(party, request) for party in version.agreement.parties.select_related("organization")}
-    signers = {side: {hand[0] for party, hand in hands.items() if party.side == side} for side in Side.values}
+    signers = {side: {hand[0] for party, hand in hands.items() if party.side == side} - {None} for side in Side.values}
     if signers[Side.PROVIDER] & signers[Side.CONSUMER]:
         raise NotPermitted(_("The same person signed for both sides."), code="four_eyes")
     Signature.objects.bulk_create(
         Signature(
             version=version, party=party, signer_id=signer, drafted_by=version.drafted_by, basis=basis,
             signed_hash=signed_hash, signed_at=signed_at,
+            signer_name=request.paper_signer if basis == SignatureBasis.PAPER else "",
         )
         for party, (signer, signed_hash, signed_at, basis) in hands.items()
     )  # fmt: skip
@@ -143,9 +146,16 @@ def sign_by_standing(version: AgreementVersion, request: ConnectionRequest) -> N
 
 def _hand(party: Party, request: ConnectionRequest) -> tuple:
     """(signer id, hash, moment, basis) of the standing signature of `party`."""
+    if party.side == Side.CONSUMER and party.organization_id not in request.consumer_ids():
+        # Already a party: it agreed beforehand that others may join (item 19), and nothing changes for it.
+        past = party.signatures.order_by("-pk").first()
+        return past.signer_id, past.signed_hash, past.signed_at, SignatureBasis.OPEN_CLAUSE
+    if party.side == Side.CONSUMER and request.channel == Channel.PAPER:
+        return None, request_hash(request), request.received_at, SignatureBasis.PAPER
     if party.side == Side.CONSUMER:
         row = request.signatures.filter(organization=party.organization, content_hash=request_hash(request)).get()
         return row.signer_id, row.content_hash, row.signed_at, SignatureBasis.REQUEST
+    # A provider signs by its terms for each of its services; one of them stands for the party.
     service = services_of(request).filter(provider=party.organization).select_related("usage_regulation").first()
     terms = service.usage_regulation
     return terms.terms_signed_by_id, terms.terms_hash, terms.terms_signed_at, SignatureBasis.STANDING_TERMS
@@ -167,3 +177,83 @@ def is_delegated(version: AgreementVersion, system) -> bool:
     """True when every provider concerned lets the operator issue accounts (NĐ 47/2020 Điều 40(2))."""
     grants = system.grants.filter(version_of=version)
     return not grants.filter(operation__version__service__account_issuing_delegated=False).exists()
+
+
+def amend_agreement(request: ConnectionRequest, *, by) -> Agreement:
+    """The next version that an approved change, renewal or join makes of an agreement in force.
+
+    Default sharing: signed by standing terms and request, current at once. Special: a draft that every party signs,
+    while the old version stays in force. Raises FactMissing when the agreement moved on since the request was begun.
+    """
+    basis = request.basis
+    agreement = basis.agreement
+    Agreement.objects.select_for_update().only("pk").get(pk=agreement.pk)
+    agreement.refresh_from_db()
+    current = agreement.versions.filter(state=VersionState.CURRENT).first()
+    if agreement.status != AgreementStatus.IN_FORCE or current is None or basis.starts_from_id != current.pk:
+        raise FactMissing(_("The agreement has changed since this request was begun; return it."), code="agreement_changed")
+    if agreement.versions.filter(state=VersionState.DRAFT).exists():
+        raise FactMissing(_("Another change of this agreement is awaiting signatures."), code="change_pending")
+    number = agreement.versions.order_by("-number").first().number + 1
+    content = amended_content(request, agreement, current, number)
+    special = agreement.sharing_form == SharingForm.SPECIAL
+    version = AgreementVersion.objects.create(
+        agreement=agreement, number=number, content=content, content_hash=content_hash(content), change_note=content["change_note"],
+        drafted_by=by if special else request.created_by,
+    )  # fmt: skip
+    type(basis).objects.filter(pk=basis.pk).update(version=version)
+    for pk in sorted(request.consumer_ids() - agreement.organization_ids()):
+        Party.objects.create(agreement=agreement, organization_id=pk, side=Side.CONSUMER)
+    audit.record(
+        "agreement.amended", agreement, by=by, organizations=agreement.party_uuids(), request=request.number, version=number,
+        content_hash=version.content_hash,
+    )  # fmt: skip
+    if special:
+        tell_parties("amendment", agreement, N_("A change of agreement %(number)s awaits signatures."), key=f"v{number}",
+                     roles=(Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER, Role.SIGNER))  # fmt: skip
+        return agreement
+    sign_by_standing(version, request)
+    make_current(agreement, version, by=by)
+    return agreement
+
+
+def amended_content(request: ConnectionRequest, agreement: Agreement, current: AgreementVersion, number: int) -> dict:
+    """The request's content as the next version; one who joins adds itself and its systems to what runs."""
+    note = request.note or str(request.get_kind_display())
+    content = content_of(request, agreement, number, supersedes=current.content_hash, note=note)
+    if request.kind != RequestKind.JOIN:
+        return content
+    old = current.content
+    joined = {
+        name: [*old[name], *(row for row in content[name] if row not in old[name])]
+        for name in ("consumers", "systems", "contacts")
+    }
+    levels = [*old["security"]["levels"], *content["security"]["levels"]]
+    head = {name: content[name] for name in ("version", "supersedes", "change_note")}
+    return {
+        **old, **head, **joined, "requests": [*old["requests"], *content["requests"]], "security": {**old["security"], "levels": levels},
+    }  # fmt: skip
+
+
+def make_current(agreement: Agreement, version: AgreementVersion, *, by) -> None:
+    """`version` replaces the one in force; grants and the term follow in the same transaction."""
+    agreement.versions.filter(state=VersionState.CURRENT).update(state=VersionState.SUPERSEDED)
+    agreement.versions.filter(pk=version.pk).update(state=VersionState.CURRENT)
+    version.refresh_from_db()
+    version.agreement = agreement
+    _starts, agreement.valid_to = term_of(version.content, timezone.now())
+    agreement.reminded_days = None
+    agreement.version += 1
+    agreement.save(update_fields=["valid_to", "reminded_days", "version", "updated_at"])
+    systems = systems_of(version)
+    follow_version(version, systems, by=by)
+    for system in systems:
+        issue_credential(system, Environment.TEST, by=by, delegated=is_delegated(version, system))
+    raise_epoch("agreement", agreement.uuid)
+    audit.record(
+        "agreement.version_in_force", agreement, by=by, organizations=agreement.party_uuids(), version=version.number,
+        content_hash=version.content_hash,
+    )  # fmt: skip
+    tell_parties(
+        "version_in_force", agreement, N_("A new version of agreement %(number)s is in force."), key=f"v{version.number}"
+    )

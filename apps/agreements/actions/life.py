@@ -14,7 +14,7 @@ from apps.agreements.models import Agreement, Duty
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
-from apps.core.errors import FactMissing, InvalidFact, NotPermitted
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
 
@@ -141,10 +141,14 @@ def expire_agreement(agreement: Agreement, *, by) -> Agreement:
 
 def expire_agreements(*, by) -> int:
     """Expire whatever is due, each in its own transaction; return how many were. A second run finds nothing."""
-    due = list(Agreement.objects.due_to_expire(timezone.now()))
-    for agreement in due:
-        expire_agreement(agreement, by=by)
-    return len(due)
+    done = 0
+    for agreement in Agreement.objects.due_to_expire(timezone.now()):
+        try:
+            expire_agreement(agreement, by=by)
+        except Conflict:
+            continue  # somebody ended it at the same moment; the next one still gets its turn
+        done += 1
+    return done
 
 
 def require_texts(texts: dict[str, str]) -> None:

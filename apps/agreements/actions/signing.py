@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
-from apps.agreements.actions.approval import open_test
+from apps.agreements.actions.approval import make_current, open_test
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
 from apps.agreements.content import NEGOTIABLE, term_of
@@ -152,8 +152,11 @@ def sign_agreement(agreement: Agreement, *, by, content_hash: str, version: int 
     drafted the content or signed for another party. The door proves first who the person is (re-authentication).
     """
     agreement = lock_agreement(agreement, version)
-    AGREEMENT.check(agreement, "sign", by=by)
     draft = agreement.versions.order_by("-number").first()
+    if agreement.status == AgreementStatus.IN_FORCE and draft.state == VersionState.DRAFT:
+        require(by, "agreements.sign", agreement)  # an amendment: the old version stays in force meanwhile
+    else:
+        AGREEMENT.check(agreement, "sign", by=by)
     if draft.content_hash != content_hash:
         raise StaleVersion(content_hash=draft.content_hash)
     signature = add_signature(draft, party_to_sign(draft, by), by=by, basis=SignatureBasis.PORTAL)
@@ -190,6 +193,9 @@ def add_signature(draft: AgreementVersion, party: Party, *, by, basis: str) -> S
 def complete_if_signed(agreement: Agreement, draft: AgreementVersion, *, by) -> None:
     """With the last party's signature the agreement comes into force, and test grants open in the same transaction."""
     if agreement.parties.exclude(pk__in=draft.signatures.values("party_id")).exists():
+        return
+    if agreement.status == AgreementStatus.IN_FORCE:
+        make_current(agreement, draft, by=by)
         return
     now = timezone.now()
     starts, ends = term_of(draft.content, now)

@@ -4,7 +4,17 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.agreements.choices import SuspensionKind, TerminationGround
-from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Duty, Grant, Party, Signature
+from apps.agreements.models import (
+    AcceptanceRecord,
+    Agreement,
+    AgreementVersion,
+    Credential,
+    Duty,
+    Grant,
+    Party,
+    PlannedSuspension,
+    Signature,
+)
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
 from apps.connections.api.serializers import OrganizationRefSerializer, SystemRefSerializer
 from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
@@ -227,3 +237,29 @@ class NoteSerializer(serializers.Serializer):
 
 class EmptySerializer(serializers.Serializer):
     pass
+
+
+class JoinSerializer(serializers.Serializer):
+    consumer = serializers.CharField(max_length=35, help_text="Code of the organization that wants to join.")
+
+
+class PlannedSuspensionSerializer(serializers.ModelSerializer):
+    agreement = serializers.SlugRelatedField(slug_field="uuid", read_only=True)
+
+    class Meta:
+        model = PlannedSuspension
+        fields = ["uuid", "agreement", "starts_at", "ends_at", "reason", "started_at", "ended_at", "cancelled_at", "created_at"]
+
+
+class AnnouncementSerializer(serializers.Serializer):
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    reason = serializers.CharField(max_length=LONG)
+
+
+class BegunSerializer(serializers.Serializer):
+    """The draft that was begun, prefilled with what runs."""
+
+    request = serializers.UUIDField(source="uuid")
+    number = serializers.CharField()
+    kind = serializers.CharField()

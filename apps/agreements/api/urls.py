@@ -9,8 +9,10 @@ router.register("grants", views.Grants, "grant")
 router.register("credentials", views.Credentials, "credential")
 router.register("acceptances", views.Acceptances, "acceptance")
 router.register("duties", views.Duties, "duty")
+router.register("planned-suspensions", views.PlannedSuspensions, "planned-suspension")
 
 urlpatterns = [
     path("requests/<uuid:uuid>/approve", views.RequestApproval.as_view({"post": "approve"}), name="request-approve"),
+    path("joining/<str:number>", views.Joining.as_view({"post": "join"}), name="agreement-join"),
     *router.urls,
 ]

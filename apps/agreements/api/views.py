@@ -5,17 +5,18 @@ from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 
 from apps.agreements import actions
 from apps.agreements.api import filters, serializers
-from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Duty, Grant
+from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Duty, Grant, PlannedSuspension
 from apps.agreements.reauthentication import prove
 from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
 from apps.connections.models import ConnectionRequest
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
-from apps.organizations.models import InformationSystem
+from apps.organizations.models import InformationSystem, Organization
 
 DETAIL = serializers.AgreementDetailSerializer
 GRANT = serializers.GrantDetailSerializer
@@ -141,6 +142,65 @@ class Agreements(Rows):
         system = visible_system(request.user, facts.pop("system"))
         made = actions.record_acceptance(agreement, system, by=request.user, uuid=idempotency_key(request), **facts)
         return Response(RECORD(made, context=self.get_serializer_context()).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=serializers.EmptySerializer, responses={201: serializers.BegunSerializer})
+    @action(detail=True, methods=["post"])
+    def change(self, request, uuid=None) -> Response:
+        """Begin a change: a draft request with everything that runs."""
+        return self._begun(actions.start_change(self.get_object(), by=request.user))
+
+    @extend_schema(request=serializers.EmptySerializer, responses={201: serializers.BegunSerializer})
+    @action(detail=True, methods=["post"])
+    def renew(self, request, uuid=None) -> Response:
+        """Begin a renewal: the same with the term moved on."""
+        return self._begun(actions.start_renewal(self.get_object(), by=request.user))
+
+    @extend_schema(request=serializers.AnnouncementSerializer, responses={201: serializers.PlannedSuspensionSerializer})
+    @action(detail=True, methods=["post"], url_path="planned-suspensions")
+    def announce(self, request, uuid=None) -> Response:
+        """Announce a suspension at least seven working days ahead."""
+        agreement = self.get_object()
+        given = serializers.AnnouncementSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        made = actions.announce_suspension(agreement, by=request.user, **given.validated_data)
+        return Response(serializers.PlannedSuspensionSerializer(made).data, status=status.HTTP_201_CREATED)
+
+    @staticmethod
+    def _begun(made) -> Response:
+        return Response(serializers.BegunSerializer(made).data, status=status.HTTP_201_CREATED)
+
+
+class Joining(viewsets.GenericViewSet):
+    """An outsider asks to join by the agreement's number, which is public; it sees nothing else of it (NĐ 47/2020 Điều 36(4))."""
+
+    permission_classes = [IsAuthenticated]
+    queryset = Agreement.objects.all()
+    serializer_class = serializers.JoinSerializer
+
+    @extend_schema(request=serializers.JoinSerializer, responses={201: serializers.BegunSerializer})
+    def join(self, request, number: str) -> Response:
+        given = serializers.JoinSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        consumer = Organization.objects.visible_to(request.user).filter(code=given.validated_data["consumer"]).first()
+        agreement = Agreement.objects.filter(number=number).first()
+        if agreement is None or consumer is None:
+            raise Http404
+        made = actions.start_join(agreement, consumer, by=request.user)
+        return Response(serializers.BegunSerializer(made).data, status=status.HTTP_201_CREATED)
+
+
+class PlannedSuspensions(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Announced suspensions."""
+
+    queryset = PlannedSuspension.objects.select_related("agreement")
+    serializer_class = serializers.PlannedSuspensionSerializer
+    detail_serializer_class = serializers.PlannedSuspensionSerializer
+    filterset_fields = {"started_at": ["isnull"], "ended_at": ["isnull"], "cancelled_at": ["isnull"]}
+
+    @extend_schema(request=serializers.EmptySerializer, responses=serializers.PlannedSuspensionSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.EmptySerializer, actions.cancel_suspension)
 
 
 def _prove_and_sign(agreement: Agreement, *, by, password: str, **facts):

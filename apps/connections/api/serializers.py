@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from django.contrib.auth import get_user_model
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.connections.choices import SharingMethod
+from apps.connections.choices import AttachmentKind, SharingMethod
 from apps.connections.completeness import missing
 from apps.connections.content import request_hash
-from apps.connections.models import ConnectionRequest, ProviderDecision, Remark, RequestedOperation, RequestSignature
+from apps.connections.models import (
+    Attachment,
+    Comment,
+    ConnectionRequest,
+    ProviderDecision,
+    Remark,
+    RequestedOperation,
+    RequestSignature,
+)
 from apps.connections.scope import operations_named, systems_named
 from apps.connections.workflow import REQUEST
 from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
@@ -85,6 +94,12 @@ class GapSerializer(serializers.Serializer):
     text = serializers.CharField()
 
 
+class AttachmentSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Attachment
+        fields = ["uuid", "kind", "name", "media_type", "size", "sha256", "created_at", "removed_at"]
+
+
 class RequestDetailSerializer(RequestListSerializer):
     systems = SystemRefSerializer(many=True, read_only=True)
     scope = RequestedOperationSerializer(source="requested_operations", many=True, read_only=True)
@@ -92,6 +107,7 @@ class RequestDetailSerializer(RequestListSerializer):
     decisions = DecisionSerializer(many=True, read_only=True)
     remarks = RemarkSerializer(many=True, read_only=True)
     signatures = RequestSignatureSerializer(many=True, read_only=True)
+    attachments = AttachmentSerializer(many=True, read_only=True)
     refusal_ground = serializers.SlugRelatedField(slug_field="code", read_only=True)
     deadline_rule = serializers.StringRelatedField()
     deadline_citation = serializers.CharField(source="deadline_rule.citation", default="", read_only=True)
@@ -103,7 +119,7 @@ class RequestDetailSerializer(RequestListSerializer):
         fields = [
             *RequestListSerializer.Meta.fields, "version", "systems", "scope", "purpose", "purpose_text", "solution", "legal_basis",
             "procedures", "method", "calls_per_day", "calls_per_second", "source_networks", "wanted_from", "wanted_to",
-            "technician", "exemption_reason", "special_reason", "note", "decisions", "remarks", "signatures", "deadline_rule",
+            "technician", "exemption_reason", "special_reason", "note", "decisions", "remarks", "signatures", "attachments", "deadline_rule",
             "deadline_citation", "lapses_at", "decided_at", "refusal_ground", "refusal_reason", "refusal_citation", "content_hash",
             "missing", "available_actions",
         ]  # fmt: skip
@@ -194,3 +210,33 @@ class RefusalSerializer(VersionSerializer):
     ground = serializers.SlugRelatedField(slug_field="code", queryset=RefusalGround.objects.filter(is_active=True))
     reason = serializers.CharField(max_length=10_000)
     citation = serializers.CharField(max_length=300)
+
+
+class CommentSerializer(serializers.ModelSerializer):
+    author = serializers.StringRelatedField()
+    organization = OrganizationRefSerializer(read_only=True)
+
+    class Meta:
+        model = Comment
+        fields = ["uuid", "author", "organization", "is_internal", "text", "created_at"]
+
+
+class CommentInputSerializer(serializers.Serializer):
+    text = serializers.CharField(max_length=5000)
+    is_internal = serializers.BooleanField(required=False)
+
+
+class HandlerSerializer(serializers.Serializer):
+    handler = serializers.SlugRelatedField(
+        slug_field="uuid", queryset=get_user_model().objects.filter(is_active=True, is_machine=False)
+    )
+
+
+class AttachmentInputSerializer(serializers.Serializer):
+    file = serializers.FileField()
+    kind = serializers.ChoiceField(choices=AttachmentKind.choices, required=False)
+
+
+class PaperRequestSerializer(RequestDraftSerializer):
+    received_on = serializers.DateField()
+    paper_signer = serializers.CharField(max_length=200, help_text="Name and position of who signed on paper.")

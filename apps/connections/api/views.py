@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import uuid as uuids
 
+from django.http import HttpResponse
+from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
+from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
-from apps.connections import actions
+from apps.connections import actions, files
 from apps.connections.api import serializers
 from apps.connections.api.filters import RequestFilter
-from apps.connections.models import ConnectionRequest
+from apps.connections.models import Attachment, Comment, ConnectionRequest
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
 from apps.core.errors import InvalidFact
@@ -46,7 +49,7 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
             return rows
         return rows.select_related("purpose", "deadline_rule", "refusal_ground").prefetch_related(
             "systems__organization", "requested_operations__operation__version__service", "requested_operations__fields",
-            "decisions__provider", "decisions__decided_by", "remarks__author", "signatures__organization", "signatures__signer",
+            "decisions__provider", "decisions__decided_by", "attachments", "remarks__author", "signatures__organization", "signatures__signer",
         )  # fmt: skip
 
     @extend_schema(responses=DETAIL)
@@ -106,3 +109,74 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
     @action(detail=True, methods=["post"])
     def withdraw(self, request, uuid=None) -> Response:
         return self.act(request, VersionSerializer, actions.withdraw_request)
+
+    @extend_schema(request=serializers.PaperRequestSerializer, responses={201: DETAIL})
+    @action(detail=False, methods=["post"], url_path="paper")
+    def paper(self, request) -> Response:
+        """The operator enters a request that came on paper, with the day it came (WF-17)."""
+        given = serializers.PaperRequestSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        consumer = Organization.objects.visible_to(request.user).filter(code=given.validated_data["consumer"]).first()
+        if consumer is None:
+            raise InvalidFact(code="unknown_organization", fields={"consumer": [given.validated_data["consumer"]]})
+        made = actions.enter_paper_request(consumer, by=request.user, **given.facts(request.user, consumer))
+        return Response(self.shown(made), status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=serializers.HandlerSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"])
+    def assign(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.HandlerSerializer, actions.assign_request)
+
+    @extend_schema(methods=["GET"], responses=serializers.CommentSerializer(many=True))
+    @extend_schema(methods=["POST"], request=serializers.CommentInputSerializer, responses={201: serializers.CommentSerializer})
+    @action(detail=True, methods=["get", "post"], pagination_class=None, filterset_class=None)
+    def comments(self, request, uuid=None) -> Response:
+        """The thread: shared words, and the internal ones of the caller's own organization."""
+        obj = self.get_object()
+        if request.method == "GET":
+            rows = Comment.objects.visible_to(request.user).filter(request=obj).select_related("author", "organization")
+            return Response(serializers.CommentSerializer(rows, many=True).data)
+        given = serializers.CommentInputSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        made = actions.comment_request(obj, by=request.user, **given.validated_data)
+        return Response(serializers.CommentSerializer(made).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request={"multipart/form-data": serializers.AttachmentInputSerializer},
+                   responses={201: serializers.AttachmentSerializer})  # fmt: skip
+    @action(detail=True, methods=["post"], url_path="attachments", parser_classes=[MultiPartParser])
+    def attach(self, request, uuid=None) -> Response:
+        """Add a file (PDF, PNG, JPEG, DOCX, XLSX, at most 20 MB); it is judged by its content."""
+        given = serializers.AttachmentInputSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        facts = dict(given.validated_data)
+        file = facts.pop("file")
+        if file.size > files.MAX_BYTES:
+            raise InvalidFact(code="file_too_large")
+        made = actions.attach_file(self.get_object(), by=request.user, name=file.name, data=file.read(), **facts)
+        return Response(serializers.AttachmentSerializer(made).data, status=status.HTTP_201_CREATED)
+
+
+class Attachments(VisibleRows, viewsets.GenericViewSet):
+    """Files of requests: served as downloads, never shown inside the portal's own pages."""
+
+    queryset = Attachment.objects.select_related("request")
+    serializer_class = serializers.AttachmentSerializer
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    def retrieve(self, request, uuid=None) -> HttpResponse:
+        return download(self.get_object())
+
+    @extend_schema(responses=serializers.AttachmentSerializer)
+    def destroy(self, request, uuid=None) -> Response:
+        removed = actions.remove_file(self.get_object(), by=request.user)
+        return Response(serializers.AttachmentSerializer(removed).data)
+
+
+def download(attachment: Attachment) -> HttpResponse:
+    """The file as an attachment, with nothing a browser could run in our name."""
+    response = HttpResponse(files.read(attachment), content_type=attachment.media_type)
+    response["Content-Disposition"] = content_disposition_header(True, attachment.name)
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["Cache-Control"] = "private, no-store"
+    return response

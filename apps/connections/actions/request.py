@@ -59,7 +59,7 @@ def draft_request(consumer: Organization, *, by, uuid: uuids.UUID | None = None,
         if again is None:
             raise
         return again
-    _write(request, by, content)
+    write_content(request, by, content)
     audit.record("request.drafted", request, by=by, organizations=[consumer])
     return request
 
@@ -83,18 +83,25 @@ def save_draft(request: ConnectionRequest, *, by, version: int | None = None, **
         raise TransitionNotAllowed(_("The request can no longer be changed: it was submitted."), state=request.status)
     if version is not None and version != request.version:
         raise StaleVersion(version=request.version)
-    # Taking the version first locks the row: a submit at the same instant finds another version and is refused.
+    bump(request)
+    write_content(request, by, content)
+    audit.record("request.edited", request, by=by, organizations=request.consumer_uuids(), parts=sorted(content))
+    return request
+
+
+def bump(request: ConnectionRequest) -> None:
+    """Take the next version of an editable request: it locks the row, so a submit at the same instant is refused.
+
+    Raises StaleVersion when the row is no longer what was read.
+    """
     rows = ConnectionRequest.objects.filter(pk=request.pk, version=request.version, status__in=EDITABLE)
     if rows.update(version=F("version") + 1) != 1:
         request.refresh_from_db()
         raise StaleVersion(version=request.version)
     request.version += 1
-    _write(request, by, content)
-    audit.record("request.edited", request, by=by, organizations=request.consumer_uuids(), parts=sorted(content))
-    return request
 
 
-def _write(request: ConnectionRequest, by, content: dict) -> None:
+def write_content(request: ConnectionRequest, by, content: dict) -> None:
     strange = set(content) - {*PLAIN, "systems", "scope"}
     if strange:
         raise TypeError(f"not part of a request: {sorted(strange)}")
@@ -168,7 +175,7 @@ def submit_request(request: ConnectionRequest, *, by, version: int | None = None
     gaps = missing(request)
     if gaps:
         raise _incomplete(gaps)
-    facts = clock.receipt(request, timezone.now())
+    facts = clock.receipt(request, clock.moment_of_receipt(request))
     REQUEST.move(request, "submit", by=by, version=version, submitted_by=by, **facts)
     audit.record(
         "request.submitted", request, by=by, organizations=request.party_uuids(), content_hash=request_hash(request),

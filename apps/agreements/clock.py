@@ -1,0 +1,93 @@
+"""What time does to agreements and accounts: begin, end, expire, remind. Each step is its own transaction, once."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_noop as N_
+
+from apps.agreements.actions.life import expire_agreements
+from apps.agreements.actions.suspension import begin_suspension, finish_suspension
+from apps.agreements.announcements import tell_parties
+from apps.agreements.choices import AgreementStatus, CredentialStatus
+from apps.agreements.models import Agreement, Credential, PlannedSuspension
+from apps.connections.announcements import people
+from apps.notices.actions import notify
+from apps.organizations.choices import Role
+
+RENEWAL_DAYS = (60, 30, 7)
+"""Design (AG-06): how many days before the end the parties are reminded."""
+EXPIRY_DAYS = (30, 7, 1)
+"""Design (TE-13): how many days before an account ends its owner is warned."""
+
+
+def run_clock() -> dict[str, int]:
+    """Whatever is due now. A second run does nothing. Returns how many of each."""
+    machine = get_user_model().objects.machine("clock")
+    now = timezone.now()
+    begun = list(PlannedSuspension.objects.open().filter(started_at__isnull=True, starts_at__lte=now))
+    over = list(PlannedSuspension.objects.open().filter(started_at__isnull=False, ends_at__lte=now))
+    for planned in begun:
+        begin_suspension(planned, by=machine)
+    for planned in over:
+        finish_suspension(planned, by=machine)
+    return {
+        "begun": len(begun), "over": len(over), "expired": expire_agreements(by=machine),
+        "renewals": sum(_remind(agreement, now) for agreement in ending_soon(now)),
+        "accounts": sum(_warn(credential, now) for credential in accounts_ending_soon(now)),
+    }  # fmt: skip
+
+
+def ending_soon(now: datetime.datetime):
+    """Agreements in their last sixty days that have not heard the newest of the three reminders."""
+    return _not_told(Agreement.objects.filter(status=AgreementStatus.IN_FORCE), "valid_to", "reminded_days", RENEWAL_DAYS, now)
+
+
+def accounts_ending_soon(now: datetime.datetime):
+    rows = Credential.objects.filter(status=CredentialStatus.ACTIVE).select_related("system")
+    return _not_told(rows, "expires_at", "warned_days", EXPIRY_DAYS, now)
+
+
+def _not_told(rows, end: str, told: str, days: tuple[int, ...], now: datetime.datetime):
+    due = Q()
+    for count in days:
+        near = Q(**{f"{end}__gt": now, f"{end}__lte": now + datetime.timedelta(days=count)})
+        due |= near & (Q(**{f"{told}__isnull": True}) | Q(**{f"{told}__gt": count}))
+    return rows.filter(due)
+
+
+def _stage(ends: datetime.datetime, days: tuple[int, ...], now: datetime.datetime) -> int:
+    """The smallest announced number of days that still covers what is left."""
+    return min(count for count in days if ends <= now + datetime.timedelta(days=count))
+
+
+@transaction.atomic
+def _remind(agreement: Agreement, now) -> int:
+    days = _stage(agreement.valid_to, RENEWAL_DAYS, now)
+    fresh = Agreement.objects.filter(pk=agreement.pk).filter(Q(reminded_days__isnull=True) | Q(reminded_days__gt=days))
+    if not fresh.update(reminded_days=days):
+        return 0
+    end = timezone.localtime(agreement.valid_to).strftime("%d/%m/%Y")
+    tell_parties("ends_soon", agreement, N_("Agreement %(number)s ends on %(end)s. A renewal takes a short request."),
+                 key=f"{end}:{days}", end=end)  # fmt: skip
+    return 1
+
+
+@transaction.atomic
+def _warn(credential: Credential, now) -> int:
+    days = _stage(credential.expires_at, EXPIRY_DAYS, now)
+    fresh = Credential.objects.filter(pk=credential.pk).filter(Q(warned_days__isnull=True) | Q(warned_days__gt=days))
+    if not fresh.update(warned_days=days):
+        return 0
+    end = timezone.localtime(credential.expires_at).strftime("%d/%m/%Y")
+    notify(
+        people(Role.CONSUMER_OFFICER, [credential.system.organization_id]), "credential.ends_soon",
+        key=f"credential.ends_soon:{credential.uuid}:{end}:{days}",
+        message=N_("The account %(client)s of %(system)s ends on %(end)s. Rotate it in time."), url="/portal/credentials/",
+        client=credential.client_id, system=credential.system.name, end=end,
+    )  # fmt: skip
+    return 1

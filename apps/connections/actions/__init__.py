@@ -1,0 +1,39 @@
+"""The verbs of a request: the decision's way (`request`), and the thread, files and paper beside it (`case`)."""
+
+from apps.connections.actions.case import (
+    assign_request,
+    attach_file,
+    comment_request,
+    enter_paper_request,
+    remove_file,
+)
+from apps.connections.actions.request import (
+    draft_request,
+    forward_request,
+    lapse_request,
+    open_parts,
+    refuse_request,
+    return_request,
+    save_draft,
+    sign_request,
+    submit_request,
+    withdraw_request,
+)
+
+__all__ = [
+    "assign_request",
+    "attach_file",
+    "comment_request",
+    "draft_request",
+    "enter_paper_request",
+    "forward_request",
+    "lapse_request",
+    "open_parts",
+    "refuse_request",
+    "remove_file",
+    "return_request",
+    "save_draft",
+    "sign_request",
+    "submit_request",
+    "withdraw_request",
+]

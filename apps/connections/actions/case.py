@@ -1,0 +1,150 @@
+"""Verbs beside the decision: the thread, who handles the case, its files, and requests that came on paper."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as N_
+
+from apps.audit import actions as audit
+from apps.connections import files
+from apps.connections.actions.request import EDITABLE, bump, write_content
+from apps.connections.announcements import people, tell
+from apps.connections.choices import AttachmentKind, Channel, DecisionStatus
+from apps.connections.models import Attachment, Comment, ConnectionRequest
+from apps.core.errors import FactMissing, InvalidFact, TransitionNotAllowed
+from apps.core.numbers import next_number
+from apps.core.workflow import require
+from apps.organizations.choices import Role
+from apps.organizations.models import Organization
+from apps.organizations.roles import has_role, is_operator, organization_ids
+
+MAX_FILES = 20
+
+
+@transaction.atomic
+def comment_request(request: ConnectionRequest, *, by, text: str, is_internal: bool = False) -> Comment:
+    """Say something in the thread. Internal words stay in the author's organization; shared ones are told to the others."""
+    require(by, "connections.comment_request", request)
+    if not text.strip():
+        raise FactMissing(fields={"text": [_("This field is required.")]})
+    organization = _organization_in(request, by)
+    comment = Comment.objects.create(
+        request=request, author=by, organization=organization, is_internal=is_internal, text=text.strip()[:5000]
+    )
+    readers = [organization.uuid] if is_internal else request.party_uuids()
+    audit.record("request.commented", request, by=by, organizations=readers, internal=is_internal)
+    tell(
+        [person for person in _readers(request, organization, is_internal) if person.pk != by.pk],
+        f"commented-{comment.uuid}", request, N_("There is a new comment on request %(number)s."),
+    )  # fmt: skip
+    return comment
+
+
+def _organization_in(request: ConnectionRequest, by) -> Organization:
+    """For whom `by` speaks in this case: the consumer, a provider, or the operator."""
+    sides = (request.consumer_ids() | request.provider_ids()) & organization_ids(by)
+    mine = sides or organization_ids(by, Role.OPERATOR)
+    return Organization.objects.get(pk=min(mine))
+
+
+def _readers(request: ConnectionRequest, organization: Organization, is_internal: bool) -> list:
+    roles = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
+    if is_internal:
+        return [person for role in (*roles, Role.OPERATOR) for person in people(role, [organization.pk])]
+    asked = set(request.decisions.values_list("provider_id", flat=True))
+    return [
+        *people(Role.CONSUMER_OFFICER, request.consumer_ids()),
+        *people(Role.PROVIDER_OFFICER, asked),
+        *people(Role.OPERATOR),
+    ]
+
+
+@transaction.atomic
+def assign_request(request: ConnectionRequest, *, by, handler) -> ConnectionRequest:
+    """Name who handles the case on `by`'s side: the operator's person, or the provider's for its part.
+
+    Raises InvalidFact when `handler` does not hold the role there.
+    """
+    require(by, "connections.assign_request", request)
+    parts = request.decisions.filter(status=DecisionStatus.PENDING, provider_id__in=organization_ids(by, Role.PROVIDER_OFFICER))
+    if parts.exists():
+        for part in parts:
+            if not has_role(handler, Role.PROVIDER_OFFICER, part.provider_id):
+                raise InvalidFact(_("This person is not a provider officer of that organization."), code="wrong_handler")
+        parts.update(handler=handler)
+    else:
+        if not is_operator(handler):
+            raise InvalidFact(_("This person is not an operator."), code="wrong_handler")
+        ConnectionRequest.objects.filter(pk=request.pk).update(handler=handler)
+    request.refresh_from_db()
+    audit.record("request.assigned", request, by=by, organizations=request.party_uuids(), handler=str(handler.uuid))
+    tell([handler], f"assigned-{handler.uuid}", request, N_("Request %(number)s was given to you."))
+    return request
+
+
+@transaction.atomic
+def attach_file(request: ConnectionRequest, *, by, name: str, data: bytes, kind: str = AttachmentKind.OTHER) -> Attachment:
+    """Add a file to a draft or returned request. It is part of what is signed: signatures before it are void.
+
+    Raises InvalidFact (`file_*`) for what is not acceptable, TransitionNotAllowed after submission.
+    """
+    require(by, "connections.edit_request", request)
+    _require_editable(request)
+    if request.attachments.present().count() >= MAX_FILES:
+        raise InvalidFact(_("A request may have at most %(count)s files.") % {"count": MAX_FILES}, code="too_many_files")
+    safe_name, media_type = files.judge(name, data)
+    bump(request)
+    attachment = Attachment.objects.create(
+        request=request, kind=kind, name=safe_name, media_type=media_type, size=len(data), sha256=files.digest(data),
+        uploaded_by=by,
+    )  # fmt: skip
+    files.keep(attachment, data)
+    request.preparers.add(by)
+    audit.record("attachment.added", request, by=by, organizations=request.consumer_uuids(), sha256=attachment.sha256)
+    return attachment
+
+
+@transaction.atomic
+def remove_file(attachment: Attachment, *, by) -> Attachment:
+    """Take a file out of a draft. The row and the bytes stay for the record; the content no longer counts it."""
+    request = attachment.request
+    require(by, "connections.edit_request", request)
+    _require_editable(request)
+    bump(request)
+    if Attachment.objects.present().filter(pk=attachment.pk).update(removed_at=timezone.now()) != 1:
+        raise InvalidFact(code="file_removed")
+    attachment.refresh_from_db()
+    request.preparers.add(by)
+    audit.record("attachment.removed", request, by=by, organizations=request.consumer_uuids(), sha256=attachment.sha256)
+    return attachment
+
+
+def _require_editable(request: ConnectionRequest) -> None:
+    if request.status not in EDITABLE:
+        raise TransitionNotAllowed(_("The request can no longer be changed: it was submitted."), state=request.status)
+
+
+@transaction.atomic
+def enter_paper_request(
+    consumer: Organization, *, by, received_on: datetime.date, paper_signer: str, **content
+) -> ConnectionRequest:
+    """The operator enters a request that came on paper (NĐ 47/2020 Điều 35(1), WF-17): the clock runs from its own day.
+
+    `paper_signer` is the name under the paper. The scan is attached before the request is submitted.
+    """
+    require(by, "connections.enter_paper_request", consumer)
+    if received_on > timezone.localdate():
+        raise InvalidFact(code="received_in_future", fields={"received_on": [_("The day of receipt lies in the future.")]})
+    if not paper_signer.strip():
+        raise FactMissing(fields={"paper_signer": [_("This field is required.")]})
+    request = ConnectionRequest.objects.create(
+        number=next_number("YC"), consumer=consumer, created_by=by, channel=Channel.PAPER, paper_received_on=received_on,
+        paper_signer=paper_signer.strip(),
+    )  # fmt: skip
+    write_content(request, by, content)
+    audit.record("request.entered_from_paper", request, by=by, organizations=[consumer], received_on=str(received_on))
+    return request

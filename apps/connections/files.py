@@ -1,0 +1,101 @@
+"""Files of a case: what is accepted, judged by its bytes, and where it rests.
+
+A file is known by its first bytes and its inner structure, never by the name or type the browser claims. It is
+stored under MEDIA_ROOT (no web root, no URL) by the uuid of its row, and leaves only through a view that asks
+`visible_to` and answers as an attachment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.utils.translation import gettext as _
+
+from apps.core.errors import InvalidFact
+from apps.core.text import clean
+
+MAX_BYTES = 20 * 1024 * 1024
+MAX_UNPACKED = 200 * 1024 * 1024
+OFFICE = {
+    "word/document.xml": ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    "xl/workbook.xml": ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+}
+MAGIC = (
+    (b"%PDF-", "pdf", "application/pdf"),
+    (b"\x89PNG\r\n\x1a\n", "png", "image/png"),
+    (b"\xff\xd8\xff", "jpg", "image/jpeg"),
+)
+
+
+def judge(name: str, data: bytes) -> tuple[str, str]:
+    """(safe name, media type) of an acceptable file. Raises InvalidFact (`file_*`) that says why not."""
+    if not data:
+        raise InvalidFact(_("The file is empty."), code="file_empty")
+    if len(data) > MAX_BYTES:
+        raise InvalidFact(_("A file may have at most %(size)s MB.") % {"size": MAX_BYTES // 2**20}, code="file_too_large")
+    extension, media_type = _kind(data)
+    stem = clean(PurePosixPath(name.replace("\\", "/")).name).strip(". ")
+    claimed = Path(stem).suffix.lower().lstrip(".")
+    if {"jpeg": "jpg"}.get(claimed, claimed) != extension:
+        raise InvalidFact(
+            _("The content of the file is %(found)s, its name says %(claimed)s.")
+            % {"found": extension, "claimed": claimed or "?"},
+            code="file_not_what_it_says",
+        )
+    return stem[-200:], media_type
+
+
+def _kind(data: bytes) -> tuple[str, str]:
+    for magic, extension, media_type in MAGIC:
+        if data.startswith(magic):
+            return extension, media_type
+    if data.startswith(b"PK\x03\x04"):
+        return _office(data)
+    raise InvalidFact(_("Only PDF, PNG, JPEG, DOCX and XLSX files are accepted."), code="file_type")
+
+
+def _office(data: bytes) -> tuple[str, str]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+    except zipfile.BadZipFile as error:
+        raise InvalidFact(_("The file is damaged."), code="file_damaged") from error
+    names = {entry.filename for entry in entries}
+    if sum(entry.file_size for entry in entries) > MAX_UNPACKED or len(entries) > 5000:
+        raise InvalidFact(_("The file unpacks to more than is accepted."), code="file_bomb")
+    if any(name.lower().endswith("vbaproject.bin") for name in names):
+        raise InvalidFact(_("Files with macros are not accepted."), code="file_macros")
+    for marker, kind in OFFICE.items():
+        if marker in names and "[Content_Types].xml" in names:
+            return kind
+    raise InvalidFact(_("Only PDF, PNG, JPEG, DOCX and XLSX files are accepted."), code="file_type")
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def path_of(attachment) -> str:
+    return f"attachments/{attachment.uuid.hex[:2]}/{attachment.uuid}"
+
+
+def keep(attachment, data: bytes) -> None:
+    """Write the bytes. A file whose transaction rolls back is left over and harmless: no row names it."""
+    default_storage.save(path_of(attachment), ContentFile(data))
+
+
+def read(attachment) -> bytes:
+    """The bytes as they were uploaded. Raises InvalidFact when the disk holds others (`file_altered`) or none."""
+    try:
+        with default_storage.open(path_of(attachment)) as file:
+            data = file.read()
+    except FileNotFoundError as error:
+        raise InvalidFact(_("The file is missing from the store."), code="file_missing") from error
+    if digest(data) != attachment.sha256:
+        raise InvalidFact(_("The stored file is not the one that was uploaded."), code="file_altered")
+    return data

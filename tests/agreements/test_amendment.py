@@ -1,0 +1,199 @@
+"""Change, renewal, join: a new request from what runs; the old version stays in force until the new one is."""
+
+import datetime
+
+import pytest
+import time_machine
+
+from apps.agreements.actions import (
+    approve_request,
+    confirm_acceptance,
+    sign_agreement,
+    start_change,
+    start_join,
+    start_renewal,
+    suspend_grant,
+)
+from apps.agreements.choices import GrantStatus, SignatureBasis, VersionState
+from apps.agreements.models import Credential
+from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
+from apps.connections.choices import RequestKind
+from apps.core.errors import FactMissing, InvalidFact, NotPermitted
+from apps.organizations.choices import Role
+from apps.registry.choices import Environment
+from tests.factories.agreements import accepted, agreement_in_force, recorded, signed_special
+from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+
+
+def decide(request, w, by=None, officer_=None, signer=None):
+    sign_request(request, by=signer or w.consumer_signer)
+    submit_request(request, by=officer_ or w.consumer_officer)
+    forward_request(request, by=w.operator)
+    return approve_request(request, by=by or w.provider_officer)
+
+
+def open_fields(agreement, w, environment):
+    grants = agreement.grants.filter(environment=environment, system=w.system).exclude(status=GrantStatus.ENDED)
+    envelope = {field.path for field in w.operation.fields.all() if field.is_envelope}
+    return set(grants.get().fields) - envelope
+
+
+def test_a_change_starts_prefilled_with_what_runs(w):
+    agreement = accepted(w)
+    request = start_change(agreement, by=w.consumer_officer)
+    assert request.kind == RequestKind.CHANGE
+    assert request.basis.agreement == agreement
+    (row,) = request.requested_operations.all()
+    assert sorted(field.path for field in row.fields.all()) == sorted(w.fields())
+    assert [row.system for row in request.request_systems.all()] == [w.system]
+    assert (request.calls_per_day, request.purpose, request.technician) == (500, w.purpose, "Nguyễn Văn Kỹ, 0209 111 222")
+
+
+def test_a_wider_change_waits_in_production_for_its_own_test(w):
+    agreement = accepted(w)
+    request = start_change(agreement, by=w.consumer_officer)
+    save_draft(request, by=w.consumer_officer, scope={w.operation: w.fields(5)}, note="Thêm hai mục tin.")
+    decide(request, w)
+    assert open_fields(agreement, w, Environment.TEST) == set(w.fields(5))
+    assert open_fields(agreement, w, Environment.PRODUCTION) == set(w.fields(3))
+    confirm_acceptance(recorded(w, agreement), by=w.provider_officer)
+    assert open_fields(agreement, w, Environment.PRODUCTION) == set(w.fields(5))
+
+
+def test_a_narrower_change_narrows_production_at_once(w):
+    agreement = accepted(w)
+    request = start_change(agreement, by=w.consumer_officer)
+    save_draft(request, by=w.consumer_officer, scope={w.operation: w.fields(1)})
+    decide(request, w)
+    assert open_fields(agreement, w, Environment.PRODUCTION) == set(w.fields(1))
+
+
+def test_the_new_version_supersedes_the_old_one_by_its_hash(w):
+    agreement = accepted(w)
+    old = agreement.current_version
+    decide(start_change(agreement, by=w.consumer_officer), w)
+    old.refresh_from_db()
+    new = agreement.current_version
+    assert (old.state, new.state, new.number) == (VersionState.SUPERSEDED, VersionState.CURRENT, 2)
+    assert new.content["supersedes"] == old.content_hash
+    assert new.signatures.count() == 2
+
+
+def test_an_access_that_was_suspended_alone_stays_suspended_after_a_change(w):
+    agreement = accepted(w)
+    suspend_grant(agreement.grants.get(environment=Environment.PRODUCTION), by=w.provider_officer, reason="Bất thường")
+    decide(start_change(agreement, by=w.consumer_officer), w)
+    grant = agreement.grants.exclude(status=GrantStatus.ENDED).get(environment=Environment.PRODUCTION)
+    assert grant.status == GrantStatus.SUSPENDED
+
+
+def test_two_changes_from_the_same_version_do_not_both_pass(w):
+    agreement = accepted(w)
+    first, second = (start_change(agreement, by=w.consumer_officer) for _turn in range(2))
+    decide(first, w)
+    with pytest.raises(FactMissing) as refusal:
+        decide(second, w)
+    assert refusal.value.code == "agreement_changed"
+
+
+def test_a_renewal_moves_the_term_on_and_widens_nothing(w):
+    agreement = accepted(w)
+    ends = agreement.valid_to
+    request = start_renewal(agreement, by=w.consumer_officer)
+    assert request.kind == RequestKind.RENEWAL
+    decide(request, w)
+    agreement.refresh_from_db()
+    assert agreement.valid_to > ends + datetime.timedelta(days=300)
+    assert open_fields(agreement, w, Environment.PRODUCTION) == set(w.fields(3))
+    assert {g.valid_to for g in agreement.grants.exclude(status=GrantStatus.ENDED)} == {agreement.valid_to}
+    assert agreement.in_force_at is not None
+
+
+@pytest.mark.parametrize("person", ["provider_officer", "operator", "stranger", "consumer_signer"])
+def test_only_the_consumer_begins_a_change_or_renewal(w, person):
+    agreement = agreement_in_force(w)
+    for begin in (start_change, start_renewal):
+        with pytest.raises(NotPermitted):
+            begin(agreement, by=getattr(w, person))
+
+
+def joiner():
+    organization = ReadyOrganizationFactory()
+    return organization, officer(Role.CONSUMER_OFFICER, organization), officer(Role.SIGNER, organization)
+
+
+def test_wf_34_an_outsider_joins_and_nothing_changes_for_the_others(w):
+    agreement = accepted(w)
+    mine = {(g.environment, tuple(g.fields)) for g in agreement.grants.all()}
+    organization, asker, signer = joiner()
+    system = InformationSystemFactory(organization=organization)
+    request = start_join(agreement, organization, by=asker)
+    assert not request.request_systems.exists()
+    save_draft(request, by=asker, systems=[system], technician="Lê Văn Nối")
+    decide(request, w, officer_=asker, signer=signer)
+    agreement.refresh_from_db()
+    assert organization.pk in agreement.organization_ids("consumer")
+    content = agreement.current_version.content
+    assert [row["code"] for row in content["systems"]] == [w.system.code, system.code]
+    open_rows = agreement.grants.exclude(status=GrantStatus.ENDED)
+    assert {(g.environment, tuple(g.fields)) for g in open_rows.filter(system=w.system)} == mine
+    assert {g.environment for g in open_rows.filter(system=system)} == {Environment.TEST}
+    assert Credential.objects.get(system=system).environment == Environment.TEST
+    bases = {s.party.organization_id: s.basis for s in agreement.current_version.signatures.all()}
+    assert bases == {
+        w.provider.pk: SignatureBasis.STANDING_TERMS, w.consumer.pk: SignatureBasis.OPEN_CLAUSE,
+        organization.pk: SignatureBasis.REQUEST,
+    }  # fmt: skip
+
+
+def test_a_party_does_not_join_again(w):
+    with pytest.raises(InvalidFact):
+        start_join(agreement_in_force(w), w.consumer, by=w.consumer_officer)
+
+
+def test_nobody_joins_in_another_agencys_name(w):
+    organization, _asker, _signer = joiner()
+    with pytest.raises(NotPermitted):
+        start_join(agreement_in_force(w), organization, by=w.stranger)
+
+
+def test_a_special_agreement_changes_only_with_every_signature(special):
+    w = special
+    agreement = signed_special(w)
+    request = start_change(agreement, by=w.consumer_officer)
+    save_draft(request, by=w.consumer_officer, calls_per_day=900)
+    submit_request(request, by=w.consumer_officer)
+    forward_request(request, by=w.operator)
+    approve_request(request, by=w.provider_officer)
+    assert agreement.current_version.number == 1
+    draft = agreement.versions.order_by("-number").first()
+    assert (draft.number, draft.state) == (2, VersionState.DRAFT)
+    sign_agreement(agreement, by=w.consumer_signer, content_hash=draft.content_hash)
+    assert agreement.current_version.number == 1
+    sign_agreement(agreement, by=w.provider_signer, content_hash=draft.content_hash)
+    assert agreement.current_version.number == 2
+    assert agreement.grants.exclude(status=GrantStatus.ENDED).get().quota_per_day == 900
+
+
+def test_while_a_special_change_waits_for_signatures_another_is_not_approved(special):
+    w = special
+    agreement = signed_special(w)
+    requests = [start_change(agreement, by=w.consumer_officer) for _turn in range(2)]
+    for request in requests:
+        submit_request(request, by=w.consumer_officer)
+        forward_request(request, by=w.operator)
+    approve_request(requests[0], by=w.provider_officer)
+    with pytest.raises(FactMissing) as refusal:
+        approve_request(requests[1], by=w.provider_officer)
+    assert refusal.value.code == "change_pending"
+
+
+def test_nothing_begins_from_an_agreement_that_ended(w):
+    agreement = agreement_in_force(w)
+    with time_machine.travel(agreement.valid_to + datetime.timedelta(days=1), tick=False):
+        from apps.agreements.actions import expire_agreements
+
+        expire_agreements(by=w.operator)
+    agreement.refresh_from_db()
+    with pytest.raises(FactMissing):
+        start_change(agreement, by=w.consumer_officer)

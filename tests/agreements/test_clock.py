@@ -1,0 +1,121 @@
+"""What time does by itself: announced suspensions, expiry, reminders. Every run a second time does nothing."""
+
+import datetime
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from apps.agreements.actions import announce_suspension, cancel_suspension, suspend_agreement
+from apps.agreements.choices import AgreementStatus, SuspensionKind
+from apps.agreements.clock import run_clock
+from apps.core.epoch import current_epoch
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
+from apps.notices.models import Notice
+from tests.factories.agreements import agreement_in_force, collected
+
+MONDAY = "2026-06-01T09:00:00+07:00"
+
+
+def at(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text)
+
+
+def announce(w, agreement, starts="2026-06-12T22:00:00+07:00", ends="2026-06-13T02:00:00+07:00", by=None):
+    return announce_suspension(
+        agreement, by=by or w.provider_officer, starts_at=at(starts), ends_at=at(ends), reason="Nâng cấp máy chủ."
+    )
+
+
+@time_machine.travel(MONDAY, tick=False)
+def test_wf_40_seven_working_days_lie_between_notice_and_beginning(w):
+    agreement = agreement_in_force(w)
+    with pytest.raises(InvalidFact) as refusal:
+        announce(w, agreement, starts="2026-06-10T22:00:00+07:00")
+    assert refusal.value.code == "notice_too_short"
+    assert refusal.value.extra["earliest"].startswith("2026-06-10")
+    planned = announce(w, agreement)
+    assert planned.starts_at == at("2026-06-12T22:00:00+07:00")
+    assert Notice.objects.filter(kind="agreement.suspension_announced", recipient=w.consumer_officer).exists()
+
+
+def test_wf_40_it_begins_and_ends_by_the_clock_and_holds_at_once(w):
+    with time_machine.travel(MONDAY, tick=False):
+        agreement = agreement_in_force(w)
+        announce(w, agreement)
+    with time_machine.travel("2026-06-12T21:59:00+07:00", tick=False):
+        assert run_clock()["begun"] == 0
+    with time_machine.travel("2026-06-12T22:00:30+07:00", tick=False):
+        before = current_epoch()
+        assert run_clock()["begun"] == 1
+        assert run_clock()["begun"] == 0
+    agreement.refresh_from_db()
+    assert (agreement.status, agreement.suspension_kind) == (AgreementStatus.SUSPENDED, SuspensionKind.PLANNED)
+    assert current_epoch() == before + 1
+    with time_machine.travel("2026-06-13T02:00:30+07:00", tick=False):
+        assert run_clock()["over"] == 1
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.IN_FORCE
+
+
+def test_a_violation_found_meanwhile_is_not_ended_by_the_clock(w):
+    with time_machine.travel(MONDAY, tick=False):
+        agreement = agreement_in_force(w)
+        announce(w, agreement)
+    with time_machine.travel("2026-06-10T09:00:00+07:00", tick=False):
+        suspend_agreement(
+            agreement, by=w.operator, kind=SuspensionKind.VIOLATION, violation="x", plan="y", restore_conditions="z"
+        )
+    for moment in ("2026-06-12T22:00:30+07:00", "2026-06-13T02:00:30+07:00"):
+        with time_machine.travel(moment, tick=False):
+            run_clock()
+    agreement.refresh_from_db()
+    assert (agreement.status, agreement.suspension_kind) == (AgreementStatus.SUSPENDED, SuspensionKind.VIOLATION)
+
+
+@time_machine.travel(MONDAY, tick=False)
+def test_it_can_be_called_off_before_it_begins(w):
+    planned = announce(w, agreement_in_force(w))
+    cancel_suspension(planned, by=w.operator)
+    with pytest.raises(Conflict):
+        cancel_suspension(planned, by=w.operator)
+    announce(w, planned.agreement)
+
+
+@time_machine.travel(MONDAY, tick=False)
+def test_one_announcement_at_a_time_with_a_reason_and_an_end(w):
+    agreement = agreement_in_force(w)
+    with pytest.raises(InvalidFact):
+        announce(w, agreement, ends="2026-06-12T21:00:00+07:00")
+    with pytest.raises(FactMissing):
+        announce_suspension(agreement, by=w.operator, starts_at=timezone.now(), ends_at=timezone.now(), reason=" ")
+    announce(w, agreement)
+    with pytest.raises(Conflict):
+        announce(w, agreement)
+
+
+@pytest.mark.parametrize("person", ["consumer_officer", "provider_signer", "stranger"])
+def test_only_the_provider_and_the_operator_announce(w, person):
+    with time_machine.travel(MONDAY, tick=False), pytest.raises(NotPermitted):
+        announce(w, agreement_in_force(w), by=getattr(w, person))
+
+
+def test_ag_06_the_end_is_told_sixty_thirty_and_seven_days_before_each_once(w):
+    agreement = agreement_in_force(w)
+    told = []
+    for days in (61, 60, 45, 30, 29, 7, 6, 1):
+        with time_machine.travel(agreement.valid_to - datetime.timedelta(days=days), tick=False):
+            told.append((days, run_clock()["renewals"]))
+            assert run_clock()["renewals"] == 0
+    assert told == [(61, 0), (60, 1), (45, 0), (30, 1), (29, 0), (7, 1), (6, 0), (1, 0)]
+    assert Notice.objects.filter(kind="agreement.ends_soon", recipient=w.consumer_officer).count() == 3
+
+
+def test_te_13_an_account_is_warned_of_thirty_seven_and_one_day_before(w):
+    agreement_in_force(w, wanted_to=None)
+    credential, _secret = collected(w, "test")
+    told = []
+    for days in (31, 30, 8, 7, 2, 1):
+        with time_machine.travel(credential.expires_at - datetime.timedelta(days=days), tick=False):
+            told.append((days, run_clock()["accounts"]))
+    assert told == [(31, 0), (30, 1), (8, 0), (7, 1), (2, 0), (1, 1)]
