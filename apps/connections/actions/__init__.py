@@ -8,6 +8,7 @@ from apps.connections.actions.case import (
     remove_file,
 )
 from apps.connections.actions.request import (
+    EDITABLE,
     draft_request,
     forward_request,
     lapse_request,
@@ -21,6 +22,7 @@ from apps.connections.actions.request import (
 )
 
 __all__ = [
+    "EDITABLE",
     "assign_request",
     "attach_file",
     "comment_request",
