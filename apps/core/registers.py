@@ -1,0 +1,225 @@
+"""Registers: read-only lists and pages in the admin shell, and beside them one page a verb.
+
+Nothing is written by the admin itself. A register's page shows what is; each button opens the verb's own form
+(GET) and the form's POST calls the verb. What the verb refuses stands beside its field, with the input kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.views.main import ALL_VAR, ORDER_VAR, PAGE_VAR, SEARCH_VAR
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import path, reverse
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+
+from apps.core.admin import ReadOnlyAdmin
+from apps.core.errors import DomainError, NotFound
+
+_LIST_PARAMETERS = {ALL_VAR, ORDER_VAR, PAGE_VAR, SEARCH_VAR, "_changelist_filters", "_popup", "_to_field", "e"}
+
+
+class VerbForm(forms.Form):
+    """The facts a verb asks a person for. Knows who asks (`user`) and about what (`obj`, None on a list's page)."""
+
+    def __init__(self, *args, user, obj=None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.user, self.obj = user, obj
+
+    def facts(self) -> dict:
+        """The keyword arguments of the verb."""
+        return dict(self.cleaned_data)
+
+    def refuse(self, error: DomainError) -> None:
+        """Put what the verb refused beside the fields it names, the rest on top."""
+        named = error.extra.get("fields")
+        named = named if isinstance(named, dict) else {}
+        for field, reasons in named.items():
+            reasons = reasons if isinstance(reasons, list | tuple) else [reasons]
+            self.add_error(field if field in self.fields else None, [
+                str(reason) if field in self.fields else f"{field}: {reason}" for reason in reasons])  # fmt: skip
+        if not named or error.detail:
+            text = str(error.title) if str(error.detail or "") in ("", str(error.title)) else f"{error.title} {error.detail}"
+            self.add_error(None, text)
+
+
+class ChangeForm(VerbForm):
+    """A form that begins with what is stored and gives the verb only what was changed, and the version that was seen."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args, obj=None, **kwargs) -> None:
+        initial = {name: getattr(obj, name) for name in self.base_fields if hasattr(obj, name)}
+        super().__init__(*args, obj=obj, initial={**initial, **kwargs.pop("initial", {})}, **kwargs)
+        if not hasattr(obj, "version"):
+            del self.fields["version"]
+
+    def facts(self) -> dict:
+        given = {name: self.cleaned_data[name] for name in self.changed_data if name != "version"}
+        if "version" in self.cleaned_data:
+            given["version"] = self.cleaned_data["version"]
+        return given
+
+
+class ReasonForm(VerbForm):
+    reason = forms.CharField(label=gettext_lazy("reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class NoFacts(VerbForm):
+    """A verb that asks nothing but “yes”."""
+
+
+@dataclass(frozen=True)
+class VerbPage:
+    """One verb's page.
+
+    `run(request, obj, form)` calls the verb; it may return an object (to go to its page), a response, or None.
+    `permission` decides whether the button is drawn and the page opens; the verb asks again. `when` hides a button that
+    makes no sense now. `on_list` puts it on the list instead of on a row's page.
+    """
+
+    name: str
+    label: object
+    run: Callable
+    permission: str
+    form: type[VerbForm] = NoFacts
+    style: str = "default"
+    help: object = ""
+    done: object = gettext_lazy("Done.")
+    when: Callable[[object], bool] = lambda obj: True
+    on_list: bool = False
+    template: str = "registers/verb.html"
+
+
+class Register(ReadOnlyAdmin):
+    """A read-only admin with verb pages; search without tones where the rows know how."""
+
+    verb_pages: tuple[VerbPage, ...] = ()
+    list_before_template = "registers/list_buttons.html"
+    change_form_outer_before_template = "registers/row_buttons.html"
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+
+    def get_urls(self):
+        prefix = f"{self.opts.app_label}_{self.opts.model_name}"
+        wrap = self.admin_site.admin_view
+        return [
+            path("do/<slug:name>/", wrap(self.list_verb), name=f"{prefix}_list_verb"),
+            path("<str:object_id>/do/<slug:name>/", wrap(self.row_verb), name=f"{prefix}_verb"),
+            *super().get_urls(),
+        ]
+
+    def lookup_allowed(self, lookup, value, request=None) -> bool:
+        """Only the filters on the page: no probing of columns by address (AD-05)."""
+        names = {item[0] if isinstance(item, list | tuple) else item for item in self.get_list_filter(request)}
+        return lookup in _LIST_PARAMETERS or any(lookup == name or lookup == f"{name}__exact" for name in names)
+
+    def get_search_results(self, request, queryset, search_term):
+        if search_term and hasattr(queryset, "search"):
+            return queryset.search(search_term), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def buttons(self, request: HttpRequest, obj=None) -> list[dict]:
+        """The verbs this person may take now: what the buttons are drawn from."""
+        return [
+            {"label": page.label, "url": self._address(page, obj), "style": page.style}
+            for page in self.verb_pages
+            if page.on_list == (obj is None) and request.user.has_perm(page.permission, obj) and (obj is None or page.when(obj))
+        ]
+
+    def changelist_view(self, request, extra_context=None):
+        return super().changelist_view(request, {**(extra_context or {}), "verb_buttons": self.buttons(request)})
+
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        obj = self.get_object(request, object_id) if object_id else None
+        more = {"verb_buttons": self.buttons(request, obj) if obj else [], "register_object": obj}
+        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **more})
+
+    def list_verb(self, request: HttpRequest, name: str) -> HttpResponse:
+        return self._open(request, self._page(name, on_list=True), None)
+
+    def row_verb(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        obj = self.get_object(request, object_id)
+        if obj is None or not self.has_view_permission(request, obj):
+            raise Http404
+        return self._open(request, self._page(name, on_list=False), obj)
+
+    def _page(self, name: str, *, on_list: bool) -> VerbPage:
+        found = next((page for page in self.verb_pages if page.name == name and page.on_list == on_list), None)
+        if found is None:
+            raise Http404
+        return found
+
+    def _open(self, request: HttpRequest, page: VerbPage, obj) -> HttpResponse:
+        if not request.user.has_perm(page.permission, obj):
+            raise PermissionDenied
+        posted = (request.POST, request.FILES) if request.method == "POST" else ()
+        form = page.form(*posted, user=request.user, obj=obj)
+        status = 200
+        if posted and form.is_valid():
+            try:
+                return self._done(request, page, obj, page.run(request, obj, form))
+            except NotFound:
+                raise Http404 from None
+            except DomainError as error:
+                if error.status in (403, 409):
+                    request.refused = error  # the audit floor writes it down
+                form.refuse(error)
+                status = error.status
+        return never_cache(self._draw)(request, page, obj, form, status)
+
+    def _draw(self, request, page: VerbPage, obj, form, status: int) -> HttpResponse:
+        crumbs = [(self.opts.verbose_name_plural.capitalize(), self._list_address())]
+        if obj is not None:
+            crumbs.append((str(obj), self._row_address(obj)))
+        context = {
+            "title": str(page.label), "crumbs": crumbs, "form": form, "page": page, "object": obj,
+            "back": self._row_address(obj) if obj is not None else self._list_address(),
+        }  # fmt: skip
+        return render(request, page.template, context, status=status)
+
+    def _done(self, request, page: VerbPage, obj, result) -> HttpResponse:
+        if isinstance(result, HttpResponse):
+            return result
+        messages.success(request, str(page.done))
+        target = result if isinstance(result, self.model) else obj
+        if target is None or not self.get_queryset(request).filter(pk=target.pk).exists():
+            return HttpResponseRedirect(self._list_address())
+        return HttpResponseRedirect(self._row_address(target))
+
+    def _list_address(self) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+
+    def _row_address(self, obj) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=(getattr(obj, self.public_id),))
+
+    def _address(self, page: VerbPage, obj) -> str:
+        prefix = f"admin:{self.opts.app_label}_{self.opts.model_name}"
+        if obj is None:
+            return reverse(f"{prefix}_list_verb", args=(page.name,))
+        return reverse(f"{prefix}_verb", args=(getattr(obj, self.public_id), page.name))
+
+
+def steps(workflow, verbs: dict[str, Callable], *, form: type[VerbForm] = ReasonForm) -> tuple[VerbPage, ...]:
+    """A page for each step of a lifecycle's table that has a verb here; shown only in the states it starts from."""
+
+    def page(step) -> VerbPage:
+        verb = verbs[step.verb]
+        return VerbPage(
+            step.verb, step.label, lambda request, obj, given: verb(obj, by=request.user, **given.facts()),
+            step.permission, form, step.style, when=lambda obj: obj.status in step.sources,
+        )  # fmt: skip
+
+    return tuple(page(step) for step in workflow.steps if step.verb in verbs and step.permission)
+
+
+def facts_of(verb: Callable) -> Callable:
+    """`run` of a page whose verb takes the row and the form's facts as they are."""
+    return lambda request, obj, form: verb(obj, by=request.user, **form.facts())

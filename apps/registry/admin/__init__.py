@@ -1,0 +1,3 @@
+"""Registers of services, versions, regulations and purposes; one module a noun."""
+
+from apps.registry.admin import offers, terms, versions  # noqa: F401

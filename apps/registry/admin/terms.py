@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from apps.core.registers import Register, VerbPage, facts_of
+from apps.registry import actions, forms
+from apps.registry.models import Purpose, UsageRegulation
+
+
+def write(request, _obj, form):
+    facts = form.facts()
+    return actions.write_terms(facts.pop("organization"), by=request.user, **facts)
+
+
+def name_purpose(request, _obj, form):
+    return actions.name_purpose(form.cleaned_data["code"], form.cleaned_data["name"], by=request.user)
+
+
+@admin.register(UsageRegulation)
+class UsageRegulationAdmin(Register):
+    """Regulations on use. One signs on the page where the terms are read (`portal:terms`)."""
+
+    list_display = ["number", "title", "organization", "issued_on", "effective_from", "effective_to", "signed"]
+    list_select_related = ["organization"]
+    search_fields = ["number", "title", "organization__folded"]
+    fields = ["organization", "number", "title", "issued_on", "effective_from", "effective_to", "log_retention_months",
+              "usage_duration", "terms", "written_by", "terms_signed_by", "terms_signed_at", "terms_hash"]  # fmt: skip
+    readonly_fields = ["written_by", "terms_signed_by", "terms_signed_at", "terms_hash"]
+    verb_pages = (
+        VerbPage("write", _("Write a regulation"), write, "registry.write_terms", forms.TermsForm, "primary", on_list=True,
+                 help=_("Who writes the terms does not sign them.")),
+        VerbPage("change", _("Change"), facts_of(actions.change_terms), "registry.write_terms", forms.TermsChangeForm,
+                 when=lambda row: not row.is_signed),
+        VerbPage("sign", _("Sign the terms"), facts_of(actions.sign_terms), "registry.sign_terms", style="primary",
+                 help=_("Signed once, these terms are your agency's standing signature under every agreement of default sharing."),
+                 when=lambda row: not row.is_signed),
+        VerbPage("end", _("Set its end"), facts_of(actions.end_terms), "registry.write_terms", forms.TermsEndForm, "danger"),
+    )  # fmt: skip
+
+    @display(description=_("signed"), boolean=True)
+    def signed(self, row):
+        return row.is_signed
+
+
+@admin.register(Purpose)
+class PurposeAdmin(Register):
+    public_id = "code"
+    list_display = ["code", "name", "is_active"]
+    list_filter = ["is_active"]
+    search_fields = ["code", "name"]
+    fields = ["code", "name", "is_active"]
+    verb_pages = (
+        VerbPage("name", _("Name a purpose"), name_purpose, "registry.change_purposes", forms.PurposeForm, "primary",
+                 on_list=True),
+        VerbPage("change", _("Change"), facts_of(actions.change_purpose), "registry.change_purposes", forms.PurposeChangeForm),
+    )  # fmt: skip
