@@ -69,7 +69,7 @@ def test_a_key_that_is_no_uuid_is_refused(w):
     ("change", "code"),
     [
         ({"systems": ["khong-co"]}, "unknown_system"),
-        ({"scope": [{"operation": str(uuid.uuid4()), "fields": []}]}, "unknown_operation"),
+        ({"scope": [{"operation": "00000000-0000-4000-8000-000000000000", "fields": []}]}, "unknown_operation"),
         ({"purpose": "khong-co"}, "invalid"), ({"wanted_to": "31/02/2027"}, "invalid"), ({"calls_per_day": 0}, "invalid"),
         ({"calls_per_day": 10**23}, "invalid"), ({"scope": {"operation": 1}}, "invalid"), ({"systems": "mot-cua"}, "invalid"),
         ({"source_networks": ["10.0.0.999"]}, "invalid"), ({"consumer": "H99.99"}, "unknown_organization"),
