@@ -1,0 +1,228 @@
+"""FI-23, FI-25 and their like: a worker killed at each named step leaves no half release and no open run.
+
+A real process does the run and dies by SIGKILL where it is told; then its lease ends (the row is aged, nobody sleeps) and
+another worker takes over. What is live before the takeover is the old list or the whole new one, never a mix.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from django.db import connection
+from django.utils import timezone
+
+from apps.catalogs.models import Entry, Release
+from apps.core import outbound
+from apps.notices.models import Notice
+from apps.organizations.choices import Role
+from apps.organizations.models import Organization
+from apps.sync.actions import approve_push
+from apps.sync.choices import RunStatus
+from apps.sync.models import EnterpriseChange, SyncRun
+from apps.sync.walk import run_sync
+from tests.factories.organizations import OrganizationFactory, officer
+from tests.factories.sync import CatalogSourceFactory, ChangesSourceFactory, PushSourceFactory, at_sandbox
+from tests.fixtures.platform import SANDBOX_KEY, SANDBOX_SECRET, _test_database_url
+from tests.sandbox.process import sandbox, sandbox_process  # noqa: F401
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def _no_tokens_of_other_tests():
+    outbound._TOKENS.__init__()
+
+
+@pytest.fixture
+def worker(sandbox):  # noqa: F811
+    """Start a process that does one run; `kill_at` names the step at which it dies."""
+    started = []
+
+    def start(run: SyncRun, kill_at: str = "") -> subprocess.Popen:
+        env = {**os.environ, "DATABASE_URL": _test_database_url(), "LGSP_KILL_AT": kill_at, "PYTHONWARNINGS": "ignore",
+               "LGSP_EGRESS_ALLOW": f"127.0.0.1:{sandbox.port}"}  # fmt: skip
+        command = [sys.executable, "-m", "tests.faults.sync_worker", str(run.uuid)]
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def names(source) -> dict[str, str]:
+    return dict(Entry.objects.filter(catalog=source.catalog).valid_on(timezone.localdate()).values_list("code", "name"))
+
+
+def age_lease() -> None:
+    SyncRun.objects.filter(status=RunStatus.RUNNING).update(lease_until=timezone.now() - datetime.timedelta(seconds=1))
+
+
+def dies(process: subprocess.Popen) -> None:
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, output
+
+
+CATALOG_STEPS = [
+    "sync.claimed",
+    "sync.part_fetched",
+    "sync.fetched",
+    "sync.staging",
+    "sync.staged",
+    "sync.publishing",
+    "sync.published",
+]
+
+
+@pytest.mark.parametrize("step", CATALOG_STEPS)
+def test_a_worker_killed_during_a_catalog_run_leaves_all_old_or_all_new(sandbox, worker, step):  # noqa: F811
+    source = CatalogSourceFactory(**at_sandbox(sandbox))
+    assert run_sync(SyncRun.objects.create(source=source).uuid) == RunStatus.PUBLISHED
+    old = names(source)
+    new = {**old, "02": "Tày (Thổ)"}
+    sandbox.fault("one_name", "/dmdc/*", times=0)
+    run = SyncRun.objects.create(source=source)
+    dies(worker(run, step))
+    left = names(source)
+    assert left in (old, new), "a mix of two lists is live"
+    assert (left == new) is (step == "sync.published")
+    age_lease()
+    again = run_sync(run.uuid)
+    run.refresh_from_db()
+    assert names(source) == new
+    assert (run.status, again) == (RunStatus.PUBLISHED, None if step == "sync.published" else RunStatus.PUBLISHED)
+    assert not SyncRun.objects.open().exists()
+    assert Release.objects.live().count() == 2
+    assert not Release.objects.open().exists()
+    assert Entry.objects.filter(catalog=source.catalog, code="02").count() == 2
+    print(f"FI-23 step={step} attempts={run.attempt} fence={run.fence} releases=2 mixed=0")
+
+
+@pytest.mark.parametrize("step", CATALOG_STEPS[1:5])
+def test_a_worker_killed_over_a_harmful_list_leaves_it_held_and_the_live_one_alone(sandbox, worker, operator_told, step):  # noqa: F811
+    source = CatalogSourceFactory(**at_sandbox(sandbox))
+    run_sync(SyncRun.objects.create(source=source).uuid)
+    old = names(source)
+    sandbox.fault("shrunk", "/dmdc/*", times=0)
+    run = SyncRun.objects.create(source=source)
+    dies(worker(run, step))
+    assert names(source) == old
+    age_lease()
+    assert run_sync(run.uuid) == RunStatus.HELD
+    assert names(source) == old
+    assert Release.objects.open().get().status == "held"
+    assert operator_told() == 1
+
+
+@pytest.fixture
+def operator_told():
+    person = officer(Role.OPERATOR)
+    return lambda: Notice.objects.filter(recipient=person, kind="sync_held").count()
+
+
+@pytest.mark.parametrize(
+    "step", ["sync.window_fetched:2", "sync.window_recording:2", "sync.window_recorded:2", "sync.window_recorded:3"]
+)
+def test_a_worker_killed_between_windows_misses_no_day_and_records_none_twice(sandbox, worker, step):  # noqa: F811
+    start = timezone.localdate() - datetime.timedelta(days=17)
+    source = ChangesSourceFactory(settings={"start": start.isoformat()}, **at_sandbox(sandbox))
+    whole = ChangesSourceFactory(settings={"start": start.isoformat()}, **at_sandbox(sandbox))
+    run_sync(SyncRun.objects.create(source=whole).uuid)
+    expected = sorted(EnterpriseChange.objects.filter(source=whole).values_list("journal_no", flat=True))
+    run = SyncRun.objects.create(source=source)
+    dies(worker(run, step))
+    age_lease()
+    assert run_sync(run.uuid) == RunStatus.PUBLISHED
+    recorded = sorted(EnterpriseChange.objects.filter(source=source).values_list("journal_no", flat=True))
+    assert recorded == expected
+    source.refresh_from_db()
+    assert source.watermark == timezone.localdate() - datetime.timedelta(days=1)
+
+
+@pytest.mark.parametrize("step", ["sync.push_sending", "sync.push_sent"])
+def test_a_worker_killed_around_a_push_sends_the_rows_once(sandbox, worker, step):  # noqa: F811
+    operator = officer(Role.OPERATOR)
+    Organization.objects.update(code="H03.00")
+    OrganizationFactory(code="H03.12")
+    source = PushSourceFactory(**at_sandbox(sandbox))
+    held = SyncRun.objects.create(source=source)
+    assert run_sync(held.uuid) == RunStatus.HELD
+    held.refresh_from_db()
+    sending = approve_push(held, by=operator)
+    dies(worker(sending, step))
+    age_lease()
+    assert run_sync(sending.uuid) == RunStatus.PUBLISHED
+    posts = [e for e in sandbox.received("/dmdc/1.0/Category/qlvanbandieuhanhcap2") if e["method"] == "POST"]
+    assert len(posts) == 1
+    rows = sandbox.get("/dmdc/1.0/Category/qlvanbandieuhanhcap2").json()
+    assert sorted(row["MaDinhDanhCap2"] for row in rows) == ["H03.00", "H03.12"]
+
+
+def test_a_worker_that_slept_wakes_up_without_a_right_to_write(sandbox, worker):  # noqa: F811
+    """SIGSTOP, the lease ends, another worker publishes; SIGCONT: the sleeper's list is older and must go nowhere."""
+    source = CatalogSourceFactory(**at_sandbox(sandbox))
+    run = SyncRun.objects.create(source=source)
+    sandbox.fault("drip", "/dmdc/*", seconds=0.002)
+    sleeper = worker(run)
+    _until(lambda: sandbox.received("/dmdc/"))
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    age_lease()
+    assert run_sync(run.uuid) == RunStatus.PUBLISHED
+    run.refresh_from_db()
+    before = (run.status, run.fence, run.version, run.finished_at, Release.objects.count(), names(source))
+    os.kill(sleeper.pid, signal.SIGCONT)
+    output, _ = sleeper.communicate(timeout=60)
+    assert output.strip().splitlines()[-1] == "None"
+    run.refresh_from_db()
+    assert (run.status, run.fence, run.version, run.finished_at, Release.objects.count(), names(source)) == before
+
+
+def _until(condition, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited too long: {list(SyncRun.objects.values())}"
+        time.sleep(0.05)
+
+
+def test_a_kill_point_is_refused_outside_tests():
+    env = {**os.environ, "LGSP_ENV": "development", "LGSP_KILL_AT": "sync.claimed"}
+    started = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert started.returncode != 0
+    assert "LGSP_KILL_AT" in started.stderr
+
+
+@pytest.mark.processes("sandbox", "worker")
+def test_a_killed_celery_worker_is_replaced_and_the_run_goes_on(running_platform):
+    """The whole way: schedule, broker, worker; the worker's group is killed in mid-run and started anew."""
+
+    class Platform:
+        url, key, secret = running_platform.url("sandbox"), SANDBOX_KEY, SANDBOX_SECRET
+
+    source = CatalogSourceFactory(next_run_at=timezone.now(), **at_sandbox(Platform))
+    admin = running_platform.url("sandbox") + "/sandbox/"
+    requests.post(admin + "reset", timeout=5)
+    requests.post(admin + "faults", json={"mode": "drip", "path": "/dmdc/*", "seconds": 0.05}, timeout=5)
+    _until(lambda: SyncRun.objects.filter(status=RunStatus.RUNNING).exists(), 60)
+    running_platform.kill("worker")
+    age_lease()
+    running_platform.restart("worker")
+    _until(lambda: SyncRun.objects.filter(status=RunStatus.PUBLISHED).exists(), 90)
+    run = SyncRun.objects.get(source=source)
+    assert (run.attempt, len(names(source))) == (2, 54)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM sync_workerheartbeat")
+        assert cursor.fetchone()[0] == 1
