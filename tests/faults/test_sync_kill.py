@@ -216,7 +216,7 @@ def test_a_killed_celery_worker_is_replaced_and_the_run_goes_on(running_platform
     admin = running_platform.url("sandbox") + "/sandbox/"
     requests.post(admin + "reset", timeout=5)
     requests.post(admin + "faults", json={"mode": "drip", "path": "/dmdc/*", "seconds": 0.05}, timeout=5)
-    _until(lambda: SyncRun.objects.filter(status=RunStatus.RUNNING).exists(), 60)
+    _until(lambda: requests.get(admin + "received?path=/dmdc/", timeout=5).json(), 60)  # dripping since now
     running_platform.kill("worker")
     age_lease()
     running_platform.restart("worker")
