@@ -93,10 +93,12 @@ def publish_the_service(platform) -> None:
 def file_the_request(platform) -> dict:
     """Step 3, the consumer's half: drafted, signed, submitted."""
     officer, signer = person(platform, "khaithac"), person(platform, "ky.khaithac")
-    operations = officer.get(f"operations?service={SERVICE}&code={DETAIL}")["results"]
+    (version,) = officer.get(f"services/{SERVICE}")["versions"]
+    operations = officer.get(f"service-versions/{version['uuid']}")["operations"]
+    wanted = next(row["uuid"] for row in operations if row["code"] == DETAIL)
     content = {
         "consumer": "H03.01.1", "title": "Tra cứu doanh nghiệp", "systems": ["cong-dvc-bac-kan"], "purpose": PURPOSE,
-        "scope": [{"operation": operations[0]["uuid"], "fields": ASKED}],
+        "scope": [{"operation": wanted, "fields": ASKED}],
         "purpose_text": "Đối chiếu thông tin doanh nghiệp nộp hồ sơ.", "solution": "Điền sẵn tên và địa chỉ; không lưu.",
         "legal_basis": "NĐ 47/2020/NĐ-CP Điều 33", "procedures": ["1.001612"], "calls_per_day": 1000, "calls_per_second": 10,
         "technician": "Tổ kỹ thuật, 0209 000 100",

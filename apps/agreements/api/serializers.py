@@ -199,6 +199,10 @@ class CommentSerializer(VersionSerializer):
     comment = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
 
 
+class RejectionSerializer(VersionSerializer):
+    comment = serializers.CharField(max_length=LONG, help_text="Why the test is not accepted.")
+
+
 class ReasonSerializer(VersionSerializer):
     reason = serializers.CharField(max_length=LONG)
 

@@ -260,10 +260,10 @@ class Acceptances(Rows):
     def confirm(self, request, uuid=None) -> Response:
         return self.act(request, serializers.CommentSerializer, actions.confirm_acceptance)
 
-    @extend_schema(request=serializers.CommentSerializer, responses=RECORD)
+    @extend_schema(request=serializers.RejectionSerializer, responses=RECORD)
     @action(detail=True, methods=["post"])
     def reject(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.CommentSerializer, actions.reject_acceptance)
+        return self.act(request, serializers.RejectionSerializer, actions.reject_acceptance)
 
 
 class Credentials(Rows):
