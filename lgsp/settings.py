@@ -258,6 +258,8 @@ MEDIA_ROOT = env.str("LGSP_MEDIA", default=str(VAR_DIR / "media"))
 
 # --- API ----------------------------------------------------------------------------------------
 
+SYSTEM_AUTHENTICATION = "apps.gateway.api.authentication.SystemTokenAuthentication"
+"""How systems are known on endpoints marked for them; named here because the gateway's neighbours do not see it."""
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.core.api.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.core.api.permissions.DenyAll"],

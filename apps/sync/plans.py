@@ -2,7 +2,8 @@
 
 Catalog source: `{"parts": [{"category", "level", "columns": {"code", "name", "full_name", "parent"}, "attributes":
 {ours: theirs, or {"column": theirs, "type": "date"}}}], "adapter": {…}}`. One catalog may come from several lists.
-Changes source: `{"start": "YYYY-MM-DD", "window_days": 1…5, "page_size", "operation", "adapter": {…}}`.
+Changes source: `{"start": "YYYY-MM-DD", "window_days": 1…5, "page_size", "service", "operation", "adapter": {…}}`; the last two name
+the operation of the registry whose grant opens the feed.
 Push source: `{"category", "key", "columns": {theirs: "code" | "old_code" | "name" | "address" | "email" | "phone" |
 "parent_code"}, "adapter": {…}}`.
 """
@@ -47,6 +48,7 @@ class ChangesPlan:
     window_days: int = MAX_WINDOW_DAYS
     page_size: int = 100
     operation: str = "danhSachHoSo"
+    service: str = "business-registration"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def changes_plan(settings: dict) -> ChangesPlan:
         raise _invalid("window_days", "1-5")
     if not isinstance(size, int) or not 1 <= size <= 1000:
         raise _invalid("page_size", "1-1000")
-    return ChangesPlan(start, days, size, str(settings.get("operation", "danhSachHoSo")))
+    named = {name: str(settings[name]) for name in ("operation", "service") if settings.get(name)}
+    return ChangesPlan(start, days, size, **named)
 
 
 def push_plan(settings: dict) -> PushPlan:

@@ -79,13 +79,21 @@ class RunDetailSerializer(RunSerializer):
 
 
 class EnterpriseChangeSerializer(serializers.ModelSerializer):
-    """A changed enterprise: its code and the dossier that changed it. `position` is where to go on from."""
+    """A changed enterprise: its code and the dossier that changed it; members that are not granted are left out.
+
+    `position` is where to go on from.
+    """
 
     position = serializers.IntegerField(source="id")
 
     class Meta:
         model = EnterpriseChange
         fields = ["position", "enterprise_code", "document_type", "received_on", "recorded_at"]
+        extra_kwargs = {"document_type": {"required": False}, "received_on": {"required": False}}
+
+    def to_representation(self, change) -> dict:
+        members = {"position", "recorded_at", *self.context["members"]}
+        return {name: value for name, value in super().to_representation(change).items() if name in members}
 
 
 class EnterpriseFeedSerializer(serializers.Serializer):
