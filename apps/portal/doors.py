@@ -20,6 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.core.errors import Conflict, DomainError, NotFound
+from apps.core.text import clean
 
 PAGE_SIZE = 25
 
@@ -83,6 +84,11 @@ def said(error: DomainError) -> str:
     if isinstance(fields, dict):
         parts += [str(text) for texts in fields.values() for text in (texts if isinstance(texts, list | tuple) else [texts])]
     return " ".join(parts)
+
+
+def asked(request: HttpRequest, name: str) -> str:
+    """A value of the address, without control characters (a NUL would reach the database) and not endless."""
+    return clean(request.GET.get(name, ""))[:200]
 
 
 def paged(request: HttpRequest, rows, size: int = PAGE_SIZE):

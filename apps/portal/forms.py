@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.choices import SuspensionKind, TerminationGround
 from apps.connections.models import ConnectionRequest
+from apps.core.text import clean
 from apps.legal.models import RefusalGround
 from apps.organizations.models import InformationSystem, Organization
 from apps.registry.models import Purpose
@@ -32,7 +33,7 @@ class LinesField(forms.CharField):
         return "\n".join(value) if isinstance(value, list) else value
 
     def to_python(self, value) -> list[str]:
-        return [part.strip() for part in _SPLIT.split(value or "") if part.strip()]
+        return [part for part in map(clean, _SPLIT.split(value or "")) if part]
 
     def has_changed(self, initial, data) -> bool:
         return self.to_python(data) != (initial or [])

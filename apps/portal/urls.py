@@ -6,6 +6,7 @@ from apps.portal.views import (
     catalog_of_services,
     credentials,
     filing,
+    gateway,
     home,
     request_steps,
     requests,
@@ -36,6 +37,7 @@ urlpatterns = [
     path("accounts/<uuid:uuid>/do/<slug:verb>/", credentials.take_step, name="credential-step"),
     path("regulations/<uuid:uuid>/", terms.terms_page, name="terms"),
     path("regulations/<uuid:uuid>/sign/", terms.sign, name="terms-sign"),
+    path("gateway/", gateway.gateway, name="gateway"),
     path("services/", catalog_of_services.services, name="services"),
     path("services/<slug:code>/", catalog_of_services.service_page, name="service"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 from django import template
+from django.template.defaultfilters import floatformat
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -95,3 +96,9 @@ def field_for(bound, obj, verb: str):
 def base_of(step_url: str) -> str:
     """The address of a row's steps without the step: `/portal/grants/…/do/x/` → `/portal/grants/…/`."""
     return step_url.rsplit("do/", 1)[0]
+
+
+@register.simple_tag
+def milliseconds(microseconds: int) -> str:
+    """12345 → 12,3 (in the reader's notation)."""
+    return floatformat(microseconds / 1000, "1g")

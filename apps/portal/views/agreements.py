@@ -12,17 +12,17 @@ from apps.agreements.choices import AgreementStatus
 from apps.agreements.models import Agreement, Party
 from apps.core.text import words
 from apps.portal import case, pact
-from apps.portal.doors import find, page, paged
+from apps.portal.doors import asked, find, page, paged
 
 
 @page
 def agreements(request: HttpRequest) -> HttpResponse:
     rows = Agreement.objects.visible_to(request.user).prefetch_related("parties__organization").order_by("-id")
-    for word in words(request.GET.get("q", ""))[:8]:
+    for word in words(asked(request, "q"))[:8]:
         named = Party.objects.filter(organization__folded__contains=word).values("agreement_id")
         rows = rows.filter(Q(number__icontains=word) | Q(title__icontains=word) | Q(pk__in=named))
-    if request.GET.get("status") in AgreementStatus.values:
-        rows = rows.filter(status=request.GET["status"])
+    if asked(request, "status") in AgreementStatus.values:
+        rows = rows.filter(status=asked(request, "status"))
     context = {
         "title": _("Agreements"),
         "crumbs": [(_("Home"), reverse("home"))],

@@ -9,14 +9,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.organizations.models import Organization
-from apps.portal.doors import find, page, paged
+from apps.portal.doors import asked, find, page, paged
 from apps.registry.choices import PersonalDataClass, Protocol, SharingForm
 from apps.registry.models import DataService, Field, Operation, ServiceVersion
 
 
 @page
 def services(request: HttpRequest) -> HttpResponse:
-    rows = DataService.objects.visible_to(request.user).live().select_related("provider").search(request.GET.get("q", ""))
+    rows = DataService.objects.visible_to(request.user).live().select_related("provider").search(asked(request, "q"))
     context = {
         "title": _("Data services"),
         "crumbs": [(_("Home"), reverse("home"))],
@@ -35,23 +35,22 @@ def services(request: HttpRequest) -> HttpResponse:
 
 
 def _filtered(rows, request: HttpRequest):
-    given = request.GET
     personal = Field.objects.filter(operation__version__service=OuterRef("pk"), operation__version__status="published")
     rows = rows.annotate(
         has_basic=Exists(personal.filter(personal_data=PersonalDataClass.BASIC)),
         has_sensitive=Exists(personal.filter(personal_data=PersonalDataClass.SENSITIVE)),
     )
-    if given.get("form") in SharingForm.values:
-        rows = rows.filter(sharing_form=given["form"])
-    if given.get("protocol") in Protocol.values:
-        rows = rows.filter(protocol=given["protocol"])
-    if given.get("provider"):
-        rows = rows.filter(provider__code=given["provider"][:35])
-    if given.get("personal") == "no":
+    if asked(request, "form") in SharingForm.values:
+        rows = rows.filter(sharing_form=asked(request, "form"))
+    if asked(request, "protocol") in Protocol.values:
+        rows = rows.filter(protocol=asked(request, "protocol"))
+    if asked(request, "provider"):
+        rows = rows.filter(provider__code=asked(request, "provider"))
+    if asked(request, "personal") == "no":
         rows = rows.filter(has_basic=False, has_sensitive=False)
-    if given.get("personal") == "basic":
+    if asked(request, "personal") == "basic":
         rows = rows.filter(has_basic=True)
-    if given.get("personal") == "sensitive":
+    if asked(request, "personal") == "sensitive":
         rows = rows.filter(has_sensitive=True)
     return rows
 

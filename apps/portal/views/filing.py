@@ -15,11 +15,12 @@ from apps.connections.actions import EDITABLE, draft_request, save_draft
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.core.errors import DomainError
+from apps.core.text import clean
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem, Organization
 from apps.organizations.roles import organization_ids
 from apps.portal import case, wizard
-from apps.portal.doors import find, form_page, refused, version_of
+from apps.portal.doors import asked, find, form_page, refused, version_of
 from apps.portal.forms import WhoForm, WhyForm
 from apps.registry.models import DataService
 
@@ -76,7 +77,7 @@ def _data(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
         except DomainError as error:
             return refused(request, error, back=reverse("portal:request-edit", args=[draft.uuid, "data"]))
         return _save(request, draft, "data", scope=scope)
-    extra = request.GET.get("service", "")
+    extra = asked(request, "service")
     on_page = wizard.services_on_page(draft, request.user, extra)
     shown = [service.pk for service, _operations in on_page]
     others = DataService.objects.visible_to(request.user).live().exclude(pk__in=shown).select_related("provider")
@@ -113,7 +114,7 @@ def _onward(request: HttpRequest, draft: ConnectionRequest, step: str) -> HttpRe
     """Where the pressed button leads: the same step with one more service, out, or the next step."""
     here = reverse("portal:request-edit", args=[draft.uuid, step])
     go = request.POST.get("go", "")
-    service = request.POST.get("service", "")
+    service = clean(request.POST.get("service", ""))
     if go == "add" and service:
         return redirect(f"{here}?service={service}#{service}" if DataService.objects.filter(code=service).exists() else here)
     if go == "leave":
@@ -144,7 +145,7 @@ def _page(request: HttpRequest, draft: ConnectionRequest | None, step: str, **co
         "step": step,
         "draft": draft,
         "case": draft,
-        "service_code": request.POST.get("service", request.GET.get("service", ""))[:60],
+        "service_code": clean(request.POST.get("service", asked(request, "service")))[:60],
     }
     status = 400 if request.method == "POST" else 200
     return render(request, f"portal/filing_{step}.html", {**base, **context}, status=status)

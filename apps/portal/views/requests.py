@@ -17,7 +17,7 @@ from apps.connections.querysets import OPEN
 from apps.core.text import words
 from apps.organizations.models import Organization
 from apps.portal import case
-from apps.portal.doors import find, page, paged
+from apps.portal.doors import asked, find, page, paged
 from apps.portal.panel import request_panel
 
 ORDERS = {"due": ("due_at", "-id"), "new": ("-id",), "old": ("id",), "number": ("number",)}
@@ -52,8 +52,7 @@ def requests(request: HttpRequest) -> HttpResponse:
 
 def _filtered(rows, request: HttpRequest):
     """Allow-listed filters; a value that is none of the choices filters nothing."""
-    given = request.GET
-    for word in words(given.get("q", ""))[:8]:
+    for word in words(asked(request, "q"))[:8]:
         services = RequestedOperation.objects.filter(operation__version__service__folded__contains=word)
         rows = rows.filter(
             Q(number__icontains=word)
@@ -61,12 +60,12 @@ def _filtered(rows, request: HttpRequest):
             | Q(title__icontains=word)
             | Q(pk__in=services.values("request_id"))
         )
-    if given.get("status") in RequestStatus.values:
-        rows = rows.filter(status=given["status"])
-    if given.get("provider"):
-        asked = RequestedOperation.objects.filter(operation__version__service__provider__code=given["provider"][:35])
-        rows = rows.filter(pk__in=asked.values("request_id"))
-    return _due(rows, given.get("due", ""))
+    if asked(request, "status") in RequestStatus.values:
+        rows = rows.filter(status=asked(request, "status"))
+    if asked(request, "provider"):
+        parts = RequestedOperation.objects.filter(operation__version__service__provider__code=asked(request, "provider"))
+        rows = rows.filter(pk__in=parts.values("request_id"))
+    return _due(rows, asked(request, "due"))
 
 
 def _due(rows, due: str):

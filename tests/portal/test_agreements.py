@@ -1,0 +1,235 @@
+"""The pages of agreements, access and accounts."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.agreements.choices import AgreementStatus, CredentialStatus, GrantStatus
+from apps.agreements.models import AcceptanceRecord, Agreement, Credential
+from apps.agreements.secrets import secret_matches
+from apps.registry.choices import Environment
+from tests.factories import agreements
+from tests.factories.accounts import PASSWORD
+from tests.factories.organizations import InformationSystemFactory, officer
+from tests.factories.registry import UsageRegulationFactory
+
+
+@pytest.fixture
+def agreement(world):
+    return agreements.agreement_in_force(world)
+
+
+@pytest.fixture
+def special(db):
+    return agreements.special_world()
+
+
+def page_of(obj) -> str:
+    return reverse("portal:agreement", args=[obj.uuid])
+
+
+def post(client, name: str, obj, *args, **data):
+    obj.refresh_from_db()
+    return client.post(
+        reverse(name, args=[obj.uuid, *args]), {"version": getattr(obj, "version", ""), "back": reverse("home"), **data}
+    )
+
+
+def test_parties_and_operator_open_the_page_a_stranger_does_not(world, agreement, as_person):
+    for user in (world.consumer_officer, world.provider_officer, world.consumer_signer, world.operator):
+        assert as_person(user).get(page_of(agreement)).status_code == 200
+    assert as_person(world.stranger).get(page_of(agreement)).status_code == 404
+    assert agreement.number not in as_person(world.stranger).get(reverse("portal:agreements")).content.decode()
+
+
+def test_the_page_tells_the_twenty_items_in_the_decrees_order(world, agreement, as_person):
+    page = as_person(world.operator).get(page_of(agreement)).content.decode()
+    for number in range(1, 21):
+        assert f"<h3>{number}. " in page
+    assert "NĐ 47/2020" in page or "Nghị định 47/2020" in page
+
+
+def test_suspending_and_resuming_an_agreement(world, agreement, as_person):
+    provider = as_person(world.provider_officer)
+    post(
+        provider, "portal:agreement-step", agreement, "suspend", kind="violation", violation="", plan="", restore_conditions=""
+    )
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.IN_FORCE, "a violation must be named"
+    post(provider, "portal:agreement-step", agreement, "suspend", kind="violation", violation="Dùng sai mục đích",
+         plan="Xác minh", restore_conditions="Báo cáo giải trình")  # fmt: skip
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.SUSPENDED
+    assert "Dùng sai mục đích" in as_person(world.consumer_officer).get(page_of(agreement)).content.decode()
+    post(provider, "portal:agreement-step", agreement, "resume")
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.IN_FORCE
+
+
+def test_the_consumer_does_not_suspend(world, agreement, as_person):
+    post(
+        as_person(world.consumer_officer),
+        "portal:agreement-step",
+        agreement,
+        "suspend",
+        kind="force_majeure",
+        violation="x",
+        plan="x",
+    )
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.IN_FORCE
+
+
+def test_ending_with_its_duties(world, agreement, as_person):
+    consumer, provider = as_person(world.consumer_officer), as_person(world.provider_officer)
+    post(consumer, "portal:agreement-step", agreement, "terminate", ground="consumer", reason="Hết nhu cầu")
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.ENDING
+    post(provider, "portal:agreement-step", agreement, "finish")
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.ENDING, "duties are still open"
+    for duty in agreement.duties.all():
+        client = consumer if duty.party.side == "consumer" else provider
+        assert reverse("portal:duty-done", args=[duty.uuid]) in client.get(page_of(agreement)).content.decode()
+        client.post(reverse("portal:duty-done", args=[duty.uuid]), {"note": "Đã thực hiện."})
+    post(provider, "portal:agreement-step", agreement, "finish")
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.TERMINATED
+
+
+def test_access_of_one_system_is_suspended_resumed_and_ended(world, agreement, as_person):
+    operator, grant = as_person(world.operator), agreement.grants.get()
+    post(operator, "portal:grant-step", grant, "suspend", reason="Lưu lượng bất thường")
+    grant.refresh_from_db()
+    assert grant.status == GrantStatus.SUSPENDED
+    assert "Lưu lượng bất thường" in operator.get(page_of(agreement)).content.decode()
+    post(operator, "portal:grant-step", grant, "resume")
+    post(operator, "portal:grant-step", grant, "end", reason="Theo đề nghị")
+    grant.refresh_from_db()
+    assert grant.status == GrantStatus.ENDED
+
+
+@pytest.mark.parametrize("verb", ["suspend", "resume", "end"])
+def test_a_stranger_changes_no_access(world, agreement, as_person, verb):
+    grant = agreement.grants.get()
+    assert post(as_person(world.stranger), "portal:grant-step", grant, verb, reason="x").status_code == 404
+    grant.refresh_from_db()
+    assert grant.status == GrantStatus.ACTIVE
+
+
+def test_the_test_record_opens_production(world, agreement, as_person):
+    consumer, provider = as_person(world.consumer_officer), as_person(world.provider_officer)
+    day = timezone.localdate().strftime("%d/%m/%Y")
+    post(consumer, "portal:acceptance-new", agreement, system=world.system.code, tested_on=day, summary="10 lượt gọi, đúng.")
+    record = AcceptanceRecord.objects.get()
+    assert (
+        reverse("portal:acceptance-step", args=[record.uuid, "confirm"])
+        not in consumer.get(page_of(agreement)).content.decode()
+    )
+    assert reverse("portal:acceptance-step", args=[record.uuid, "confirm"]) in provider.get(page_of(agreement)).content.decode()
+    post(consumer, "portal:acceptance-step", record, "confirm")
+    assert not agreement.grants.filter(environment=Environment.PRODUCTION).exists(), (
+        "the consumer does not confirm its own test"
+    )
+    post(provider, "portal:acceptance-step", record, "confirm")
+    assert agreement.grants.get(environment=Environment.PRODUCTION).status == GrantStatus.ACTIVE
+
+
+def test_the_secret_is_shown_once_and_kept_nowhere(world, agreement, as_person):
+    credential = Credential.objects.get()
+    consumer = as_person(world.consumer_officer)
+    url = reverse("portal:credential", args=[credential.uuid])
+    assert 'id="secret"' not in consumer.get(url).content.decode()
+    response = post(consumer, "portal:credential-step", credential, "claim")
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
+    secret = response.content.decode().split('id="secret" tabindex="0">')[1].split("<")[0]
+    credential.refresh_from_db()
+    assert secret_matches(secret, credential.secret_hash)
+    assert secret not in consumer.get(url).content.decode()
+    assert post(consumer, "portal:credential-step", credential, "claim").status_code == 409
+
+
+def test_only_the_systems_own_agency_collects(world, agreement, as_person):
+    credential = Credential.objects.get()
+    for user, status in ((world.stranger, 404), (world.provider_officer, 404), (world.operator, 302)):
+        assert post(as_person(user), "portal:credential-step", credential, "claim").status_code == status
+    credential.refresh_from_db()
+    assert credential.status == CredentialStatus.UNCLAIMED
+
+
+def test_no_secret_is_made_by_reading(world, agreement, as_person):
+    credential = Credential.objects.get()
+    assert (
+        as_person(world.consumer_officer).get(reverse("portal:credential-step", args=[credential.uuid, "claim"])).status_code
+        == 405
+    )
+
+
+def test_rotating_and_revoking(world, agreement, as_person):
+    credential, _secret = agreements.collected(world, Environment.TEST)
+    consumer = as_person(world.consumer_officer)
+    response = post(consumer, "portal:credential-step", credential, "rotate")
+    new = Credential.objects.get(status=CredentialStatus.UNCLAIMED)
+    assert response["Location"] == reverse("portal:credential", args=[new.uuid])
+    post(consumer, "portal:credential-step", credential, "revoke", reason="")
+    credential.refresh_from_db()
+    assert credential.status == CredentialStatus.ACTIVE, "a reason is needed"
+    post(consumer, "portal:credential-step", credential, "revoke", reason="Lộ mã bí mật")
+    credential.refresh_from_db()
+    assert credential.status == CredentialStatus.REVOKED
+
+
+def test_special_sharing_is_agreed_on_and_signed_by_both_sides(special, as_person):
+    agreement = agreements.negotiating(special)
+    shown = agreement.current_version.content_hash
+    assert (
+        post(
+            as_person(special.consumer_officer), "portal:agreement-step", agreement, "agree", content_hash="0" * 64
+        ).status_code
+        == 409
+    )
+    post(as_person(special.consumer_officer), "portal:agreement-step", agreement, "agree", content_hash=shown)
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.AWAITING_SIGNATURES
+    for signer in (special.consumer_signer, special.provider_signer):
+        assert (
+            reverse("portal:agreement-sign", args=[agreement.uuid])
+            in as_person(signer).get(page_of(agreement)).content.decode()
+        )
+        post(as_person(signer), "portal:agreement-sign", agreement, password="sai", content_hash=shown)
+        assert not agreement.current_version.signatures.filter(signer=signer).exists()
+        post(as_person(signer), "portal:agreement-sign", agreement, password=PASSWORD, content_hash=shown)
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.IN_FORCE
+
+
+def test_the_terms_are_signed_by_their_signer(world, as_person):
+    regulation = UsageRegulationFactory(organization=world.provider)
+    url = reverse("portal:terms", args=[regulation.uuid])
+    assert as_person(world.stranger).get(url).status_code == 404
+    signer = as_person(world.provider_signer)
+    assert regulation.number in signer.get(reverse("home")).content.decode()
+    signer.post(reverse("portal:terms-sign", args=[regulation.uuid]), {"password": PASSWORD})
+    regulation.refresh_from_db()
+    assert regulation.is_signed
+    assert regulation.terms_signed_by == world.provider_signer
+
+
+def test_a_bigger_agreement_takes_no_more_queries(world, agreement, as_person, django_assert_max_num_queries):
+    client = as_person(officer("auditor"))
+    client.get(page_of(agreement))
+    with django_assert_max_num_queries(70) as one:
+        client.get(page_of(agreement))
+    for _n in range(4):
+        agreements.agreement_in_force(world, systems=[InformationSystemFactory(organization=world.consumer)])
+    with django_assert_max_num_queries(len(one.captured_queries)):
+        client.get(page_of(agreement))
+    with django_assert_max_num_queries(30) as listed:
+        client.get(reverse("portal:agreements"))
+    assert Agreement.objects.count() == 5
+    agreements.agreement_in_force(world, systems=[InformationSystemFactory(organization=world.consumer)])
+    with django_assert_max_num_queries(len(listed.captured_queries)):
+        client.get(reverse("portal:agreements"))
