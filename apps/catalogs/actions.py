@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit import actions as audit
 from apps.catalogs import judgement, publication, render, staging
 from apps.catalogs.calendar import proposed_day
-from apps.catalogs.choices import NEVER_ACCEPTED, HoldReason, ReleaseStatus, Scope
+from apps.catalogs.choices import NEVER_ACCEPTED, HoldReason, ReleaseStatus, RowProblem, Scope
 from apps.catalogs.models import Catalog, Entry, Release
 from apps.catalogs.workflow import RELEASE
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
@@ -235,16 +235,20 @@ def _corrected(entry: Entry, catalog: Catalog, facts: dict) -> Entry:
         )
     row = {name: facts.get(name, getattr(entry, name)) for name in CORRECTABLE}
     problems, columns = staging.read_one(catalog, {**row, "level": entry.level, "code": entry.code})
-    parent = Entry.objects.valid_on(columns["valid_from"]).filter(
-        catalog=catalog, level=columns["parent_level"], code=columns["parent_code"]
-    )
-    if columns["parent_code"] and not problems and not parent.exists():
-        problems = ["unknown_parent"]
+    if not problems and not _parent_holds(catalog, columns):
+        problems = [RowProblem.UNKNOWN_PARENT]
     if problems:
         raise InvalidFact(_("The corrected row is refused."), problems=problems)
     if all(columns[name] == getattr(entry, name) for name in CORRECTABLE):
         raise FactMissing(_("Nothing is different."), fields=sorted(facts))
     return Entry(catalog=catalog, level=entry.level, code=entry.code, **columns)
+
+
+def _parent_holds(catalog: Catalog, columns: dict) -> bool:
+    if not columns["parent_code"]:
+        return True
+    rows = Entry.objects.valid_on(columns["valid_from"]).filter(catalog=catalog)
+    return rows.filter(level=columns["parent_level"], code=columns["parent_code"]).exists()
 
 
 def _judge(release: Release, *, by) -> Release:

@@ -36,6 +36,11 @@ ORDER BY number, step, level, code, valid_from LIMIT %(limit)s
 """
 
 
+def _not_a_cursor() -> InvalidFact:
+    text = _("Not a release number and not a cursor of this feed.")
+    return InvalidFact(text, fields={"since": [str(text)]})
+
+
 @dataclass(frozen=True)
 class Cursor:
     """How far a reader has come: after this line of this release."""
@@ -55,13 +60,13 @@ class Cursor:
             values = orjson.loads(base64.urlsafe_b64decode(text.encode()))
             cursor = cls(*values)
         except (binascii.Error, UnicodeError, orjson.JSONDecodeError, TypeError) as error:
-            raise InvalidFact(_("Not a release number and not a cursor of this feed."), fields=["since"]) from error
+            raise _not_a_cursor() from error
         numbers = (cursor.release, cursor.step)
         texts = (cursor.level, cursor.code, cursor.day)
         if not all(type(n) is int and 0 <= n < 2**31 for n in numbers) or not all(
             type(t) is str and "\x00" not in t for t in texts
         ):
-            raise InvalidFact(_("Not a release number and not a cursor of this feed."), fields=["since"])
+            raise _not_a_cursor()
         return cursor
 
     def __str__(self) -> str:

@@ -79,6 +79,18 @@ SELECT id, code, parent_code FROM catalogs_stagedentry
 WHERE release_id = %s AND parent_code <> '' AND NOT closes AND (parent_level = level OR parent_level = '')
 """
 
+# The tree as it will be: good rows of the release over what stays live (not named, or kept because its row was refused).
+_TREE_TO_BE = f"""
+SELECT id, level, code, parent_code FROM catalogs_stagedentry
+WHERE release_id = %(release)s AND problems = '{{}}' AND NOT closes AND parent_level = level AND level = ANY(%(selves)s)
+UNION ALL
+SELECT NULL, live.level, live.code, live.parent_code FROM catalogs_entry AS live
+LEFT JOIN catalogs_stagedentry AS own ON own.release_id = %(release)s AND own.level = live.level AND own.code = live.code
+WHERE {difference._LIVE.format(day="%(day)s")} AND live.parent_level = live.level AND live.level = ANY(%(selves)s)
+    AND CASE WHEN own.id IS NULL THEN NOT (%(full)s AND (%(levels)s::text[] = '{{}}' OR live.level = ANY(%(levels)s)))
+        ELSE own.problems <> '{{}}' END
+"""
+
 _RENAMED = """
 SELECT staged.id, live.name, staged.name FROM catalogs_diff AS diff
 JOIN catalogs_stagedentry AS staged ON staged.id = diff.staged_id JOIN catalogs_entry AS live ON live.id = diff.live_id
@@ -176,8 +188,28 @@ def _mark_rows(release: Release) -> None:
             cursor.execute(_UNKNOWN_CODE, {**given, "problem": [P.UNKNOWN_CODE]})
         for _ in range(_DEPTH if children else 0):
             cursor.execute(_ORPHANS, {**given, "problem": [P.UNKNOWN_PARENT]})
-            if not cursor.rowcount:
+            if not cursor.rowcount and not _mark_circles(release, given):
                 break
+
+
+def _mark_circles(release: Release, given: dict) -> int:
+    """Refuse rows that would close a circle together with what stays live; the number of rows refused.
+
+    A refused row keeps its live parent, so refusing one may close another circle: the caller asks again.
+    """
+    selves = [level["code"] for level in release.catalog.levels if level["code"] in level.get("parents", ())]
+    if not selves:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(_TREE_TO_BE, {**given, "selves": selves})
+        rows = [(pk, f"{level} {code}", f"{level} {parent}") for pk, level, code, parent in cursor.fetchall()]
+        circles = [pk for pk in _in_circles(rows) if pk is not None]
+        if circles:
+            cursor.execute(
+                "UPDATE catalogs_stagedentry SET problems = problems || %s::varchar[] WHERE id = ANY(%s)",
+                [[P.CYCLIC_PARENT], circles],
+            )
+    return len(circles)
 
 
 def _mark_by_difference(release: Release) -> bool:

@@ -80,49 +80,82 @@ def forget_staged(release: Release) -> None:
 
 
 # --- the inverse ---------------------------------------------------------------------------------
+#
+# To undo release n is to believe again, about everything n touched, what was believed under n - 1. It may be done only while
+# what is believed now about those codes is what n said: otherwise a later release rests on it.
 
-_BUILT_UPON = """
-SELECT min(later) FROM (
-    SELECT min(coalesce(nullif(closed_in, %(undone)s), superseded_in)) AS later FROM catalogs_entry
-        WHERE catalog_id = %(catalog)s AND recorded_in = %(undone)s AND (closed_in > %(undone)s OR superseded_in > %(undone)s)
-    UNION ALL SELECT min(superseded_in) FROM catalogs_entry
-        WHERE catalog_id = %(catalog)s AND closed_in = %(undone)s AND superseded_in IS NOT NULL
-    UNION ALL SELECT min(superseded_in) FROM catalogs_succession
-        WHERE catalog_id = %(catalog)s AND recorded_in = %(undone)s AND superseded_in IS NOT NULL
-    UNION ALL SELECT min(fresh.recorded_in) FROM catalogs_entry AS gone JOIN catalogs_entry AS fresh
-        ON fresh.catalog_id = gone.catalog_id AND fresh.level = gone.level AND fresh.code = gone.code
-        AND fresh.superseded_in IS NULL AND fresh.recorded_in > %(undone)s
-        WHERE gone.catalog_id = %(catalog)s AND %(undone)s IN (gone.closed_in, gone.superseded_in, gone.recorded_in)
-) AS found
+_TOUCHED = """
+CREATE TEMPORARY TABLE catalogs_touched ON COMMIT DROP AS
+SELECT DISTINCT level, code FROM catalogs_entry
+WHERE catalog_id = %(catalog)s AND %(undone)s IN (recorded_in, closed_in, superseded_in)
 """
+_TOUCHED_LINEAGE = """
+CREATE TEMPORARY TABLE catalogs_touched_lineage ON COMMIT DROP AS
+SELECT DISTINCT old_level, old_code, effective_on FROM catalogs_succession
+WHERE catalog_id = %(catalog)s AND %(undone)s IN (recorded_in, superseded_in)
+"""
+_BELIEF_COLUMNS = "level, code, name, full_name, parent_level, parent_code, attributes, folded, sort_key, valid_from"
+_BELIEF = f"""(
+    SELECT {_BELIEF_COLUMNS}, CASE WHEN closed_in > {{number}} THEN NULL ELSE valid_to END AS valid_to
+    FROM catalogs_entry JOIN catalogs_touched USING (level, code)
+    WHERE catalog_id = %(catalog)s AND recorded_in <= {{number}} AND (superseded_in IS NULL OR superseded_in > {{number}})
+)"""
+_LINE_COLUMNS = "old_level, old_code, new_level, new_code, kind, effective_on, legal_basis, area_share, population_share, note"
+_LINE_BELIEF = f"""(
+    SELECT {_LINE_COLUMNS} FROM catalogs_succession JOIN catalogs_touched_lineage USING (old_level, old_code, effective_on)
+    WHERE catalog_id = %(catalog)s AND recorded_in <= {{number}} AND (superseded_in IS NULL OR superseded_in > {{number}})
+)"""
+_NOW, _THEN, _BEFORE = 2**31 - 1, "%(undone)s", "%(undone)s - 1"
+
+
+def _differs(belief: str) -> str:
+    now, then = belief.format(number=_NOW), belief.format(number=_THEN)
+    return f"EXISTS ({now} EXCEPT {then}) OR EXISTS ({then} EXCEPT {now})"
+
+
+_BUILT_UPON = f"SELECT {_differs(_BELIEF)} OR {_differs(_LINE_BELIEF)}"
+_LATEST_TOUCH = """
+SELECT max(greatest(recorded_in, closed_in, superseded_in)) FROM catalogs_entry JOIN catalogs_touched USING (level, code)
+WHERE catalog_id = %(catalog)s
+"""
+_SAME = """valid_from, valid_to, name, full_name, parent_level, parent_code, attributes"""
 _INVERSE = (
-    # What it recorded is withdrawn …
-    """UPDATE catalogs_entry SET superseded_in = %(number)s
-       WHERE catalog_id = %(catalog)s AND recorded_in = %(undone)s AND superseded_in IS NULL""",
-    """UPDATE catalogs_succession SET superseded_in = %(number)s
-       WHERE catalog_id = %(catalog)s AND recorded_in = %(undone)s AND superseded_in IS NULL""",
-    # … what it closed is open again, what it corrected holds again, each as a new record.
-    """UPDATE catalogs_entry SET superseded_in = %(number)s
-       WHERE catalog_id = %(catalog)s AND closed_in = %(undone)s AND superseded_in IS NULL""",
-    f"""INSERT INTO catalogs_entry ({_COLUMNS}) SELECT {_CONTENT}, old.valid_from, NULL, %(number)s
-       FROM catalogs_entry AS old WHERE old.catalog_id = %(catalog)s AND old.closed_in = %(undone)s""",
-    f"""INSERT INTO catalogs_entry ({_COLUMNS}) SELECT {_CONTENT}, old.valid_from, old.valid_to, %(number)s
-       FROM catalogs_entry AS old WHERE old.catalog_id = %(catalog)s AND old.superseded_in = %(undone)s""",
-    f"""INSERT INTO catalogs_succession ({_SUCCESSION_COLUMNS})
-       SELECT catalog_id, old_level, old_code, new_level, new_code, kind, effective_on, legal_basis, area_share, population_share,
-           note, %(number)s FROM catalogs_succession WHERE catalog_id = %(catalog)s AND superseded_in = %(undone)s""",
+    f"""UPDATE catalogs_entry AS now SET superseded_in = %(number)s FROM catalogs_touched AS touched
+       WHERE now.catalog_id = %(catalog)s AND now.superseded_in IS NULL AND (now.level, now.code) = (touched.level, touched.code)
+       AND NOT EXISTS (SELECT FROM {_BELIEF.format(number=_BEFORE)} AS before
+           WHERE before.level = now.level AND before.code = now.code AND before.valid_from = now.valid_from
+           AND ({", ".join("before." + c for c in _SAME.split(", "))}) IS NOT DISTINCT FROM ({", ".join("now." + c for c in _SAME.split(", "))}))""",
+    f"""INSERT INTO catalogs_entry (catalog_id, {_BELIEF_COLUMNS}, valid_to, recorded_in)
+       SELECT %(catalog)s, {_BELIEF_COLUMNS}, valid_to, %(number)s FROM {_BELIEF.format(number=_BEFORE)} AS before
+       WHERE NOT EXISTS (SELECT FROM catalogs_entry AS now WHERE now.catalog_id = %(catalog)s AND now.superseded_in IS NULL
+           AND now.level = before.level AND now.code = before.code AND now.valid_from = before.valid_from)""",
+    """UPDATE catalogs_succession AS now SET superseded_in = %(number)s FROM catalogs_touched_lineage AS touched
+       WHERE now.catalog_id = %(catalog)s AND now.superseded_in IS NULL
+       AND (now.old_level, now.old_code, now.effective_on) = (touched.old_level, touched.old_code, touched.effective_on)""",
+    f"""INSERT INTO catalogs_succession (catalog_id, {_LINE_COLUMNS}, recorded_in)
+       SELECT %(catalog)s, {_LINE_COLUMNS}, %(number)s FROM {_LINE_BELIEF.format(number=_BEFORE)} AS before""",
 )
 
 
 def built_upon(release: Release) -> int | None:
-    """The number of the first later release that rests on what `release` wrote; None when it can be undone."""
+    """The number of a later release that rests on what `release` wrote; None when it can be undone.
+
+    Leaves behind the temporary tables that `write_inverse` needs in the same transaction.
+    """
+    given = {"catalog": release.catalog_id, "undone": release.number}
     with connection.cursor() as cursor:
-        cursor.execute(_BUILT_UPON, {"catalog": release.catalog_id, "undone": release.number})
-        return cursor.fetchone()[0]
+        cursor.execute("DROP TABLE IF EXISTS catalogs_touched, catalogs_touched_lineage")
+        cursor.execute(_TOUCHED, given)
+        cursor.execute(_TOUCHED_LINEAGE, given)
+        cursor.execute(_BUILT_UPON, given)
+        if not cursor.fetchone()[0]:
+            return None
+        cursor.execute(_LATEST_TOUCH, given)
+        return cursor.fetchone()[0] or release.number + 1
 
 
 def write_inverse(release: Release, number: int) -> None:
-    """Write the inverse of the published `release` as release `number`."""
+    """Write the inverse of the published `release` as release `number`, after `built_upon` found nothing."""
     _run(_INVERSE, {"catalog": release.catalog_id, "undone": release.number, "number": number})
 
 

@@ -1,0 +1,344 @@
+import datetime as dt
+import io
+
+import orjson
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from openpyxl import load_workbook
+
+from apps.catalogs import actions
+from apps.catalogs.models import Catalog, Entry, Release
+from tests.factories.catalogs import CatalogFactory, ClosedCatalogFactory, judged, published, rows
+
+pytestmark = pytest.mark.django_db
+ROOT = "/api/v1/catalogs"
+UNITS = f"{ROOT}/administrative-units"
+JUN = dt.date(2025, 6, 1)
+
+
+@pytest.fixture(autouse=True)
+def no_throttle(monkeypatch):
+    monkeypatch.setattr("apps.catalogs.api.throttling.CatalogThrottle.allow_request", lambda *args: True)
+
+
+@pytest.fixture
+def units(loaded) -> Catalog:
+    return Catalog.objects.get(code="administrative-units")
+
+
+def get(client, url, **given):
+    response = client.get(url, given)
+    body = b"".join(response.streaming_content) if response.streaming else response.content
+    return response, body
+
+
+def read(client, url, **given) -> dict:
+    response, body = get(client, url, **given)
+    assert response.status_code == 200, body
+    return orjson.loads(body)
+
+
+def test_anybody_reads_an_open_catalog(client, units):
+    page = read(client, f"{UNITS}/items")
+    assert (page["count"], page["pages"], len(page["items"])) == (3355, 34, 100)
+    assert page["next"] == f"{UNITS}/items?page=2"
+
+
+def test_as_of_and_known_at_are_two_times(client, units):
+    before = read(client, f"{UNITS}/items/00004", as_of="2025-06-30")
+    after = read(client, f"{UNITS}/items/00004", as_of="2025-07-01")
+    assert (before["name"], after["name"]) == ("Trúc Bạch", "Ba Đình")
+    as_known = read(client, f"{UNITS}/items/00004", as_of="2025-07-01", known_at="1")
+    assert (as_known["name"], as_known["valid_to"]) == ("Trúc Bạch", None)
+    assert before["valid_to"] == "2025-07-01"
+
+
+def test_a_moment_before_the_first_release_knows_nothing(client, units):
+    assert read(client, f"{UNITS}/items", known_at="2020-01-01")["count"] == 0
+    assert read(client, f"{UNITS}/items", known_at="2020-01-01T08:00:00+07:00")["count"] == 0
+
+
+def test_search_ignores_tones_and_case_and_folds_d(client, units):
+    found = read(client, f"{UNITS}/items", q="dong NAI", level="province")
+    assert [item["full_name"] for item in found["items"]] == ["Thành phố Đồng Nai"]
+    assert read(client, f"{UNITS}/items", q="ĐỒNG nai", level="province")["count"] == 1
+    assert read(client, f"{UNITS}/items", q="ong nai", level="province")["count"] == 0
+
+
+def test_filters_by_level_parent_and_change(client, units):
+    assert read(client, f"{UNITS}/items", level="commune", parent="19")["count"] == 92
+    assert read(client, f"{UNITS}/items", level="commune", parent="province:19")["count"] == 92
+    assert read(client, f"{UNITS}/items", changed_since="2")["count"] == 11
+    assert read(client, f"{UNITS}/items", as_of="2025-06-30", level="district")["count"] == 696
+
+
+def test_sorted_by_name_means_the_vietnamese_alphabet(client, units):
+    names = [item["name"] for item in read(client, f"{UNITS}/items", level="province", order="name")["items"]]
+    assert names[:4] == ["An Giang", "Bắc Ninh", "Cà Mau", "Cao Bằng"]
+    assert names.index("Đắk Lắk") > names.index("Cao Bằng")
+    assert names.index("Đắk Lắk") < names.index("Gia Lai")
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "field"),
+    [
+        ("items", {"as_of": "31/02/2025"}, "as_of"),
+        ("items", {"as_of": "2025-02-31"}, "as_of"),
+        ("items", {"level": "village"}, "level"),
+        ("items", {"page": "0"}, "page"),
+        ("items", {"page": "١"}, "page"),
+        ("items", {"page": "99"}, "page"),
+        ("items", {"page_size": "1001"}, "page_size"),
+        ("items", {"known_at": "yesterday"}, "known_at"),
+        ("items", {"order": "random"}, "order"),
+        ("items", {"levell": "commune"}, "levell"),
+        ("items", {"q": "a\x00"}, "q"),
+        ("changes", {}, "since"),
+        ("changes", {"since": "x"}, "since"),
+        ("translate", {"code": "1", "level": "commune", "from": "2025-06-30"}, "to"),
+        ("translate", {"code": "1", "from": "2025-06-30", "to": "2025-07-01"}, "level"),
+        ("translate", {"code": "1", "level": "commune", "from": "2025-02-30", "to": "2025-07-01"}, "from"),
+    ],
+)
+def test_a_bad_question_is_told_which_part_is_bad(client, units, path, given, field):
+    response = client.get(f"{UNITS}/{path}", given)
+    assert response.status_code == 400
+    assert field in response.json()["fields"]
+
+
+def test_an_unknown_code_is_told_apart_from_an_empty_list(client, units):
+    response = client.get(f"{UNITS}/items/99999")
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_code")
+    assert client.get(f"{ROOT}/nothing/items").status_code == 404
+
+
+def test_a_code_at_several_levels_must_be_asked_with_its_level(client, operator):
+    levels = [{"code": c, "name": c, "pattern": r"\d\d", "parents": []} for c in ("big", "small")]
+    catalog = CatalogFactory(levels=levels)
+    published(catalog, [{"code": "01", "level": level, "name": level} for level in ("big", "small")], by=operator)
+    response = client.get(f"{ROOT}/{catalog.code}/items/01")
+    assert (response.status_code, response.json()["code"], response.json()["levels"]) == (
+        409,
+        "ambiguous_code",
+        ["big", "small"],
+    )
+    assert read(client, f"{ROOT}/{catalog.code}/items/01", level="small")["name"] == "small"
+
+
+def test_a_catalog_that_needs_an_account_tells_strangers_so(client, operator, provider_officer):
+    catalog = ClosedCatalogFactory()
+    published(catalog, rows(3), by=operator)
+    for path in (
+        "",
+        "/items",
+        "/items/A001",
+        "/snapshot",
+        "/changes?since=0",
+        "/export.csv",
+        "/releases",
+        "/items/A001/history",
+    ):
+        assert client.get(f"{ROOT}/{catalog.code}{path}").status_code == 401, path
+    assert catalog.code not in [line["code"] for line in read(client, ROOT)["results"]]
+    client.force_login(provider_officer)
+    assert read(client, f"{ROOT}/{catalog.code}/items")["count"] == 3
+
+
+def test_the_reader_is_throttled(client, units, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr("apps.catalogs.api.throttling.CatalogThrottle.rate", "3/min", raising=False)
+    codes = [client.get(UNITS, REMOTE_ADDR="198.51.100.7").status_code for _ in range(5)]
+    assert codes == [200, 200, 200, 429, 429]
+
+
+def test_the_issue_s_question_is_answered_as_the_issue_says(client, units):
+    asked = {"level": "commune", "code": "01834", "from": "2025-06-30", "to": "2025-07-01"}
+    body = read(client, f"{UNITS}/translate", **asked)
+    assert body["result"] == "exact"
+    assert set(body["heirs"][0]) == {"code", "name", "level", "valid_from", "area_share", "population_share"}
+    assert set(body["via"][0]) == {"kind", "effective_date", "legal_basis"}
+
+
+def test_ten_thousand_codes_are_translated_in_one_call_and_one_more_is_refused(client, units):
+    codes = list(
+        Entry.objects.filter(catalog=units, level="commune").valid_on(dt.date(2025, 6, 30)).values_list("code", flat=True)
+    )
+    question = {"level": "commune", "from": "2025-06-30", "to": "2025-07-01"}
+    with CaptureQueriesContext(connection) as queries:
+        response = client.post(f"{UNITS}/translate", {**question, "codes": codes[:10_000]}, content_type="application/json")
+    assert response.status_code == 200
+    assert len(response.json()["results"]) == 10_000
+    assert len(queries) <= 12
+    refused = client.post(
+        f"{UNITS}/translate", {**question, "codes": [*codes, *codes][:10_001]}, content_type="application/json"
+    )
+    assert refused.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "most"),
+    [
+        ("", {}, 1), ("/items", {}, 3), ("/items", {"as_of": "2025-06-30"}, 3), ("/items/00004", {}, 2),
+        ("/items/00004", {"as_of": "2025-06-30"}, 2), ("/items/00004/history", {}, 2), ("/items/19/lineage", {"level": "province"}, 5),
+        ("/snapshot", {"level": "commune"}, 2), ("/changes", {"since": "2"}, 2), ("/export.csv", {"level": "province"}, 2),
+        ("/releases", {}, 3),
+    ],
+)  # fmt: skip
+def test_reads_cost_few_queries(client, units, path, given, most):
+    with CaptureQueriesContext(connection) as queries:
+        response, _ = get(client, f"{UNITS}{path}", **given)
+    assert response.status_code == 200
+    assert len(queries) <= most
+
+
+def test_a_reader_who_has_the_bytes_gets_304(client, units):
+    for path in ("/items", "/items/00004", "/snapshot?level=province", "/items?as_of=2025-06-30&q=ha"):
+        first = client.get(f"{UNITS}{path}")
+        again = client.get(f"{UNITS}{path}", headers={"If-None-Match": f'"other", {first["ETag"]}'})
+        assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+        assert not first["ETag"].startswith("W/")
+
+
+def test_a_snapshot_is_the_items_of_all_pages(client, units):
+    whole = read(client, f"{UNITS}/snapshot", level="commune")
+    assert whole["count"] == len(whole["items"]) == 3321
+    paged = [item for page in range(1, 35) for item in read(client, f"{UNITS}/items", level="commune", page=page)["items"]]
+    assert paged == whole["items"]
+
+
+def test_history_shows_every_stretch_and_every_correction(client, operator):
+    catalog = CatalogFactory()
+    published(catalog, rows(3), by=operator)
+    published(catalog, [{"code": "A001", "name": "Tên gọi số 1 b"}], by=operator, scope="changes", effective_on=JUN)
+    entry = Entry.objects.get(catalog=catalog, code="A001", valid_from=JUN)
+    actions.correct_entry(entry, by=operator, note="x", name="Tên gọi số 1 c", full_name="Tên gọi số 1 c")
+    entries = read(client, f"{ROOT}/{catalog.code}/items/A001/history")["entries"]
+    assert [(e["name"], e["release"], e["closed_in"], e["superseded_in"]) for e in entries] == [
+        ("Tên gọi số 1", 1, 2, None), ("Tên gọi số 1 b", 2, None, 3), ("Tên gọi số 1 c", 3, None, None),
+    ]  # fmt: skip
+    as_known = read(client, f"{ROOT}/{catalog.code}/items/A001/history", known_at="1")["entries"]
+    assert [(e["name"], e["valid_to"], e["closed_in"]) for e in as_known] == [("Tên gọi số 1", None, None)]
+
+
+def test_the_change_feed_rebuilds_the_list_from_any_point_whatever_the_page(client, operator):
+    catalog = CatalogFactory()
+    published(catalog, rows(30), by=operator)
+    published(catalog, [*rows(29), {"code": "B1", "name": "Mới"}], by=operator, effective_on=JUN)
+    release = published(catalog, [{"code": "A001", "name": "Tên gọi số 1 b"}], by=operator, scope="changes", effective_on=JUN)
+    actions.undo_release(release, by=operator, note="x")
+    entry = Entry.objects.get(catalog=catalog, code="A002", superseded_in=None)
+    actions.correct_entry(entry, by=operator, note="x", name="Tên gọi số 2 đúng", full_name="Tên gọi số 2 đúng")
+    for limit in (1, 3, 7, 1000):
+        known, cursor, complete, calls = {}, "0", False, 0
+        while not complete:
+            body = read(client, f"{ROOT}/{catalog.code}/changes", since=cursor, limit=limit)
+            for line in body["changes"]:
+                key = line["level"], line["code"], line["valid_from"]
+                if line["change"] == "withdrawn":
+                    del known[key]
+                elif line["change"] == "closed":
+                    known[key]["valid_to"] = line["valid_to"]
+                else:
+                    known[key] = {"name": line["name"], "valid_to": line["valid_to"]}
+            cursor, complete, calls = body["cursor"], body["complete"], calls + 1
+        stored = {
+            (e.level, e.code, e.valid_from.isoformat()): {"name": e.name, "valid_to": e.valid_to and e.valid_to.isoformat()}
+            for e in Entry.objects.filter(catalog=catalog).current()
+        }
+        assert known == stored
+        assert cursor == "5"
+    assert read(client, f"{ROOT}/{catalog.code}/changes", since="5")["changes"] == []
+
+
+def test_exports_of_a_past_day_hold_the_rows_of_that_day(client, units):
+    response, body = get(client, f"{UNITS}/export.csv", as_of="2025-06-30", level="district")
+    assert body.decode("utf-8-sig").count("\r\n") == 697
+    assert response["Content-Disposition"] == 'attachment; filename="administrative-units-2025-06-30.csv"'
+    _, body = get(client, f"{UNITS}/export.xlsx", level="province")
+    sheet = load_workbook(io.BytesIO(body))["items"]
+    assert sheet.max_row == 35
+    assert sheet["B2"].value == "01"
+    assert read(client, f"{UNITS}/export.json", as_of="2025-06-30", level="province")["count"] == 63
+
+
+def test_readers_see_published_releases_and_keepers_see_those_that_wait(client, operator, machine):
+    catalog = CatalogFactory()
+    published(catalog, rows(10), by=operator)
+    waiting = judged(catalog, rows(2), by=machine, effective_on=JUN)
+    url = f"{ROOT}/{catalog.code}/releases"
+    assert [line["number"] for line in read(client, url)["results"]] == [1]
+    assert client.get(f"/api/v1/catalog-releases/{waiting.uuid}").status_code == 404
+    assert client.get(f"/api/v1/catalog-releases/{waiting.uuid}/difference").status_code == 404
+    client.force_login(operator)
+    assert [line["status"] for line in read(client, url)["results"]] == ["held", "published"]
+    detail = read(client, f"/api/v1/catalog-releases/{waiting.uuid}")
+    assert {step["verb"] for step in detail["steps"]} == {"publish", "reject"}
+
+
+def test_an_officer_stages_looks_and_publishes_by_api(client, operator):
+    catalog = CatalogFactory()
+    published(catalog, rows(10), by=operator)
+    client.force_login(operator)
+    body = {
+        "rows": [{"code": r["code"], "name": r["name"], "attributes": r["attributes"]} for r in rows(9)],
+        "effective_on": "2025-06-01",
+    }
+    made = client.post(f"{ROOT}/{catalog.code}/releases", body, content_type="application/json")
+    assert (made.status_code, made.json()["status"], made.json()["hold_reasons"]) == (201, "held", ["closed_share"])
+    url = f"/api/v1/catalog-releases/{made.json()['uuid']}"
+    difference = read(client, f"{url}/difference", kind="closed")
+    assert [(line["code"], line["after"]) for line in difference] == [("A010", None)]
+    refused = client.post(f"{url}/publish", {}, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"], refused.json()["reasons"]) == (
+        422,
+        "reasons_not_accepted",
+        ["closed_share"],
+    )
+    done = client.post(f"{url}/publish", {"accept": ["closed_share"], "note": "Đúng"}, content_type="application/json")
+    assert (done.status_code, done.json()["number"]) == (200, 2)
+    undone = client.post(f"{url}/undo", {"note": "Nhầm"}, content_type="application/json")
+    assert (undone.status_code, undone.json()["number"], undone.json()["inverse_of"]) == (200, 3, 2)
+
+
+@pytest.mark.parametrize("who", ["anonymous", "provider_officer"])
+def test_nobody_else_writes(client, operator, request, who):
+    catalog = CatalogFactory()
+    release = published(catalog, rows(3), by=operator)
+    if who != "anonymous":
+        client.force_login(request.getfixturevalue(who))
+    expected = 401 if who == "anonymous" else 403
+    doors = [
+        (f"{ROOT}/{catalog.code}/releases", {"rows": []}),
+        (f"/api/v1/catalog-releases/{release.uuid}/undo", {"note": "x"}),
+        (f"/api/v1/catalog-releases/{release.uuid}/reject", {"note": "x"}),
+        (f"/api/v1/catalog-releases/{release.uuid}/publish", {}),
+        (
+            f"{ROOT}/{catalog.code}/levels/item/items/A001/correct",
+            {"valid_on": "2025-02-01", "note": "x", "facts": {"name": "y"}},
+        ),
+    ]
+    for url, body in doors:
+        assert client.post(url, body, content_type="application/json").status_code == expected, url
+    assert Release.objects.filter(catalog=catalog).count() == 1
+
+
+def test_an_officer_corrects_an_entry_by_api(client, operator):
+    catalog = CatalogFactory()
+    published(catalog, rows(3), by=operator)
+    client.force_login(operator)
+    body = {"valid_on": "2025-02-01", "note": "Sai", "facts": {"name": "Đúng", "full_name": "Đúng"}}
+    answer = client.post(f"{ROOT}/{catalog.code}/levels/item/items/A001/correct", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["name"], answer.json()["release"]) == (200, "Đúng", 2)
+    assert read(client, f"{ROOT}/{catalog.code}/items/A001", known_at="1")["name"] == "Tên gọi số 1"
+
+
+def test_what_a_published_release_changed_can_be_looked_at_for_ever(client, units, operator):
+    release = Release.objects.get(catalog=units, number=2)
+    client.force_login(operator)
+    url = f"/api/v1/catalog-releases/{release.uuid}/difference"
+    found = client.get(url, {"kind": "closed", "q": "bac kan"})
+    assert ("district", "058") in {(line["level"], line["code"]) for line in found.json()}
+    assert int(client.get(url, {"kind": "reused"})["X-Total-Count"]) == release.counts["reused"]
+    assert int(client.get(url, {"kind": "added"})["X-Total-Count"]) == release.counts["added"]
+    assert int(client.get(url, {"kind": "closed"})["X-Total-Count"]) == release.counts["closed"]

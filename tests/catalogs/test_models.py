@@ -1,0 +1,177 @@
+"""What the database itself refuses, whoever writes."""
+
+import datetime as dt
+import threading
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils import timezone
+
+from apps.catalogs import actions
+from apps.catalogs.models import Entry, Release, Succession
+from apps.organizations.choices import Role
+from tests.factories.catalogs import CatalogFactory, published, staged
+from tests.factories.organizations import officer
+
+pytestmark = pytest.mark.django_db
+JAN, MAR, JUN = dt.date(2025, 1, 1), dt.date(2025, 3, 1), dt.date(2025, 6, 1)
+
+
+@pytest.fixture
+def catalog(operator):
+    catalog = CatalogFactory()
+    published(catalog, [{"code": "A", "name": "Một"}], by=operator)
+    catalog.refresh_from_db()
+    return catalog
+
+
+def entry(catalog, **facts) -> Entry:
+    given = {"level": "item", "code": "A", "name": "x", "full_name": "x", "valid_from": MAR, "recorded_in": 1, **facts}
+    return Entry(catalog=catalog, **given)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(JAN, None), (MAR, None), (dt.date(2024, 6, 1), None), (MAR, JUN), (dt.date(2024, 6, 1), MAR)]
+)
+def test_two_entries_of_one_code_cannot_overlap_in_valid_time(catalog, start, end):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        entry(catalog, valid_from=start, valid_to=end).save()
+
+
+def test_entries_that_touch_do_not_overlap_and_other_levels_and_codes_are_free(catalog):
+    entry(catalog, valid_from=dt.date(2024, 1, 1), valid_to=JAN).save()
+    entry(catalog, level="other").save()
+    entry(catalog, code="B").save()
+
+
+def test_a_superseded_entry_does_not_stand_in_the_way(catalog, operator):
+    published(catalog, [{"code": "B", "name": "Hai"}], by=operator, scope="changes", source="other")
+    Entry.objects.filter(catalog=catalog, code="A").update(superseded_in=2)
+    entry(catalog, valid_from=JAN, recorded_in=2).save()
+
+
+@pytest.mark.parametrize("number", [0, 7])
+def test_record_time_must_be_a_release_of_the_catalog(catalog, number):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        entry(catalog, code="B", recorded_in=number).save()
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Entry.objects.filter(catalog=catalog).update(superseded_in=number)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "y"}, {"code": "Z"}, {"valid_from": MAR}, {"recorded_in": 2}, {"attributes": {"a": 1}}, {"valid_to": JUN}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_published_entry_is_never_edited(catalog, change):
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Entry.objects.filter(catalog=catalog).update(**change)
+
+
+def test_a_published_entry_is_never_deleted(catalog):
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Entry.objects.filter(catalog=catalog)._raw_delete("default")
+
+
+def test_an_end_is_written_once(catalog, operator):
+    published(catalog, [{"code": "A", "closes": True}], by=operator, scope="changes", effective_on=JUN)
+    for change in ({"valid_to": MAR}, {"valid_to": None}, {"closed_in": None}):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            Entry.objects.filter(catalog=catalog).update(**change)
+
+
+def test_a_published_release_is_never_edited_nor_deleted(catalog):
+    release = Release.objects.filter(catalog=catalog)
+    for change in ({"note": "other"}, {"number": 9}, {"status": "rejected"}, {"effective_on": MAR}):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            release.update(**change)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        release.filter(number=1)._raw_delete("default")
+
+
+def test_a_succession_is_never_edited(catalog, operator):
+    line = {"old_code": "A", "kind": "ended", "effective_on": JUN}
+    published(catalog, [{"code": "A", "closes": True}], by=operator, scope="changes", effective_on=JUN, successions=[line])
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Succession.objects.filter(catalog=catalog).update(note="other")
+
+
+def test_one_list_at_most_waits_for_one_source(catalog, machine):
+    staged(catalog, [{"code": "A", "name": "Khác"}], by=machine)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Release.objects.create(catalog=catalog, source="test", effective_on=JAN, staged_by=machine)
+
+
+def test_only_a_published_release_has_a_number(catalog, machine):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Release.objects.create(
+            catalog=catalog, source="x", effective_on=JAN, staged_by=machine, number=5, published_at=timezone.now()
+        )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_concurrent_writers_cannot_write_overlapping_entries():
+    """Each round two writers insert the same code past the verbs; exactly one may succeed."""
+    person = officer(Role.OPERATOR)
+    catalog = CatalogFactory()
+    published(catalog, [{"code": "SEED", "name": "Gốc"}], by=person)
+    outcomes: list[str] = []
+
+    def write(number: int, barrier: threading.Barrier, day: int) -> None:
+        try:
+            with transaction.atomic():
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT 1")  # a snapshot's worth of work before the race
+                barrier.wait(10)
+                entry(catalog, code=f"R{number}", valid_from=JAN + dt.timedelta(day)).save()
+            outcomes.append("written")
+        except DatabaseError:
+            outcomes.append("refused")
+        finally:
+            connection.close()
+
+    for number in range(12):
+        barrier = threading.Barrier(3)
+        writers = [threading.Thread(target=write, args=(number, barrier, day)) for day in (0, 10, 20)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+    assert outcomes.count("written") == 12
+    assert outcomes.count("refused") == 24
+    assert Entry.objects.filter(catalog=catalog, code__startswith="R").count() == 12
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_people_who_publish_two_releases_at_once_both_see_the_live_list():
+    """Publishing queues on the catalog: the second is judged against what the first left, and nothing is lost."""
+    person = officer(Role.OPERATOR)
+    catalog = CatalogFactory()
+    published(catalog, [{"code": "A", "name": "Một"}, {"code": "B", "name": "Hai"}], by=person)
+    waiting = []
+    for source, code in (("one", "A"), ("two", "B")):
+        given = [{"code": code, "name": f"Tên {code} mới Một Hai"}]
+        release = actions.stage_release(catalog, given, by=person, source=source, effective_on=JUN, scope="changes")
+        waiting.append(actions.judge_release(release, by=person))
+    barrier = threading.Barrier(2)
+    errors: list[Exception] = []
+
+    def publish(release: Release) -> None:
+        try:
+            barrier.wait(10)
+            actions.publish_release(release, by=person, accept=release.hold_reasons)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=publish, args=(release,)) for release in waiting]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert sorted(Release.objects.filter(catalog=catalog).live().values_list("number", flat=True)) == [1, 2, 3]
+    assert Entry.objects.filter(catalog=catalog).valid_on(JUN).filter(name__contains="mới").count() == 2
