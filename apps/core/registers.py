@@ -161,7 +161,8 @@ class Register(ReadOnlyAdmin):
         if not request.user.has_perm(page.permission, obj):
             raise PermissionDenied
         posted = (request.POST, request.FILES) if request.method == "POST" else ()
-        form = page.form(*posted, user=request.user, obj=obj)
+        chosen = {"initial": {"operation": request.GET["operation"]}} if "operation" in request.GET else {}
+        form = page.form(*posted, user=request.user, obj=obj, **chosen)
         status = 200
         if posted and form.is_valid():
             try:

@@ -17,6 +17,7 @@ from apps.organizations.choices import OrganizationStatus
 from apps.registry.choices import ServiceStatus, VersionStatus
 from apps.registry.completeness import completeness
 from apps.registry.contract import contract_of, read_contract, write_contract
+from apps.registry.documents import Reading, keep_completed, read_document
 from apps.registry.models import DataService, ServiceVersion, Upstream
 from apps.registry.workflow import VERSION
 
@@ -61,6 +62,39 @@ def define_contract(version: ServiceVersion, contract: dict, *, by, expected: in
     audit.record("service_version.contract_defined", version, by=by, organizations=[version.service.provider],
                  operations=[operation.code for operation in read.operations])  # fmt: skip
     return version
+
+
+@transaction.atomic
+def import_document(version: ServiceVersion, content: bytes, *, by, expected: int | None = None) -> Reading:
+    """Set a draft's contract from an uploaded OpenAPI or WSDL document; what people completed before is kept.
+
+    Returns the reading, whose `notes` say what could not be taken over. Raises as `define_contract` does, and DocumentRefused.
+    """
+    require(by, "registry.change_version", version)
+    _lock_draft(version, expected)
+    reading = read_document(content)
+    define_contract(version, keep_completed(reading.data, contract_of(version)), by=by)
+    return reading
+
+
+@transaction.atomic
+def complete_fields(
+    version: ServiceVersion, facts: dict[str, dict[str, dict]], *, by, expected: int | None = None
+) -> ServiceVersion:
+    """Complete a draft by hand: operation code → field path → any of label, personal_data, is_envelope, catalog_code.
+
+    What is not named stays. Raises InvalidFact for a place that does not exist, otherwise as `define_contract`.
+    """
+    require(by, "registry.change_version", version)
+    _lock_draft(version, expected)
+    data = contract_of(version).as_data()
+    known = {(op["code"], field["path"]): field for op in data["operations"] for field in op["fields"]}
+    for code, fields in facts.items():
+        for path, given in fields.items():
+            if (code, path) not in known or set(given) - {"label", "personal_data", "is_envelope", "catalog_code"}:
+                raise InvalidFact(fields={f"{code} {path}"[:200]: [_("There is no such field.")]})
+            known[code, path].update(given)
+    return define_contract(version, data, by=by)
 
 
 @transaction.atomic

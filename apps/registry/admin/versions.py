@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from django.contrib import admin
+from urllib.parse import quote
+
+from django.contrib import admin, messages
+from django.http import HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
@@ -14,6 +17,17 @@ from apps.registry.models import Field, ServiceVersion, Upstream
 
 def set_upstream(request, version, form):
     return actions.set_upstream(version, form.cleaned_data["environment"], by=request.user, **form.facts()).version
+
+
+def import_document(request, version, form):
+    reading = actions.import_document(version, form.content(), by=request.user, expected=form.cleaned_data["expected"])
+    for note in reading.notes[:20]:
+        messages.warning(request, note)
+
+
+def complete(request, version, form):
+    actions.complete_fields(version, form.completed(), by=request.user, expected=form.cleaned_data["expected"])
+    return HttpResponseRedirect(f"{request.path}?operation={quote(form.shown.code)}")
 
 
 def _is(*statuses: str):
@@ -34,6 +48,13 @@ class ServiceVersionAdmin(Register):
     readonly_fields = ["shown_number", "shown_status"]
     change_form_outer_before_template = "registry/version.html"
     verb_pages = (
+        VerbPage("document", _("Upload OpenAPI or WSDL"), import_document, "registry.change_version", forms.DocumentForm,
+                 "primary", when=_is(VersionStatus.DRAFT),
+                 help=_("Operations, parameters and fields are taken from the document; names, personal-data classes and "
+                        "catalogs that were completed before are kept.")),
+        VerbPage("fields", _("Complete the fields"), complete, "registry.change_version", forms.FieldsForm,
+                 when=lambda row: row.status == VersionStatus.DRAFT and row.operations.exists(),
+                 template="registry/fields.html"),
         VerbPage("address", _("Set an address"), set_upstream, "registry.set_upstream", forms.UpstreamForm,
                  help=_("Only addresses on the platform's list of allowed outbound addresses can be saved."),
                  when=lambda row: row.status != VersionStatus.RETIRED),

@@ -184,6 +184,24 @@ class ContractSerializer(serializers.Serializer):
         return super().get_fields()
 
 
+class DocumentFileSerializer(serializers.Serializer):
+    file = serializers.FileField(help_text="OpenAPI 3 (JSON or YAML) or WSDL 1.1, at most 2 MiB.")
+
+
+class ReadingSerializer(serializers.Serializer):
+    kind = serializers.CharField()
+    notes = serializers.ListField(child=serializers.CharField(), help_text="What could not be taken over, and why.")
+    operations = serializers.ListField(child=serializers.CharField())
+
+
+class DifferenceSerializer(serializers.Serializer):
+    code = serializers.CharField()
+    operation = serializers.CharField()
+    path = serializers.CharField(allow_blank=True)
+    breaks = serializers.BooleanField()
+    text = serializers.CharField()
+
+
 class CompletenessItemSerializer(serializers.Serializer):
     code = serializers.CharField()
     label = serializers.CharField()

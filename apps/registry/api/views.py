@@ -8,6 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
+from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from apps.core.api.doors import Door, body, step
@@ -18,6 +19,8 @@ from apps.registry import actions
 from apps.registry.api import filters, serializers
 from apps.registry.completeness import completeness
 from apps.registry.contract import contract_of
+from apps.registry.differences import differences
+from apps.registry.documents import MAX_BYTES
 from apps.registry.models import DataService, Field, Operation, ServiceVersion, Upstream, UsageRegulation
 
 
@@ -138,6 +141,28 @@ class Versions(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         seen = request.query_params.get("version", "")
         actions.define_contract(row, request.data, by=request.user, expected=int(seen) if seen.isdecimal() else None)
         return self.answer(row)
+
+    @extend_schema(
+        request={"multipart/form-data": serializers.DocumentFileSerializer}, responses={200: serializers.ReadingSerializer}
+    )
+    @action(detail=True, methods=["post"], parser_classes=[MultiPartParser])
+    def document(self, request, uuid) -> Response:
+        """Set a draft's contract from an OpenAPI or WSDL document; what was completed by hand is kept."""
+        row = self.get_object()
+        self.may("registry.change_version", row)
+        file = body(request, serializers.DocumentFileSerializer)["file"]
+        reading = actions.import_document(row, file.read(MAX_BYTES + 1), by=request.user)
+        codes = [operation["code"] for operation in reading.data["operations"]]
+        return Response({"kind": reading.kind, "notes": reading.notes, "operations": codes})
+
+    @extend_schema(responses={200: serializers.DifferenceSerializer(many=True)}, filters=False)
+    @action(detail=True, pagination_class=None)
+    def differences(self, request, uuid) -> Response:
+        """What this version changes for those who use the live one of the same major, breaking changes first."""
+        row = self.get_object()
+        live = row.service.versions.live().filter(major=row.major).exclude(pk=row.pk).first()
+        found = differences(contract_of(live), contract_of(row)) if live else []
+        return Response(serializers.DifferenceSerializer(found, many=True).data)
 
     @extend_schema(responses={200: serializers.CompletenessSerializer}, filters=False)
     @action(detail=True)

@@ -1,0 +1,116 @@
+"""What a new contract changes for those who use the old one: the material of the breaking-change guard.
+
+Whom it touches is known three floors up (`agreements`): this module only says what, operation by operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from apps.registry.contract import Contract, FieldSpec, OperationSpec, ParameterSpec
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One change. `path` is a field's path or `?name` of a parameter, empty for the operation; `breaks`: a call or a reading
+    that worked before may fail or lose data."""
+
+    code: str
+    operation: str
+    path: str
+    breaks: bool
+    text: str
+
+
+def differences(old: Contract, new: Contract) -> list[Difference]:
+    """All changes from `old` to `new`, breaking ones first. Operations are the same when their codes are."""
+    before = {operation.code: operation for operation in old.operations}
+    after = {operation.code: operation for operation in new.operations}
+    found: list[Difference] = []
+    for code, operation in before.items():
+        if code not in after:
+            found.append(
+                Difference("operation_removed", code, "", True, _("The operation %(name)s is gone.") % {"name": operation.name})
+            )
+        else:
+            found += [*_calls(operation, after[code]), *_parameters(operation, after[code]), *_fields(operation, after[code])]
+    found += [
+        Difference("operation_added", code, "", False, _("New operation %(name)s.") % {"name": operation.name})
+        for code, operation in after.items() if code not in before
+    ]  # fmt: skip
+    return sorted(found, key=lambda change: not change.breaks)
+
+
+def breaking(old: Contract, new: Contract) -> list[Difference]:
+    return [change for change in differences(old, new) if change.breaks]
+
+
+def _calls(old: OperationSpec, new: OperationSpec) -> list[Difference]:
+    if (old.method, old.path) == (new.method, new.path):
+        return []
+    text = _("%(name)s is called as %(after)s instead of %(before)s.") % {
+        "name": new.name, "before": f"{old.method} {old.path}", "after": f"{new.method} {new.path}"}  # fmt: skip
+    return [Difference("address_changed", old.code, "", True, text)]
+
+
+def _parameters(old: OperationSpec, new: OperationSpec) -> list[Difference]:
+    before = {(row.name, row.location): row for row in old.parameters}
+    after = {(row.name, row.location): row for row in new.parameters}
+    found = []
+    for key, row in before.items():
+        if key not in after:
+            text = _("The parameter %(name)s is gone: calls that send it are refused.") % {"name": row.name}
+            found.append(Difference("parameter_removed", old.code, f"?{row.name}", True, text))
+        elif why := _narrower(row, after[key]):
+            found.append(Difference("parameter_narrower", old.code, f"?{row.name}", True, f"{row.name}: {why}"))
+    for key, row in after.items():
+        if key not in before:
+            text = (_("The new parameter %(name)s is required.") if row.required else _("New parameter %(name)s.")) % {
+                "name": row.name
+            }
+            found.append(Difference("parameter_added", old.code, f"?{row.name}", row.required, text))
+    return found
+
+
+def _narrower(old: ParameterSpec, new: ParameterSpec) -> str:
+    if new.required and not old.required:
+        return _("it is now required.")
+    if new.max_length < old.max_length:
+        return _("its longest value is shorter.")
+    if new.pattern != old.pattern and new.pattern:
+        return _("its pattern changed.")
+    return ""
+
+
+def _fields(old: OperationSpec, new: OperationSpec) -> list[Difference]:
+    before, after = old.leaves(), new.leaves()
+    found = [
+        Difference("field_removed", old.code, path, True, _("The field %(path)s is gone.") % {"path": path})
+        for path in before if path not in after
+    ]  # fmt: skip
+    for path, spec in after.items():
+        if path not in before:
+            found.append(Difference("field_added", old.code, path, False, _("New field %(path)s.") % {"path": path}))
+        else:
+            found += _field(old.code, before[path], spec)
+    return found
+
+
+def _field(operation: str, old: FieldSpec, new: FieldSpec) -> list[Difference]:
+    found = []
+    if old.type != new.type:
+        text = _("The field %(path)s changes its type from %(before)s to %(after)s.") % {
+            "path": new.path, "before": old.type, "after": new.type}  # fmt: skip
+        found.append(Difference("type_changed", operation, new.path, True, text))
+    if old.personal_data != new.personal_data:
+        # Nothing fails, but what was agreed rested on another class: somebody must look.
+        text = _("The field %(path)s changes its personal-data class from %(before)s to %(after)s.") % {
+            "path": new.path, "before": old.personal_data, "after": new.personal_data}  # fmt: skip
+        found.append(Difference("class_changed", operation, new.path, _rank(new) > _rank(old), text))
+    return found
+
+
+def _rank(spec: FieldSpec) -> int:
+    return ("none", "basic", "sensitive").index(spec.personal_data)

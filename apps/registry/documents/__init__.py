@@ -1,0 +1,78 @@
+"""Uploaded interface descriptions, read as hostile input and turned into the contract's plain data.
+
+`read_document(content)` takes OpenAPI 3.x (JSON or YAML) or WSDL 1.1 and answers a `Reading`: contract data in the shape
+of `registry.contract`, and notes on what could not be taken over. It promises: no network is touched, no reference
+leaves the document, no entity is expanded, no alias is followed, and size, depth and number are capped. What a
+person completed before (names, personal-data classes, catalogs) is kept by `keep_completed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from apps.registry.contract import Contract
+from apps.registry.documents.limits import MAX_BYTES, DocumentRefused
+from apps.registry.documents.openapi import read_openapi
+from apps.registry.documents.parsing import parse_json_or_yaml
+from apps.registry.documents.wsdl import read_wsdl
+
+__all__ = ["MAX_BYTES", "DocumentRefused", "Reading", "keep_completed", "read_document"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    kind: str
+    data: dict
+    notes: list[str] = field(default_factory=list)
+
+
+def read_document(content: bytes) -> Reading:
+    """Read a document by what it is, not by what it is called. Raises DocumentRefused with a stable `reason`."""
+    if len(content) > MAX_BYTES:
+        raise DocumentRefused("too_large")
+    if content.startswith((b"PK\x03\x04", b"\x1f\x8b", b"%PDF")):
+        raise DocumentRefused("unknown")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DocumentRefused("encoding") from None
+    if "\x00" in text:
+        raise DocumentRefused("encoding")
+    notes: list[str] = []
+    if text.lstrip()[:1] == "<":
+        return Reading("wsdl", read_wsdl(content, notes), notes)
+    return Reading("openapi", read_openapi(parse_json_or_yaml(text), notes), notes)
+
+
+def keep_completed(data: dict, present: Contract) -> dict:
+    """The read data with what people completed in `present`, operation by operation and path by path.
+
+    A name in the new document wins over an old one; a personal-data class, a catalog and the mark of the envelope
+    cannot be told from a document, so what was said before stays.
+    """
+    known = {operation.code: operation for operation in present.operations}
+    for operation in data["operations"]:
+        before = known.get(operation["code"])
+        if before is None:
+            continue
+        fields = {spec.path: spec for spec in before.fields}
+        for given in operation["fields"]:
+            spec = fields.get(given["path"])
+            if spec is not None:
+                given["label"] = given.get("label") or spec.label
+                given.update(personal_data=spec.personal_data, is_envelope=spec.is_envelope, catalog_code=spec.catalog_code)
+        parameters = {spec.name: spec for spec in before.parameters}
+        for given in operation["parameters"]:
+            spec = parameters.get(given["name"])
+            if spec is not None:
+                given["label"] = given.get("label") or spec.label
+                given["is_subject"] = spec.is_subject
+    for name in ("samples", "errors", "documents"):
+        codes = {operation["code"] for operation in data["operations"]}
+        old = [row for row in present.spec.get(name, []) if name != "samples" or row["operation"] in codes]
+        if name == "samples":
+            told = {row["operation"] for row in data.get(name, [])}
+            data[name] = [*data.get(name, []), *(row for row in old if row["operation"] not in told)]
+        else:
+            data[name] = data.get(name) or old
+    return data

@@ -1,0 +1,74 @@
+"""What a new contract changes, and which of it breaks."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from rest_framework.test import APIClient
+
+from apps.organizations.choices import Role
+from apps.registry.contract import read_contract, write_contract
+from apps.registry.differences import breaking, differences
+from tests.factories.organizations import officer
+from tests.factories.registry import BUSINESS_REGISTRATION, DraftVersionFactory, PublishedServiceFactory
+
+OLD = read_contract(BUSINESS_REGISTRATION)
+
+
+def changed(change) -> list[tuple[str, str, bool]]:
+    data = copy.deepcopy(BUSINESS_REGISTRATION)
+    change(data["operations"], data)
+    return [(row.code, row.path, row.breaks) for row in differences(OLD, read_contract(data))]
+
+
+def field(operations, path):
+    return next(row for row in operations[0]["fields"] if row["path"] == path)
+
+
+NAME = "Data.MainInformation.NAME"
+CHANGES = {
+    "nothing": (lambda ops, data: None, []),
+    "a label": (lambda ops, data: field(ops, NAME).update(label="Khác"), []),
+    "a field gone": (lambda ops, data: ops[0]["fields"].remove(field(ops, NAME)), [("field_removed", NAME, True)]),
+    "a new field": (lambda ops, data: ops[0]["fields"].append({"path": "Data.New"}), [("field_added", "Data.New", False)]),
+    "another type": (lambda ops, data: field(ops, NAME).update(type="number"), [("type_changed", NAME, True)]),
+    "a stricter class": (lambda ops, data: field(ops, NAME).update(personal_data="sensitive"), [("class_changed", NAME, True)]),
+    "another path": (lambda ops, data: ops[0].update(path="/khac"), [("address_changed", "", True)]),
+    "a parameter gone": (lambda ops, data: ops[0].update(parameters=[]), [("parameter_removed", "?msdn", True)]),
+    "a required parameter more": (
+        lambda ops, data: ops[0]["parameters"].append({"name": "moi", "required": True}), [("parameter_added", "?moi", True)]),
+    "an optional parameter more": (
+        lambda ops, data: ops[0]["parameters"].append({"name": "moi"}), [("parameter_added", "?moi", False)]),
+    "a shorter value": (lambda ops, data: ops[0]["parameters"][0].update(max_length=5), [("parameter_narrower", "?msdn", True)]),
+    "an operation gone": (
+        lambda ops, data: (ops.pop(3), data["samples"].pop(3)), [("operation_removed", "", True)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_each_change_is_named_and_judged(name):
+    change, expected = CHANGES[name]
+    assert changed(change) == expected
+
+
+def test_breaking_changes_come_first_and_alone_when_asked():
+    data = copy.deepcopy(BUSINESS_REGISTRATION)
+    data["operations"][0]["fields"].append({"path": "Data.New"})
+    data["operations"][0]["path"] = "/khac"
+    new = read_contract(data)
+    assert [row.breaks for row in differences(OLD, new)] == [True, False]
+    assert [row.code for row in breaking(OLD, new)] == ["address_changed"]
+
+
+@pytest.mark.django_db
+def test_a_draft_is_compared_with_the_live_version_by_api():
+    service = PublishedServiceFactory()
+    draft = DraftVersionFactory(service=service, minor=1)
+    data = copy.deepcopy(BUSINESS_REGISTRATION)
+    data["operations"][0]["fields"].remove(field(data["operations"], NAME))
+    write_contract(draft, read_contract(data))
+    client = APIClient()
+    client.force_login(officer(Role.PROVIDER_OFFICER, service.provider))
+    rows = client.get(f"/api/v1/service-versions/{draft.uuid}/differences").json()
+    assert [(row["code"], row["path"], row["breaks"]) for row in rows] == [("field_removed", NAME, True)]

@@ -1,0 +1,322 @@
+"""Uploaded interface descriptions: what is taken, what is noted, what is refused."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from rest_framework.test import APIClient
+
+from apps.core.errors import StaleVersion, TransitionNotAllowed
+from apps.organizations.choices import Role
+from apps.registry import actions
+from apps.registry.contract import contract_of, read_contract
+from apps.registry.documents import MAX_BYTES, DocumentRefused, keep_completed, read_document
+from tests.factories.organizations import officer
+from tests.factories.registry import BUSINESS_REGISTRATION, DraftVersionFactory, PublishedVersionFactory
+
+LAND = {
+    "openapi": "3.0.3",
+    "info": {"title": "Đất đai", "version": "1"},
+    "paths": {
+        "/parcels/{id}": {
+            "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9]{1,12}$"}}],
+            "get": {
+                "operationId": "getParcel",
+                "summary": "Thửa đất",
+                "parameters": [
+                    {"$ref": "#/components/parameters/Lang"},
+                    {"name": "X-Trace", "in": "header", "schema": {"type": "string"}},
+                    {"name": "evil", "in": "query", "schema": {"type": "string", "pattern": "(a+)+$"}},
+                ],
+                "responses": {
+                    "200": {"description": "ok", "content": {"application/json": {
+                        "schema": {"$ref": "#/components/schemas/Parcel"}, "example": {"id": "1", "area": 2.5}}}},
+                    "404": {"description": "Không có thửa này"},
+                },
+            },
+            "delete": {"responses": {"200": {"description": "gone"}}},
+        },
+        "/parcels": {
+            "get": {"responses": {"200": {"description": "ok", "content": {"application/json": {
+                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Parcel"}}}}}}},
+        },
+    },
+    "components": {
+        "parameters": {"Lang": {"name": "lang", "in": "query", "schema": {"type": "string", "maxLength": 2}}},
+        "schemas": {
+            "Base": {"type": "object", "properties": {"id": {"type": "string", "title": "Mã thửa"}}},
+            "Parcel": {
+                "allOf": [{"$ref": "#/components/schemas/Base"}],
+                "properties": {
+                    "area": {"type": "number"},
+                    "issued": {"type": "string", "format": "date"},
+                    "owners": {"type": "array", "items": {"type": "object", "properties": {
+                        "name": {"type": ["string", "null"], "description": "Họ và tên"}, "tags": {"type": "array", "items": {"type": "string"}}}}},
+                    "parent": {"$ref": "#/components/schemas/Parcel"},
+                    "bad.name": {"type": "string"},
+                },
+            },
+        },
+    },
+}  # fmt: skip
+
+WSDL = """<?xml version="1.0" encoding="UTF-8"?>
+<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/"
+  xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:t="urn:t" targetNamespace="urn:t">
+ <wsdl:types><xs:schema targetNamespace="urn:t">
+  <xs:element name="Hoi"><xs:complexType><xs:sequence><xs:element name="SoDinhDanh" type="xs:string"/>
+    <xs:element name="Nam" type="xs:int" minOccurs="0"/></xs:sequence></xs:complexType></xs:element>
+  <xs:element name="KetQua"><xs:complexType><xs:sequence>
+    <xs:element name="CongDan" type="t:CongDan" maxOccurs="unbounded"/></xs:sequence>
+    <xs:attribute name="GhiChu" type="xs:string"/></xs:complexType></xs:element>
+  <xs:complexType name="CongDan"><xs:complexContent><xs:extension base="t:Nguoi"><xs:sequence>
+    <xs:element name="NgaySinh" type="t:Ngay"/><xs:element name="Cha" type="t:CongDan" minOccurs="0"/>
+    </xs:sequence></xs:extension></xs:complexContent></xs:complexType>
+  <xs:complexType name="Nguoi"><xs:sequence><xs:element name="HoTen"><xs:annotation><xs:documentation>Họ và tên</xs:documentation>
+    </xs:annotation><xs:simpleType><xs:restriction base="xs:string"/></xs:simpleType></xs:element></xs:sequence></xs:complexType>
+  <xs:simpleType name="Ngay"><xs:restriction base="xs:date"/></xs:simpleType>
+ </xs:schema></wsdl:types>
+ <wsdl:message name="In"><wsdl:part name="p" element="t:Hoi"/></wsdl:message>
+ <wsdl:message name="Out"><wsdl:part name="p" element="t:KetQua"/></wsdl:message>
+ <wsdl:portType name="P"><wsdl:operation name="TraCuu"><wsdl:documentation>Tra cứu công dân</wsdl:documentation>
+  <wsdl:input message="t:In"/><wsdl:output message="t:Out"/></wsdl:operation></wsdl:portType>
+ <wsdl:binding name="B" type="t:P"><wsdl:operation name="TraCuu"><soap:operation soapAction="urn:tracuu"/></wsdl:operation></wsdl:binding>
+</wsdl:definitions>"""
+
+
+def read(document) -> tuple[dict, list[str]]:
+    content = document.encode() if isinstance(document, str) else json.dumps(document).encode()
+    reading = read_document(content)
+    return reading.data, reading.notes
+
+
+def test_openapi_gives_operations_parameters_and_the_tree():
+    data, notes = read(LAND)
+    one, many = sorted(data["operations"], key=lambda op: op["path"], reverse=True)
+    assert (one["code"], one["name"], one["method"], one["path"]) == ("getParcel", "Thửa đất", "GET", "/parcels/{id}")
+    assert [(p["name"], p["location"], p["required"], p["pattern"], p["max_length"]) for p in one["parameters"]] == [
+        ("id", "path", True, "^[0-9]{1,12}$", 200), ("lang", "query", False, "", 2), ("evil", "query", False, "", 200),
+    ]  # fmt: skip
+    fields = {field["path"]: field for field in one["fields"]}
+    assert {path: field["type"] for path, field in fields.items()} == {
+        "area": "number", "issued": "date", "owners[]": "array", "owners[].name": "string", "owners[].tags[]": "string", "id": "string",
+    }  # fmt: skip
+    assert (fields["id"]["label"], fields["owners[].name"]["label"]) == ("Mã thửa", "Họ và tên")
+    assert "[].owners[].name" in {field["path"] for field in many["fields"]}
+    assert data["samples"] == [{"operation": "getParcel", "request": "", "response": {"id": "1", "area": 2.5}}]
+    assert data["errors"] == [{"code": "404", "meaning": "Không có thửa này"}]
+    told = " ".join(notes)
+    for word in ("DELETE", "X-Trace", "bad.name", "evil", "parent"):
+        assert word in told, word
+    read_contract(data)
+
+
+def test_yaml_says_the_same_as_json():
+    import yaml
+
+    dumper = yaml.SafeDumper
+    dumper.ignore_aliases = lambda *args: True
+    text = yaml.dump(LAND, Dumper=dumper, allow_unicode=True, sort_keys=False)
+    assert read_document(text.encode()).data == read_document(json.dumps(LAND).encode()).data
+
+
+def test_wsdl_gives_operations_and_the_tree():
+    data, notes = read(WSDL)
+    (operation,) = data["operations"]
+    assert (operation["code"], operation["name"], operation["method"]) == ("TraCuu", "Tra cứu công dân", "POST")
+    assert "urn:tracuu" in operation["description"]
+    assert [(p["name"], p["required"]) for p in operation["parameters"]] == [("SoDinhDanh", True), ("Nam", False)]
+    assert {field["path"]: field["type"] for field in operation["fields"]} == {
+        "KetQua": "object", "KetQua.CongDan[]": "array", "KetQua.CongDan[].HoTen": "string", "KetQua.CongDan[].NgaySinh": "date",
+        "KetQua.@GhiChu": "string",
+    }  # fmt: skip
+    assert "Cha" in " ".join(notes)
+    read_contract(data)
+
+
+def nested(depth: int) -> dict:
+    schema: dict = {"type": "string"}
+    for _i in range(depth):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+def openapi(schema) -> dict:
+    answer = {"200": {"description": "ok", "content": {"application/json": {"schema": schema}}}}
+    return {"openapi": "3.0.0", "paths": {"/x": {"get": {"responses": answer}}}}
+
+
+def ref(target: str) -> dict:
+    return openapi({"$ref": target})
+
+
+LAUGHS = '<!DOCTYPE lolz [<!ENTITY lol "lol"><!ENTITY lol2 "&lol;&lol;&lol;&lol;">]>'
+WIDE = {"components": {"schemas": {f"S{n}": {"type": "object", "properties": {
+    f"p{i}": {"$ref": f"#/components/schemas/S{n + 1}"} for i in range(10)}} for n in range(12)}}}  # fmt: skip
+WIDE["components"]["schemas"]["S12"] = {"type": "string"}
+
+HOSTILE = {
+    "xml with a document type": (WSDL.replace("<wsdl:definitions", LAUGHS + "<wsdl:definitions", 1), "entities"),
+    "xml with an external entity": (
+        WSDL.replace("<wsdl:def", '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><wsdl:def', 1), "entities"),
+    "xml with a parameter entity": (
+        WSDL.replace("<wsdl:def", '<!DOCTYPE x [<!ENTITY % e SYSTEM "http://127.0.0.1:9/x">%e;]><wsdl:def', 1), "entities"),
+    "wsdl import": (WSDL.replace("<wsdl:types>", '<wsdl:import namespace="x" location="http://127.0.0.1:9/x.wsdl"/><wsdl:types>'),
+                    "remote_reference"),
+    "schema import": (WSDL.replace('<xs:element name="Hoi">',
+                                   '<xs:include schemaLocation="file:///etc/passwd"/><xs:element name="Hoi">'), "remote_reference"),
+    "deep xml": ("<a>" * 5000 + "</a>" * 5000, "too_deep"),
+    "many elements": ("<a>" + "<b/>" * 70_000 + "</a>", "too_many"),
+    "broken xml": ("<wsdl:definitions", "malformed"),
+    "another xml": ("<html/>", "unknown"),
+    "remote reference": (ref("http://127.0.0.1:9/evil.json#/x"), "remote_reference"),
+    "file reference": (ref("file:///etc/passwd"), "remote_reference"),
+    "relative reference": (ref("other.yaml#/components/schemas/X"), "remote_reference"),
+    "broken reference": (ref("#/components/schemas/Missing"), "broken_reference"),
+    "reference to itself": ({**ref("#/components/schemas/A"), "components": {"schemas": {
+        "A": {"$ref": "#/components/schemas/B"}, "B": {"$ref": "#/components/schemas/A"}}}}, "too_many"),
+    "exponential allOf": ({**ref("#/components/schemas/L0"), "components": {"schemas": {
+        f"L{n}": {"allOf": [{"$ref": f"#/components/schemas/L{n + 1}"}] * 4} for n in range(45)}}}, "too_many|broken_reference"),
+    "deep json": ("[" * 100_000, "too_deep"),
+    "deep object": (json.dumps({"openapi": "3.0.0", "paths": nested(80)}), "too_deep"),
+    "many values": (json.dumps({"openapi": "3.0.0", "paths": {}, "x": list(range(70_000))}), "too_many"),
+    "yaml laughs": ("openapi: 3.0.0\na: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n", "aliases"),
+    "yaml object": ("openapi: !!python/object/apply:os.getcwd []\n", "malformed"),
+    "deep yaml": ("openapi: 3.0.0\nx: " + "[" * 5000, "too_deep|malformed"),
+    "swagger 2": (json.dumps({"swagger": "2.0", "paths": {}}), "version"),
+    "openapi 4": (json.dumps({"openapi": "4.0.0", "paths": {}}), "version"),
+    "no operations": (json.dumps({"openapi": "3.1.0", "paths": {}}), "no_operations"),
+    "a list": ("[1]", "unknown"),
+    "NaN": ('{"openapi": NaN}', "malformed"),
+    "plain text": ("xin chào", "unknown"),
+    "empty": ("", "unknown"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_documents_are_refused_quickly_with_a_stable_reason(name):
+    document, reasons = HOSTILE[name]
+    begun = time.monotonic()
+    with pytest.raises(DocumentRefused) as caught:
+        read(document)
+    assert caught.value.reason in reasons.split("|")
+    assert caught.value.code == "document_refused"
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b" " * (MAX_BYTES + 1), "too_large"),
+        ("<a/>".encode("utf-16"), "encoding"),
+        ("đ".encode("cp1258", "replace") + b"\xff", "encoding"),
+        (b"PK\x03\x04", "unknown"),
+        (b"%PDF-1.7", "unknown"),
+        (b"{\x00}", "encoding"),
+    ],
+)
+def test_what_is_no_text_document_is_refused(content, reason):
+    with pytest.raises(DocumentRefused) as caught:
+        read_document(content)
+    assert caught.value.reason == reason
+
+
+def test_ten_to_the_twelfth_fields_are_cut_and_said():
+    data, notes = read({**ref("#/components/schemas/S0"), **WIDE})
+    assert len(data["operations"][0]["fields"]) == 2_000
+    assert notes
+
+
+def test_a_tree_deeper_than_is_granted_is_cut_and_said():
+    data, notes = read(openapi(nested(25)))
+    assert max(field["path"].count(".") for field in data["operations"][0]["fields"]) <= 16
+    assert notes
+
+
+# --- the verb --------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+class TestImporting:
+    @pytest.fixture
+    def draft(self):
+        return DraftVersionFactory()
+
+    @pytest.fixture
+    def owner(self, draft):
+        return officer(Role.PROVIDER_OFFICER, draft.service.provider)
+
+    def test_what_people_completed_is_kept_when_the_document_comes_again(self, draft, owner):
+        actions.import_document(draft, json.dumps(LAND).encode(), by=owner)
+        completed = {"getParcel": {"owners[].name": {"label": "Chủ sử dụng", "personal_data": "basic"},
+                                   "area": {"label": "Diện tích"}, "id": {"catalog_code": "parcels"}}}  # fmt: skip
+        actions.complete_fields(draft, completed, by=owner)
+        actions.import_document(draft, json.dumps(LAND).encode(), by=owner)
+        fields = {spec.path: spec for spec in contract_of(draft).operations[0].fields}
+        assert fields["owners[].name"].personal_data == "basic"
+        assert fields["area"].label == "Diện tích"
+        assert fields["id"].catalog_code == "parcels"
+        assert fields["owners[].name"].label == "Họ và tên"  # what the document says wins over what was typed
+
+    def test_samples_and_errors_written_by_hand_survive(self):
+        present = read_contract(BUSINESS_REGISTRATION)
+        data = {"operations": [{"code": "chiTietDoanhNghiep", "fields": [], "parameters": []}], "samples": [], "errors": []}
+        kept = keep_completed(data, present)
+        assert [row["operation"] for row in kept["samples"]] == ["chiTietDoanhNghiep"]
+        assert len(kept["errors"]) == 2
+
+    def test_a_field_that_does_not_exist_cannot_be_completed(self, draft, owner):
+        from apps.core.errors import InvalidFact
+
+        for facts in ({"chiTietDoanhNghiep": {"khong.co": {"label": "x"}}}, {"khong": {"a": {}}},
+                      {"chiTietDoanhNghiep": {"Status": {"path": "khac"}}}):  # fmt: skip
+            with pytest.raises(InvalidFact):
+                actions.complete_fields(draft, facts, by=owner)
+
+    def test_a_published_version_and_a_stale_page_are_refused(self, draft, owner):
+        seen = draft.version
+        actions.import_document(draft, json.dumps(LAND).encode(), by=owner, expected=seen)
+        with pytest.raises(StaleVersion):
+            actions.import_document(draft, json.dumps(LAND).encode(), by=owner, expected=seen)
+        live = PublishedVersionFactory(service=draft.service, major=3)
+        with pytest.raises(TransitionNotAllowed):
+            actions.import_document(live, json.dumps(LAND).encode(), by=owner)
+
+    def test_a_refused_document_changes_nothing(self, draft, owner):
+        before = contract_of(draft)
+        with pytest.raises(DocumentRefused):
+            actions.import_document(draft, b"<a/>", by=owner)
+        assert contract_of(draft) == before
+
+    def test_by_api_with_its_notes(self, draft, owner):
+        client = APIClient()
+        client.force_login(owner)
+        path = f"/api/v1/service-versions/{draft.uuid}/document"
+        answer = client.post(path, {"file": SimpleUploadedFile("a.json", json.dumps(LAND).encode())}, format="multipart")
+        assert answer.status_code == 200
+        assert set(answer.json()["operations"]) == {"getParcel", "get_parcels"}
+        assert answer.json()["notes"]
+        bad = client.post(path, {"file": SimpleUploadedFile("a.xml", b"<!DOCTYPE a []><a/>")}, format="multipart")
+        assert (bad.status_code, bad.json()["code"], bad.json()["reason"]) == (400, "document_refused", "entities")
+
+    def test_by_hand_with_the_table_to_complete(self, draft, owner, client):
+        client.force_login(owner)
+        base = f"/admin/registry/serviceversion/{draft.uuid}/do"
+        file = SimpleUploadedFile("a.json", json.dumps(LAND).encode())
+        assert client.post(f"{base}/document/", {"file": file, "expected": draft.version}).status_code == 302
+        draft.refresh_from_db()
+        page = client.get(f"{base}/fields/?operation=getParcel")
+        form = page.context["form"]
+        box = next(row["boxes"] for row in form.table() if row["field"].path == "owners[].name")
+        given = {name: field.value() or "" for name, field in ((b.html_name, b) for b in form)}
+        given = {name: value for name, value in given.items() if value not in (False, None)}
+        given[box["personal_data"].html_name] = "sensitive"
+        answer = client.post(f"{base}/fields/", given)
+        assert answer.status_code == 302, answer.content.decode()
+        stored = {spec.path: spec for spec in contract_of(draft).operations[0].fields}
+        assert stored["owners[].name"].personal_data == "sensitive"
+        both = client.post(f"{base}/document/", {"url": "http://169.254.169.254/x", "expected": ""})
+        assert both.status_code in (400, 502)
