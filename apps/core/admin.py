@@ -8,7 +8,7 @@ import uuid
 
 from django.contrib import messages
 from django.contrib.admin.views.main import ChangeList
-from django.http import HttpResponseRedirect
+from django.http import Http404, HttpResponseRedirect
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
@@ -61,6 +61,9 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request, obj=None) -> bool:
         return False
+
+    def history_view(self, request, object_id, extra_context=None):
+        raise Http404  # the audit log is the one history (AD-07); pages show it as a timeline
 
     def response_post_save_change(self, request, obj):
         return self._to_list(request)
