@@ -1,0 +1,279 @@
+"""CC-01, 05, 06, 07 on a real PostgreSQL: two people at the same instant, and exactly one thing happens."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+
+import pytest
+from django.db import OperationalError, close_old_connections, connection, connections, transaction
+from django.test import Client
+
+from apps.accounts.models import User
+from apps.agreements.actions import (
+    approve_request,
+    confirm_acceptance,
+    reject_acceptance,
+    suspend_agreement,
+    terminate_agreement,
+)
+from apps.agreements.models import Agreement, Grant
+from apps.audit.models import AuditEvent
+from apps.connections.actions import (
+    draft_request,
+    refuse_request,
+    return_request,
+    save_draft,
+    submit_request,
+    withdraw_request,
+)
+from apps.connections.models import ConnectionRequest
+from apps.core.errors import Conflict, DomainError, NotPermitted
+from apps.core.numbers import next_number
+from apps.legal.models import RefusalGround
+from apps.notices.models import Notice
+from apps.organizations.choices import Role
+from tests.factories.agreements import agreement_in_force, recorded
+from tests.factories.connections import forwarded, signed_draft, world
+from tests.factories.organizations import officer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ROUNDS = [pytest.param(4, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)]
+
+
+def at_once(*acts) -> list:
+    """Run the acts in threads released by one barrier; the answer of each, or the exception it raised."""
+    gate, answers = threading.Barrier(len(acts)), [None] * len(acts)
+
+    def run(index, act):
+        close_old_connections()
+        try:
+            gate.wait(timeout=30)
+            answers[index] = act()
+        except Exception as error:  # noqa: BLE001
+            answers[index] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(index, act)) for index, act in enumerate(acts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert not any(thread.is_alive() for thread in threads), "somebody hangs"
+    return answers
+
+
+def on(act, obj, person: User, **facts):
+    """`act` with fresh objects, as another process reads them: the person and the row as it is now."""
+    by, row = User.objects.get(pk=person.pk), type(obj).objects.get(pk=obj.pk)
+    return lambda: act(row, by=by, **facts)
+
+
+def verb(act, person: User, request: ConnectionRequest, **facts):
+    return on(act, request, person, **facts)
+
+
+def refusal() -> dict:
+    return {"ground": RefusalGround.objects.get(code="R3"), "reason": "Không thuộc chức năng.", "citation": "Điều 52"}
+
+
+DECISIVE = ("request.approved", "request.refused", "request.withdrawn", "request.returned")
+
+
+def check_one_winner(request, answers) -> None:
+    """Exactly one transition, one audit event of it, and the loser is told what the state is and who was first."""
+    losers = [answer for answer in answers if isinstance(answer, Exception)]
+    assert all(isinstance(loser, Conflict | NotPermitted) for loser in losers), losers
+    assert len(losers) == len(answers) - 1
+    events = AuditEvent.objects.about(request).filter(event__in=DECISIVE)
+    assert events.count() == 1
+    for loser in losers:
+        if isinstance(loser, Conflict):
+            assert loser.extra["by"] == str(events.get().actor)
+    assert Notice.objects.filter(kind=events.get().event, key__contains=str(request.uuid)).values(
+        "recipient"
+    ).distinct().count() == (Notice.objects.filter(kind=events.get().event, key__contains=str(request.uuid)).count())
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+@pytest.mark.parametrize("other", ["approve", "refuse", "withdraw", "return"])
+def test_cc_01_approval_against_another_step(rounds, other):
+    for _turn in range(rounds):
+        w = world()
+        request = forwarded(w)
+        answers = at_once(verb(approve_request, w.provider_officer, request), second_step(other, w, request))
+        check_one_winner(request, answers)
+        request.refresh_from_db()
+        assert (request.status == "approved") == Agreement.objects.filter(bases__request=request).exists()
+        assert Agreement.objects.filter(bases__request=request).count() <= 1
+
+
+def second_step(name, w, request):
+    if name == "withdraw":
+        return verb(withdraw_request, w.consumer_officer, request)
+    if name == "return":
+        return verb(return_request, w.operator, request, remarks=[("note", "Thiếu")])
+    colleague = officer(Role.PROVIDER_OFFICER, w.provider)
+    if name == "refuse":
+        return verb(refuse_request, colleague, request, **refusal())
+    return verb(approve_request, colleague, request)
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_cc_01_two_providers_approve_at_once_and_one_agreement_is_made(rounds):
+    from tests.factories.registry import PublishedServiceFactory, operation_of
+
+    for _turn in range(rounds):
+        w = world()
+        service = PublishedServiceFactory()
+        other = officer(Role.PROVIDER_OFFICER, service.provider)
+        request = forwarded(w, scope={w.operation: w.fields(), operation_of(service): w.fields()})
+        answers = at_once(verb(approve_request, w.provider_officer, request), verb(approve_request, other, request))
+        assert not [answer for answer in answers if isinstance(answer, Exception)], answers
+        assert sum(answer is not None for answer in answers) == 1
+        assert Agreement.objects.filter(bases__request=request).count() == 1
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_cc_01_what_is_submitted_is_what_was_signed_though_somebody_edits(rounds):
+    from apps.connections.completeness import missing
+
+    for turn in range(rounds):
+        w = world()
+        request = signed_draft(w)
+        at_once(
+            verb(submit_request, w.consumer_officer, request),
+            verb(save_draft, w.consumer_officer, request, title=f"Sửa lúc gửi {turn}"),
+        )
+        request.refresh_from_db()
+        assert request.status == "draft" or missing(request) == []
+
+
+def test_cc_01_an_agency_suspended_at_the_instant_of_approval_never_leaves_an_open_call():
+    """Either the approval came first (the gateway refuses a suspended organization), or there is no agreement."""
+    for _turn in range(4):
+        w = world()
+        request = forwarded(w)
+
+        def suspend(consumer=w.consumer):
+            type(consumer).objects.filter(pk=consumer.pk).update(status="suspended")
+
+        answer, _none = at_once(verb(approve_request, w.provider_officer, request), suspend)
+        made = Agreement.objects.filter(bases__request=request).exists()
+        assert made == (not isinstance(answer, Exception))
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_cc_01_confirm_against_reject_and_against_termination(rounds):
+    for turn in range(rounds):
+        w = world()
+        agreement = agreement_in_force(w)
+        record = recorded(w, agreement)
+        if turn % 2:
+            other = on(reject_acceptance, record, w.operator, comment="Thiếu")
+        else:
+            other = on(terminate_agreement, agreement, w.operator, ground="authority", reason="Yêu cầu")
+        at_once(on(confirm_acceptance, record, w.provider_officer), other)
+        record.refresh_from_db()
+        agreement.refresh_from_db()
+        open_production = Grant.objects.filter(agreement=agreement, environment="production").exclude(status="ended").exists()
+        assert open_production == (record.status == "confirmed" and agreement.status == "in_force")
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_suspension_and_termination_at_once_end_with_everything_closed(rounds):
+    for _turn in range(rounds):
+        w = world()
+        agreement = agreement_in_force(w)
+        at_once(
+            on(suspend_agreement, agreement, w.provider_officer, kind="force_majeure", violation="Mất điện", plan="Chờ"),
+            on(terminate_agreement, agreement, w.operator, ground="authority", reason="Yêu cầu"),
+        )
+        agreement.refresh_from_db()
+        assert agreement.status in ("suspended", "ending")
+        assert agreement.status != "ending" or not agreement.grants.exclude(status="ended").exists()
+
+
+@pytest.mark.parametrize("count", [2, 8, 20])
+def test_cc_05_parallel_posts_with_one_key_make_one_draft(count):
+    w = world()
+    key = uuid.uuid4()
+
+    def draft():
+        by = User.objects.get(pk=w.consumer_officer.pk)
+        return draft_request(w.consumer, by=by, uuid=key, title="Một lần")
+
+    answers = at_once(*[draft] * count)
+    assert not [answer for answer in answers if isinstance(answer, Exception)], answers
+    assert {answer.uuid for answer in answers} == {key}
+    assert ConnectionRequest.objects.count() == 1
+    assert AuditEvent.objects.filter(event="request.drafted").count() == 1
+
+
+@pytest.mark.parametrize("each", [pytest.param(5, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)])
+def test_cc_06_numbers_are_unique_and_without_gaps_under_64_threads(each):
+    def take():
+        found = []
+        for _turn in range(each):
+            with transaction.atomic():
+                found.append(next_number("YC"))
+        return found
+
+    # At most sixteen connections at once: what is tested is the number, not the server's connection limit.
+    slots = threading.Semaphore(16)
+
+    def guarded():
+        with slots:
+            try:
+                return take()
+            finally:
+                connections.close_all()
+
+    answers = at_once(*[guarded] * 64)
+    numbers = [number for answer in answers for number in answer]
+    assert len(set(numbers)) == len(numbers) == 64 * each
+    assert max(int(number.rsplit("-", 1)[1]) for number in numbers) == 64 * each
+
+
+def test_cc_07_a_stuck_lock_holder_makes_others_wait_five_seconds_and_no_longer():
+    w = world()
+    request = forwarded(w)
+    holding, done = threading.Event(), threading.Event()
+
+    def hold():
+        with transaction.atomic():
+            ConnectionRequest.objects.select_for_update().get(pk=request.pk)
+            holding.set()
+            done.wait(timeout=30)
+        connections.close_all()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    holding.wait(timeout=10)
+    client = Client()
+    client.force_login(w.provider_officer)
+    client.get("/api/v1/requests")  # the first request of a process loads half of Django; that is no waiting
+    began = time.monotonic()
+    try:
+        answer = client.post(f"/api/v1/requests/{request.uuid}/approve", {}, content_type="application/json")
+        took = time.monotonic() - began
+        with pytest.raises(OperationalError), transaction.atomic():
+            ConnectionRequest.objects.select_for_update().get(pk=request.pk)
+    finally:
+        done.set()
+        holder.join(timeout=10)
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert answer["Retry-After"]
+    assert 4 < took < 10
+    assert connection.is_usable()
+
+
+def test_a_loser_never_gets_anything_but_a_domain_error():
+    w = world()
+    request = forwarded(w)
+    people = [officer(Role.PROVIDER_OFFICER, w.provider) for _turn in range(6)]
+    answers = at_once(*[verb(approve_request, person, request) for person in people])
+    assert sum(isinstance(answer, Agreement) for answer in answers) == 1
+    assert all(isinstance(answer, Agreement | DomainError) for answer in answers)
