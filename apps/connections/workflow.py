@@ -30,7 +30,7 @@ REQUEST = Workflow(
         ),
         Step(
             "lapse", (RETURNED,), RequestStatus.WITHDRAWN, None, _("Withdraw by itself"),
-            note="the clock: nobody completed it in the time of the rule request.completion",
+            note="the clock: nobody completed it in the time of the rule connection.return_limit",
         ),
     ),
 )  # fmt: skip
