@@ -45,6 +45,7 @@ CATALOG_SOURCES: tuple[tuple[str, str, str, AdapterName, int, dict], ...] = (
 PUSH = {
     "category": "qlvanbandieuhanhcap2",
     "key": "MaDinhDanhCap2",
+    "under": "H03",
     "columns": {"MaDinhDanhCap2": "code", "MaDinhDanhCap1": "parent_code", "TenDonVi": "name", "DiaChi": "address",
                 "Email": "email", "SoDienThoai": "phone"},
 }  # fmt: skip

@@ -120,12 +120,12 @@ class SyncRun(StatefulModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.source.code} {timezone.localtime(self.created_at):%d/%m/%Y %H:%M}"
+        return f"{self.source.name}, {timezone.localtime(self.created_at):%H:%M %d/%m/%Y}"
 
     @property
     def progress(self) -> list[dict]:
-        """The figures so far with what they are called: `{"name", "label", "value"}`, in a fixed order."""
-        known = [name for name in COUNT_LABELS if name in self.counts]
+        """The figures so far with what they are called: `{"name", "label", "value"}`, in a fixed order; zeros say nothing."""
+        known = [name for name in COUNT_LABELS if self.counts.get(name) or name in ("fetched", "rows") and name in self.counts]
         return [{"name": name, "label": str(COUNT_LABELS[name]), "value": self.counts[name]} for name in known]
 
     @property

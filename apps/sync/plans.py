@@ -4,7 +4,7 @@ Catalog source: `{"parts": [{"category", "level", "columns": {"code", "name", "f
 {ours: theirs, or {"column": theirs, "type": "date"}}}], "adapter": {…}}`. One catalog may come from several lists.
 Changes source: `{"start": "YYYY-MM-DD", "window_days": 1…5, "page_size", "service", "operation", "adapter": {…}}`; the last two name
 the operation of the registry whose grant opens the feed.
-Push source: `{"category", "key", "columns": {theirs: "code" | "old_code" | "name" | "address" | "email" | "phone" |
+Push source: `{"category", "key", "under": our level-1 agency's code, "columns": {theirs: "code" | "old_code" | "name" | "address" | "email" | "phone" |
 "parent_code"}, "adapter": {…}}`.
 """
 
@@ -53,8 +53,11 @@ class ChangesPlan:
 
 @dataclass(frozen=True)
 class PushPlan:
+    """`under` is the identifier of the level-1 agency whose branch is ours: it and what lies below it is sent, nothing else."""
+
     category: str
     key: str
+    under: str
     columns: dict[str, str]
 
 
@@ -104,7 +107,9 @@ def push_plan(settings: dict) -> PushPlan:
         raise _invalid("columns", "category, key, columns")
     if unknown := set(columns.values()) - ORGANIZATION_COLUMNS:
         raise _invalid("columns", ", ".join(sorted(map(str, unknown))))
-    return PushPlan(str(settings["category"]), settings["key"], dict(columns))
+    if not isinstance(settings.get("under"), str) or not settings["under"]:
+        raise _invalid("under", "required")
+    return PushPlan(str(settings["category"]), settings["key"], settings["under"], dict(columns))
 
 
 def _invalid(name: str, what: str) -> InvalidFact:

@@ -7,7 +7,7 @@ So a lost acknowledgement costs nothing: the next reading finds the rows there, 
 
 from __future__ import annotations
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from apps.core.canonical import content_hash
 from apps.core.killpoints import reach
@@ -25,10 +25,11 @@ SHOWN = 500
 
 
 def our_rows(plan: PushPlan) -> list[dict]:
-    """Our active agencies in the other side's columns; empty texts are null, as on the wire."""
+    """The active agencies of our branch in the other side's columns; empty texts are null, as on the wire."""
+    branch = Q(code=plan.under) | Q(code__startswith=f"{plan.under}.")
     wanted = {ours: F("parent__code") if ours == "parent_code" else F(ours) for ours in set(plan.columns.values())}
     named = {f"out_{ours}": value for ours, value in wanted.items()}
-    agencies = Organization.objects.active().order_by("code").values(**named)
+    agencies = Organization.objects.active().filter(branch).order_by("code").values(**named)
     return [{theirs: agency[f"out_{ours}"] or None for theirs, ours in plan.columns.items()} for agency in agencies]
 
 

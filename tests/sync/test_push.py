@@ -28,6 +28,7 @@ def source(sandbox, operator):
     parent = OrganizationFactory(code="H03", name="Ủy ban nhân dân tỉnh")
     OrganizationFactory(code="H03.12", name="Sở Tài chính", parent=parent, email="stc@example.vn")
     SuspendedOrganizationFactory(code="H03.13")
+    OrganizationFactory(code="G05", name="Bộ Khác")
     return PushSourceFactory(**at_sandbox(sandbox))
 
 
