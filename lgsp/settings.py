@@ -372,6 +372,7 @@ CELERY_BEAT_SCHEDULE = {
     "gateway.sweep_calls": {"task": "gateway.sweep_calls", "schedule": 20, "options": {"expires": 20}},
     "gateway.keep_house": {"task": "gateway.keep_house", "schedule": 6 * 3600, "options": {"expires": 3600}},
     "connections.clock": {"task": "connections.clock", "schedule": 60.0, "options": {"expires": 60}},
+    "registry.clock": {"task": "registry.clock", "schedule": 60.0, "options": {"expires": 60}},
     "agreements.clock": {"task": "agreements.clock", "schedule": 60.0, "options": {"expires": 60}},
 }
 """One static entry an app: what is due is decided by rows. A message that waited too long is dropped (FI-26)."""

@@ -15,7 +15,7 @@ from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
 from apps.registry.choices import Classification, Environment, PersonalDataClass, Protocol, SharingForm, UpstreamAuth
 from apps.registry.documents import MAX_BYTES
-from apps.registry.models import UsageRegulation
+from apps.registry.models import DataService, UsageRegulation
 
 LONG = forms.Textarea(attrs={"rows": 4})
 
@@ -253,3 +253,21 @@ class PurposeForm(VerbForm):
 class PurposeChangeForm(ChangeForm):
     name = forms.CharField(label=_("name"), max_length=300)
     is_active = forms.BooleanField(label=_("may be chosen"), required=False)
+
+
+class DefaultListForm(VerbForm):
+    """The decision of one of the person's agencies. Each of its default-sharing services can be ticked."""
+
+    organization = OwnAgencyField(label=_("provider"))
+    number = forms.CharField(label=_("decision number"), max_length=100)
+    decided_on = forms.DateField(label=_("decided on"), widget=DAY, initial=timezone.localdate)
+    services = forms.ModelMultipleChoiceField(
+        DataService.objects.none(), label=_("services"), to_field_name="code", widget=forms.SelectMultiple(attrs={"size": 10})
+    )
+    note = forms.CharField(label=_("note"), max_length=5_000, required=False, widget=LONG)
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["organization"].offer(self.user)
+        mine = DataService.objects.editable_by(self.user).filter(sharing_form=SharingForm.DEFAULT)
+        self.fields["services"].queryset = mine.order_by("sort_key")

@@ -4,11 +4,13 @@ from django.conf import settings
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.fields import EncryptedTextField
 from apps.core.models import StatefulModel, TimedModel
 from apps.core.text import clean, fold, sort_key
+from apps.legal.models import LegalRule
 from apps.organizations.models import SLUG, Organization
 from apps.registry.choices import (
     Classification,
@@ -26,6 +28,7 @@ from apps.registry.choices import (
 )
 from apps.registry.querysets import (
     DataServiceQuerySet,
+    DefaultShareListQuerySet,
     OperationQuerySet,
     PurposeQuerySet,
     ServiceVersionQuerySet,
@@ -302,6 +305,10 @@ class Upstream(TimedModel):
     timeout_ms = models.PositiveIntegerField(_("total deadline (ms)"), default=15_000)
     max_response_bytes = models.PositiveIntegerField(_("largest answer (bytes)"), default=10_485_760)
     max_concurrency = models.PositiveIntegerField(_("calls at once"), default=64)
+    # What the probes found; nobody types it and no right rests on it.
+    is_healthy = models.BooleanField(_("answers"), null=True, editable=False)
+    health_since = models.DateTimeField(_("since"), null=True, editable=False)
+    next_probe_at = models.DateTimeField(null=True, editable=False, db_index=True)
 
     objects = UpstreamQuerySet.as_manager()
 
@@ -313,6 +320,60 @@ class Upstream(TimedModel):
 
     def __str__(self) -> str:
         return f"{self.version} ({self.get_environment_display()})"
+
+
+class HealthProbe(models.Model):
+    """One look at an upstream: did anything answer, how fast. Kept thirty days."""
+
+    upstream = models.ForeignKey(Upstream, on_delete=models.CASCADE, related_name="probes")
+    at = models.DateTimeField(_("time"), default=timezone.now)
+    answered = models.BooleanField(_("answers"))
+    status = models.PositiveSmallIntegerField(_("status"), null=True)
+    latency_ms = models.PositiveIntegerField(_("time taken (ms)"))
+    error = models.CharField(_("error"), max_length=60, blank=True)
+
+    class Meta:
+        verbose_name = _("health probe")
+        verbose_name_plural = _("health probes")
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["upstream", "-at"], name="registry_healthprobe_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.upstream} {self.at:%H:%M:%S} {self.status or self.error}"
+
+
+class DefaultShareList(TimedModel):
+    """What a provider shares by default, by one decision; reviewed at least every six months (NĐ 47/2020 Điều 34, WF-15).
+
+    A review makes a new row, also when nothing changed; the newest is in force.
+    """
+
+    organization = models.ForeignKey(
+        Organization, verbose_name=_("provider"), on_delete=models.PROTECT, related_name="default_lists"
+    )
+    number = models.CharField(_("decision number"), max_length=100)
+    decided_on = models.DateField(_("decided on"))
+    services = models.ManyToManyField(DataService, verbose_name=_("services"), related_name="default_lists")
+    review_rule = models.ForeignKey(LegalRule, verbose_name=_("rule of the review"), on_delete=models.PROTECT, related_name="+")
+    next_review_on = models.DateField(_("next review"), db_index=True)
+    note = models.TextField(_("note"), blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("entered by"), on_delete=models.PROTECT, related_name="+"
+    )
+
+    objects = DefaultShareListQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("default-share list")
+        verbose_name_plural = _("default-share lists")
+        ordering = ["-decided_on", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "number"], name="registry_defaultsharelist_number"),
+            models.CheckConstraint(condition=Q(next_review_on__gt=F("decided_on")), name="registry_defaultsharelist_review"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} ({self.organization})"
 
 
 class Purpose(TimedModel):

@@ -75,11 +75,29 @@ class OperationQuerySet(models.QuerySet):
 
 
 class UpstreamQuerySet(models.QuerySet):
+    def served(self):
+        """Addresses the gateway may call today: of live versions of active services."""
+        return self.filter(version__status__in=LIVE, version__service__status=ServiceStatus.ACTIVE)
+
+    def due(self, moment):
+        """Those whose next probe is due."""
+        return self.served().filter(Q(next_probe_at__isnull=True) | Q(next_probe_at__lte=moment))
+
     def visible_to(self, user):
         """Where a provider answers is the provider's and the platform readers' to know; consumers call the gateway."""
         if is_platform_reader(user):
             return self.all()
         return self.filter(version__service__provider_id__in=organization_ids(user, Role.PROVIDER_OFFICER, Role.SIGNER))
+
+
+class DefaultShareListQuerySet(models.QuerySet):
+    def in_force(self):
+        """The newest list of each provider."""
+        return self.order_by("organization_id", "-decided_on", "-id").distinct("organization_id")
+
+    def visible_to(self, user):
+        """Published to every member (NĐ 47/2020 Điều 34)."""
+        return self.all() if organization_ids(user) else self.none()
 
 
 class PurposeQuerySet(models.QuerySet):

@@ -59,6 +59,7 @@ for _name in (
     "registry.retire_version",
     "registry.set_upstream",
     "registry.write_terms",
+    "registry.decide_default_list",
 ):
     rules.add_perm(_name, provider_officer)
 

@@ -1,5 +1,6 @@
 """The verbs on services; one module a noun."""
 
+from apps.registry.actions.default_lists import decide_default_list
 from apps.registry.actions.offers import change_service, register_service, resume_service, retire_service, suspend_service
 from apps.registry.actions.purposes import change_purpose, name_purpose
 from apps.registry.actions.terms import change_terms, end_terms, sign_terms, write_terms
@@ -22,6 +23,7 @@ __all__ = [
     "change_service",
     "change_terms",
     "complete_fields",
+    "decide_default_list",
     "define_contract",
     "deprecate_version",
     "discard_version",

@@ -6,7 +6,7 @@ from unfold.decorators import display
 
 from apps.core.registers import Register, VerbPage, facts_of
 from apps.registry import actions, forms
-from apps.registry.models import Purpose, UsageRegulation
+from apps.registry.models import DefaultShareList, Purpose, UsageRegulation
 
 
 def write(request, _obj, form):
@@ -42,6 +42,25 @@ class UsageRegulationAdmin(Register):
     @display(description=_("signed"), boolean=True)
     def signed(self, row):
         return row.is_signed
+
+
+def decide(request, _obj, form):
+    facts = form.facts()
+    return actions.decide_default_list(facts.pop("organization"), by=request.user, **facts)
+
+
+@admin.register(DefaultShareList)
+class DefaultShareListAdmin(Register):
+    """A review makes a new row, also when nothing changed: the newest of a provider is in force."""
+
+    list_display = ["organization", "number", "decided_on", "next_review_on"]
+    list_select_related = ["organization"]
+    search_fields = ["number", "organization__folded"]
+    fields = ["organization", "number", "decided_on", "services", "review_rule", "next_review_on", "note", "decided_by"]
+    verb_pages = (
+        VerbPage("decide", _("Enter a decision"), decide, "registry.decide_default_list", forms.DefaultListForm, "primary",
+                 on_list=True, help=_("NĐ 47/2020/NĐ-CP Điều 34: the list is reviewed at least every six months.")),
+    )  # fmt: skip
 
 
 @admin.register(Purpose)

@@ -8,9 +8,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from apps.core.registers import NoFacts, Register, VerbPage, facts_of
-from apps.registry import actions, forms
+from apps.registry import actions, forms, health
 from apps.registry.admin.offers import COLORS
 from apps.registry.choices import VersionStatus
+from apps.registry.clock import publishing_due
 from apps.registry.completeness import completeness
 from apps.registry.models import Field, ServiceVersion, Upstream
 
@@ -86,6 +87,8 @@ class ServiceVersionAdmin(Register):
             "completeness": completeness(row) if request.user.has_perm("registry.read_completeness", row) else None,
             "operations": [(operation, fields.get(operation.pk, [])) for operation in operations],
             "upstreams": Upstream.objects.visible_to(request.user).filter(version=row),
+            "health": [(address, health.summary(address)) for address in row.upstreams.all()],
+            "publishing_due": publishing_due(row) if row.status == VersionStatus.DRAFT else None,
         }
 
     @display(description=_("version"), ordering="major")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django_filters import rest_framework as filters
 
 from apps.registry.choices import PersonalDataClass, Protocol, ServiceStatus, SharingForm, VersionStatus
-from apps.registry.models import DataService, ServiceVersion, UsageRegulation
+from apps.registry.models import DataService, DefaultShareList, ServiceVersion, UsageRegulation
 
 
 class ServiceFilter(filters.FilterSet):
@@ -49,3 +49,15 @@ class RegulationFilter(filters.FilterSet):
     class Meta:
         model = UsageRegulation
         fields: list[str] = []
+
+
+class DefaultListFilter(filters.FilterSet):
+    organization = filters.CharFilter(field_name="organization__code", lookup_expr="iexact")
+    in_force = filters.BooleanFilter(method="by_force", label="the newest list of each provider")
+
+    class Meta:
+        model = DefaultShareList
+        fields: list[str] = []
+
+    def by_force(self, rows, _name, value):
+        return rows.filter(pk__in=DefaultShareList.objects.in_force().values("pk")) if value else rows

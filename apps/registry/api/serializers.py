@@ -17,7 +17,18 @@ from apps.registry.choices import (
     SharingForm,
     UpstreamAuth,
 )
-from apps.registry.models import DataService, Field, Operation, Parameter, Purpose, ServiceVersion, Upstream, UsageRegulation
+from apps.registry.models import (
+    DataService,
+    DefaultShareList,
+    Field,
+    HealthProbe,
+    Operation,
+    Parameter,
+    Purpose,
+    ServiceVersion,
+    Upstream,
+    UsageRegulation,
+)
 
 
 class VersionRefSerializer(serializers.ModelSerializer):
@@ -302,3 +313,38 @@ class PurposeNamingSerializer(serializers.Serializer):
 class PurposeChangeSerializer(serializers.Serializer):
     name = serializers.CharField(max_length=300)
     is_active = serializers.BooleanField(required=False)
+
+
+class DefaultListSerializer(serializers.ModelSerializer):
+    organization = OrganizationNameSerializer(read_only=True)
+    services = serializers.SlugRelatedField(slug_field="code", many=True, read_only=True)
+
+    class Meta:
+        model = DefaultShareList
+        fields = ["uuid", "organization", "number", "decided_on", "next_review_on", "services", "note"]
+
+
+class DefaultListDecisionSerializer(serializers.Serializer):
+    organization = serializers.CharField(max_length=35, help_text="Identifier of the provider, in either form.")
+    number = serializers.CharField(max_length=100)
+    decided_on = serializers.DateField()
+    services = serializers.ListField(child=serializers.CharField(max_length=60), max_length=1_000, help_text="Codes.")
+    note = serializers.CharField(max_length=5_000, required=False, allow_blank=True, default="")
+
+
+class ProbeSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = HealthProbe
+        fields = ["at", "answered", "status", "latency_ms", "error"]
+
+
+class HealthSerializer(serializers.Serializer):
+    """How one environment's address answered: never the address itself."""
+
+    environment = serializers.CharField()
+    is_healthy = serializers.BooleanField(allow_null=True)
+    since = serializers.DateTimeField(allow_null=True)
+    looks = serializers.IntegerField()
+    answered_percent = serializers.FloatField(allow_null=True)
+    average_ms = serializers.IntegerField(allow_null=True)
+    recent = ProbeSerializer(many=True)

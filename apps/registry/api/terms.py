@@ -1,4 +1,4 @@
-"""Usage regulations with their standard terms, and the coded purposes."""
+"""Usage regulations with their standard terms, default-share lists, and the coded purposes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from apps.core.api.doors import Door, body, step
+from apps.core.errors import InvalidFact
 from apps.organizations.api.views import named
 from apps.registry import actions
 from apps.registry.api import filters, serializers
-from apps.registry.models import Purpose, UsageRegulation
+from apps.registry.models import DataService, DefaultShareList, Purpose, UsageRegulation
 
 
 class Regulations(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
@@ -80,3 +81,26 @@ class Purposes(mixins.ListModelMixin, Door):
         self.may("registry.change_purposes")
         actions.change_purpose(row, by=request.user, **body(request, serializers.PurposeChangeSerializer, partial=True))
         return Response(self.get_serializer(row).data)
+
+
+class DefaultLists(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
+    """What providers share by default, by decision; reviewed at least every six months (NĐ 47/2020 Điều 34)."""
+
+    queryset = DefaultShareList.objects.select_related("organization").prefetch_related("services")
+    serializer_class = serializers.DefaultListSerializer
+    filterset_class = filters.DefaultListFilter
+    lookup_field = "uuid"
+    lookup_value_converter = "uuid"
+
+    @extend_schema(request=serializers.DefaultListDecisionSerializer, responses={201: serializers.DefaultListSerializer})
+    def create(self, request) -> Response:
+        """Enter the decision of one's own agency (its provider officer)."""
+        self.may("registry.decide_default_list")
+        facts = body(request, serializers.DefaultListDecisionSerializer)
+        owner = named(facts.pop("organization"), request.user)
+        codes = facts.pop("services")
+        services = list(DataService.objects.visible_to(request.user).filter(code__in=codes))
+        if missing := set(codes) - {row.code for row in services}:
+            raise InvalidFact(fields={"services": [f"{code[:60]}: not found" for code in sorted(missing)]})
+        row = actions.decide_default_list(owner, by=request.user, services=services, **facts)
+        return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)

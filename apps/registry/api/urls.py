@@ -10,6 +10,7 @@ router.register("purposes", terms.Purposes, "purpose")
 by_uuid = SimpleRouter(trailing_slash=False, use_regex_path=False)
 by_uuid.register("service-versions", views.Versions, "service-version")
 by_uuid.register("operations", views.Operations, "operation")
+by_uuid.register("default-lists", terms.DefaultLists, "default-list")
 by_uuid.register("usage-regulations", terms.Regulations, "usage-regulation")
 
 urlpatterns = [*router.urls, *by_uuid.urls]

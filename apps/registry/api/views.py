@@ -15,7 +15,7 @@ from apps.core.api.doors import Door, body, step
 from apps.core.errors import InvalidFact
 from apps.organizations.api.serializers import StepReasonSerializer
 from apps.organizations.api.views import named
-from apps.registry import actions
+from apps.registry import actions, health
 from apps.registry.api import filters, serializers
 from apps.registry.completeness import completeness
 from apps.registry.contract import contract_of
@@ -214,6 +214,18 @@ class Versions(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         self.may("registry.change_version", row)
         seen = body(request, serializers.ExpectedSerializer).get("version")
         return self.answer(actions.discard_version(row, by=request.user, expected=seen))
+
+    @extend_schema(responses={200: serializers.HealthSerializer(many=True)}, filters=False)
+    @action(detail=True, pagination_class=None)
+    def health(self, request, uuid) -> Response:
+        """How the provider's addresses answered in the last day, without saying where they are."""
+        rows = self.get_object().upstreams.order_by("environment")
+        found = [
+            {"environment": row.environment, "is_healthy": row.is_healthy, "since": row.health_since, **health.summary(row),
+             "recent": row.probes.all()[:50]}
+            for row in rows
+        ]  # fmt: skip
+        return Response(serializers.HealthSerializer(found, many=True).data)
 
     @extend_schema(responses={200: serializers.UpstreamSerializer(many=True)}, filters=False)
     @action(detail=True, pagination_class=None)

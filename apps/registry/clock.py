@@ -1,0 +1,97 @@
+"""What time itself brings to services: a ready service not published within its day, a list to be reviewed, an end announced.
+
+The clock reminds and never decides. Each fact reaches each person once: the key of the notice names it.
+"""
+
+from __future__ import annotations
+
+import datetime
+
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from apps.accounts.models import User
+from apps.core.errors import InvalidFact
+from apps.legal import deadlines
+from apps.notices.actions import notify
+from apps.organizations.choices import Role
+from apps.organizations.models import Membership
+from apps.registry.choices import VersionStatus
+from apps.registry.models import DefaultShareList, ServiceVersion
+
+PUBLISH = "service.publish"
+BEFORE_REVIEW = datetime.timedelta(days=30)
+
+
+def publishing_due(version: ServiceVersion) -> datetime.datetime | None:
+    """Until when a ready draft must be published (NĐ 47/2020 Điều 25(1), WF-12); None while it is not ready."""
+    if version.ready_at is None:
+        return None
+    try:
+        return deadlines.start(PUBLISH, version.ready_at).due_at
+    except InvalidFact:
+        return None  # the law has no such rule for that day: nothing is due
+
+
+def remind(now: datetime.datetime | None = None) -> int:
+    """Tell whom it concerns; return how many facts were told (again telling is harmless)."""
+    now = now or timezone.now()
+    return _late_publishing(now) + _reviews(timezone.localdate(now)) + _announced_ends(timezone.localdate(now))
+
+
+def _officers(organization_id: int, *, with_operators: bool = False):
+    held = Membership.objects.current().filter(role=Role.PROVIDER_OFFICER, organization_id=organization_id)
+    if with_operators:
+        held = held | Membership.objects.current().filter(role=Role.OPERATOR)
+    return User.objects.filter(pk__in=held.values("user_id"))
+
+
+def _late_publishing(now: datetime.datetime) -> int:
+    told = 0
+    waiting = ServiceVersion.objects.filter(status=VersionStatus.DRAFT, ready_at__isnull=False).select_related("service")
+    for version in waiting:
+        due = publishing_due(version)
+        if due is not None and due < now:
+            notify(
+                _officers(version.service.provider_id, with_operators=True), "service_version.late",
+                key=f"service_version.late:{version.uuid}",
+                message=gettext_noop("“%(service)s” %(number)s works but was not published within one working day."),
+                url=f"/admin/registry/serviceversion/{version.uuid}/change/", service=version.service.name,
+                number=version.number,
+            )  # fmt: skip
+            told += 1
+    return told
+
+
+def _reviews(today: datetime.date) -> int:
+    told = 0
+    for row in DefaultShareList.objects.in_force():
+        if row.next_review_on - BEFORE_REVIEW > today:
+            continue
+        stage = "late" if row.next_review_on < today else "soon"
+        message = (
+            gettext_noop("The review of the default-share list %(number)s is late: it was due on %(day)s.")
+            if stage == "late"
+            else gettext_noop("The default-share list %(number)s is to be reviewed by %(day)s.")
+        )
+        notify(
+            _officers(row.organization_id, with_operators=stage == "late"), f"default_list.{stage}",
+            key=f"default_list.{stage}:{row.uuid}", message=message,
+            url=f"/admin/registry/defaultsharelist/{row.uuid}/change/", number=row.number,
+            day=row.next_review_on.strftime("%d/%m/%Y"),
+        )  # fmt: skip
+        told += 1
+    return told
+
+
+def _announced_ends(today: datetime.date) -> int:
+    told = 0
+    ended = ServiceVersion.objects.filter(status=VersionStatus.DEPRECATED, deprecated_on__lte=today).select_related("service")
+    for version in ended:
+        notify(
+            _officers(version.service.provider_id), "service_version.end_reached", key=f"service_version.end:{version.uuid}",
+            message=gettext_noop("The announced end of “%(service)s” %(number)s is reached: retire it or announce another day."),
+            url=f"/admin/registry/serviceversion/{version.uuid}/change/", service=version.service.name, number=version.number,
+        )  # fmt: skip
+        told += 1
+    return told
