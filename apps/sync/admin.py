@@ -40,11 +40,18 @@ class PlatformAdmin(ReadOnlyAdmin):
         return obj
 
 
+class ReadableJSON(forms.JSONField):
+    """JSON one member a line."""
+
+    def prepare_value(self, value):
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+
+
 class SourceForm(forms.ModelForm):
     """What an operator may change. The credential is written only; an empty box leaves it as it is."""
 
     new_secret = forms.CharField(
-        label=_("new credential"), required=False, widget=UnfoldAdminPasswordWidget,
+        label=_("New credential"), required=False, widget=UnfoldAdminPasswordWidget,
         help_text=_("A JSON object, for NGSP: consumer_key and consumer_secret. It is never shown again; empty: unchanged."),
     )  # fmt: skip
     seen_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
@@ -63,6 +70,7 @@ class SourceForm(forms.ModelForm):
             "settings",
         ]
         widgets = {"settings": UnfoldAdminTextareaWidget}
+        field_classes = {"settings": ReadableJSON}
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -160,20 +168,18 @@ class SourceAdmin(PlatformAdmin):
             self.tell(request, error)
 
 
+def _table(run: SyncRun) -> dict:
+    """The rows to add as a table: the key's column first."""
+    key = run.source.settings.get("key", "")
+    columns = sorted(run.source.settings.get("columns") or {}, key=lambda name: (name != key, name))
+    rows = [[row.get(column) for column in columns] for row in run.report.get("add", [])]
+    return {"report_columns": columns, "report_rows": rows}
+
+
 @admin.register(SyncRun)
 class SyncRunAdmin(PlatformAdmin):
     view_permission = "sync.view_syncrun"
-    list_display = [
-        "created_at",
-        "source",
-        "shown_status",
-        "stage",
-        "trigger",
-        "requested_by",
-        "attempt",
-        "shown_elapsed",
-        "error_code",
-    ]
+    list_display = ["source", "shown_status", "created_at", "shown_elapsed", "shown_starter", "error_code"]
     list_filter = ["status", "source", "trigger"]
     list_select_related = ["source", "requested_by"]
     fields = ["source", "trigger", "requested_by", "created_at", "started_at", "finished_at", "attempt", "next_attempt_at", "error_code",
@@ -183,6 +189,10 @@ class SyncRunAdmin(PlatformAdmin):
     @display(description=_("status"), label=_COLORS)
     def shown_status(self, run: SyncRun):
         return run.status, run.get_status_display()
+
+    @display(description=_("started by"))
+    def shown_starter(self, run: SyncRun):
+        return run.requested_by or run.get_trigger_display()
 
     @display(description=_("seconds"))
     def shown_elapsed(self, run: SyncRun):
@@ -205,6 +215,7 @@ class SyncRunAdmin(PlatformAdmin):
             "run": run,
             "now": timezone.now(),
             "report": run.report if is_push and run.report else None,
+            **_table(run),
             "may_approve": waits and request.user.has_perm("sync.approve_push", run),
         }
 
