@@ -17,19 +17,25 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 
+from apps.catalogs import reader as catalogs  # noqa: E402
 from apps.gateway.app import Gateway  # noqa: E402
+from apps.gateway.ready import ReadyProtocol  # noqa: E402
 from apps.gateway.runtime import Runtime  # noqa: E402
-from apps.gateway.server import StrictProtocol  # noqa: E402
 from lgsp.env import database_url, env  # noqa: E402
 
-OTHERS: dict = {}
-"""Further applications by the beginning of their path, such as ready catalog bytes."""
+PROXIES = frozenset(env.list("LGSP_TRUSTED_PROXIES", default=[]))
+READER = catalogs.CatalogReader(
+    database_url(), per_minute=env.int("LGSP_CATALOG_READS_PER_MINUTE", default=6000), trusted_proxies=PROXIES
+)
+"""Ready catalog bytes: as an application below, and as the server's shortcut for plain requests."""
+OTHERS: dict = {catalogs.PREFIX.decode(): READER}
+"""Further applications by the beginning of their path."""
+ReadyProtocol.reader = READER
 
 
 def build() -> Gateway:
     """A gateway on the configured database; one a process."""
-    proxies = frozenset(env.list("LGSP_TRUSTED_PROXIES", default=[]))
-    return Gateway(Runtime(database_url(), trusted_proxies=proxies), OTHERS)
+    return Gateway(Runtime(database_url(), trusted_proxies=PROXIES), OTHERS)
 
 
 app = build()
@@ -44,7 +50,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     uvicorn.run(
-        "lgsp.gateway:app", host=given.host, port=given.port, workers=given.workers, http=StrictProtocol, ws="none",
+        "lgsp.gateway:app", host=given.host, port=given.port, workers=given.workers, http=ReadyProtocol, ws="none",
         lifespan="on", access_log=False, server_header=False, date_header=True, proxy_headers=False,
         timeout_keep_alive=75, timeout_graceful_shutdown=45, backlog=2048, log_config=None,
         log_level=settings.LOGGING["root"]["level"].lower(),

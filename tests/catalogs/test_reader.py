@@ -1,0 +1,226 @@
+"""The fast reader answers with the portal's own bytes, and a reader sees a release whole or not at all."""
+
+import http.client
+import socket
+import threading
+import time
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+from django.db import connection
+from django.test import Client
+
+from apps.catalogs.models import Catalog, Snapshot
+from apps.organizations.choices import Role
+from lgsp.dev.testing import share
+from tests.factories.catalogs import CatalogFactory, ClosedCatalogFactory, TreeCatalogFactory, published, rows
+from tests.factories.organizations import officer
+from tests.gateway.processes import GatewayProcess, database_url
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ROOT = "/api/v1/catalogs"
+
+
+@pytest.fixture(autouse=True)
+def no_throttle(monkeypatch):
+    monkeypatch.setattr("apps.catalogs.api.throttling.CatalogThrottle.allow_request", lambda *args: True)
+
+
+@pytest.fixture(scope="module")
+def gateway(django_db_setup):
+    """One process for the module: the tables are emptied between tests, and it finds out."""
+    process = GatewayProcess(database_url(), allow=[], LGSP_CATALOG_READS_PER_MINUTE="100000").start(wait=False)
+    wait_alive(process)
+    yield process
+    process.popen.terminate()
+    process.popen.wait(20)
+
+
+def wait_alive(process) -> None:
+    for _ in range(200):
+        try:
+            assert ask(process, "/healthz")[0] == 200
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("\n".join(process.lines))
+
+
+def wait_for(process, catalog: Catalog) -> None:
+    deadline = time.monotonic() + 10
+    while ask(process, f"{ROOT}/{catalog.code}/items")[0] != 200:
+        assert time.monotonic() < deadline, "a published release is found within a second"
+        time.sleep(0.1)
+
+
+def ask(process, path: str, method: str = "GET", **headers) -> tuple[int, dict, bytes]:
+    link = http.client.HTTPConnection("127.0.0.1", urlsplit(process.url).port, timeout=20)
+    link.request(method, path, headers=headers)
+    answer = link.getresponse()
+    body = answer.read()
+    link.close()
+    return answer.status, dict(answer.getheaders()), body
+
+
+def tree(process) -> Catalog:
+    """A small tree, once the process has seen it."""
+    person = officer(Role.OPERATOR)
+    catalog = TreeCatalogFactory()
+    provinces = [{"code": f"{n:02}", "name": f"Tỉnh Đắk “{n}”"} for n in range(10, 30)]
+    communes = [
+        {"code": f"{n:05}", "name": f"Xã {n}", "parent_code": "10", "attributes": {"b": "é\\", "a": None}}
+        for n in range(1, 250)
+    ]
+    published(catalog, [*provinces, *communes], by=person)
+    wait_for(process, catalog)
+    return catalog
+
+
+def test_every_ready_made_answer_equals_the_portal_s_byte_for_byte(gateway):
+    catalog = tree(gateway)
+    paths = ["/items", "/items?page=1", "/items?page=3", "/items?level=commune", "/items?level=commune&page=2", "/items?page=2&level=commune",
+             "/items?level=province", "/items/10", "/items/00001", "/items/00001?level=commune", "/snapshot", "/snapshot?level=province"]  # fmt: skip
+    client = Client()
+    for path in paths:
+        url = f"{ROOT}/{catalog.code}{path}"
+        slow = client.get(url)
+        assert slow.status_code == 200
+        for _ in range(2):  # the ordinary way first, the shortcut then
+            status, headers, body = ask(gateway, url)
+            assert (status, body) == (200, slow.content), url
+            assert {
+                name.lower(): value
+                for name, value in headers.items()
+                if name.lower() in ("etag", "content-type", "cache-control")
+            } == {name.lower(): slow[name] for name in ("ETag", "Content-Type", "Cache-Control")}
+        status, _, body = ask(gateway, url, **{"If-None-Match": slow["ETag"]})
+        assert (status, body) == (304, b"")
+
+
+LEFT_TO_THE_PORTAL = [
+    "/items?q=ha", "/items?as_of=2025-01-01", "/items?page=0", "/items?page=99", "/items?page=1&page=2", "/items?level=x", "/items/99999",
+    "/items/%30%31", "/snapshot?page=1", "/translate", "", "/items/10/history",
+]  # fmt: skip
+
+
+def test_what_is_not_ready_made_is_left_to_the_portal(gateway):
+    catalog = tree(gateway)
+    for path in LEFT_TO_THE_PORTAL:
+        status, headers, body = ask(gateway, f"{ROOT}/{catalog.code}{path}")
+        assert (status, orjson.loads(body)["code"]) == (404, "not_found"), path
+        assert headers["content-type"] == "application/problem+json"
+
+
+def test_a_catalog_that_needs_an_account_has_no_ready_bytes(gateway):
+    catalog = ClosedCatalogFactory()
+    published(catalog, rows(3), by=officer(Role.OPERATOR))
+    assert not Snapshot.objects.filter(catalog=catalog).exists()
+    assert ask(gateway, f"{ROOT}/{catalog.code}/items/A001")[0] == 404
+
+
+def test_only_get_and_head_are_answered(gateway):
+    catalog = tree(gateway)
+    url = f"{ROOT}/{catalog.code}/items/10"
+    assert ask(gateway, url, "POST")[0] == 405
+    status, headers, body = ask(gateway, url, "HEAD")
+    assert (status, body) == (200, b"")
+    assert int(headers["content-length"]) == len(Client().get(url).content)
+
+
+def test_one_caller_cannot_take_all(transactional_db):
+    process = GatewayProcess(database_url(), allow=[], LGSP_CATALOG_READS_PER_MINUTE="5").start(wait=False)
+    try:
+        wait_alive(process)
+        codes = [ask(process, f"{ROOT}/nothing/items/10")[0] for _ in range(12)]
+        assert codes[:5] == [404] * 5
+        assert codes.count(429) in (2, 7)  # the minute may turn once on the way
+    finally:
+        process.popen.terminate()
+        process.popen.wait(20)
+
+
+def exchange(process, *pieces: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", urlsplit(process.url).port), timeout=10) as link:
+        for piece in pieces:
+            link.sendall(piece)
+            time.sleep(0.15)
+        link.settimeout(1.5)
+        received = b""
+        try:
+            while part := link.recv(65536):
+                received += part
+        except TimeoutError:
+            pass
+    return received
+
+
+def test_the_shortcut_never_tears_a_connection_s_order(gateway):
+    """Requests in one piece, in many, pipelined, after a body: as many answers as requests, in order, or a closed connection."""
+    catalog = tree(gateway)
+    url = f"{ROOT}/{catalog.code}/items/10".encode()
+    ask(gateway, url.decode())
+    plain = b"GET " + url + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    item = Client().get(url.decode()).content
+    assert exchange(gateway, plain, plain, plain).count(item) == 3
+    assert exchange(gateway, plain + plain).count(item) == 2
+    assert exchange(gateway, plain[:20], plain[20:], plain).count(item) == 2
+    posted = b"POST " + url + b" HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(plain)
+    answers = exchange(gateway, posted, plain, plain)
+    assert answers.count(b"HTTP/1.1 405") == 1
+    assert answers.count(item) <= 1  # the first GET was the POST's body
+    assert exchange(gateway, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", plain).count(item) == 1
+    for bad in (
+        b"GET " + url + b" HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"GET " + url + b" HTTP/1.1\nHost: x\n\n",
+        b"GET " + url + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ):
+        assert item not in exchange(gateway, bad)
+
+
+def test_readers_see_all_old_or_all_new_while_releases_are_published(gateway):
+    """Every release renames every entry; pages, whole lists and the fast reader's bytes each show one release only."""
+    person = officer(Role.OPERATOR)
+    catalog = CatalogFactory()
+    count = 60
+    published(catalog, rows(count, "Tên gọi bản 0 số"), by=person)
+    wait_for(gateway, catalog)
+    done = threading.Event()
+    mixed: list[object] = []
+    seen: dict[str, set[int]] = {"portal": set(), "snapshot": set(), "fast": set()}
+
+    def check(kind: str, body: dict) -> None:
+        versions = {int(item["name"].split()[3]) for item in body["items"]}
+        if len(body["items"]) != count or body["count"] != count or versions != {body["release"] - 1}:
+            mixed.append((kind, body["release"], versions, len(body["items"])))
+        seen[kind].add(body["release"])
+
+    def watch(kind: str, read) -> None:
+        try:
+            while not done.is_set():
+                check(kind, orjson.loads(read()))
+        except Exception as error:
+            mixed.append((kind, repr(error)))
+        finally:
+            connection.close()
+
+    url = f"{ROOT}/{catalog.code}"
+    readers = [
+        threading.Thread(target=watch, args=("portal", lambda: Client().get(f"{url}/items?page_size=500").content)),
+        threading.Thread(target=watch, args=("snapshot", lambda: Client().get(f"{url}/snapshot").content)),
+        threading.Thread(target=watch, args=("fast", lambda: ask(gateway, f"{url}/snapshot")[2])),
+    ]
+    for reader in readers:
+        reader.start()
+    releases = share(200, small=12)
+    for number in range(1, releases + 1):
+        published(catalog, rows(count, f"Tên gọi bản {number} số"), by=person)
+    deadline = time.monotonic() + 5
+    while releases + 1 not in seen["fast"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert mixed == []
+    assert releases + 1 in seen["fast"], "the fast reader is at most a second behind"
+    assert min(len(numbers) for numbers in seen.values()) > 1
