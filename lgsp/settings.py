@@ -254,6 +254,8 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not IS_PRODUCTION
+SIGNATURE_ROOTS = env.str("LGSP_SIGNATURE_ROOTS", default="")
+"""Folder with the root certificates (PEM or DER) of signed documents; without it no uploaded signature is accepted."""
 MEDIA_ROOT = env.str("LGSP_MEDIA", default=str(VAR_DIR / "media"))
 
 # --- API ----------------------------------------------------------------------------------------

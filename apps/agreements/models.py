@@ -171,6 +171,29 @@ class Signature(TimedModel):
         return f"{self.party}: {self.signer or self.signer_name}"
 
 
+class AgreementDocument(TimedModel):
+    """The PDF of a version: the original that everybody signs, and each file that came back signed."""
+
+    version = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, related_name="documents")
+    signature = models.OneToOneField(Signature, on_delete=models.PROTECT, null=True, related_name="document")
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    size = models.PositiveIntegerField(_("size (bytes)"))
+    certificate = models.CharField(_("certificate of the signer"), max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = _("document")
+        verbose_name_plural = _("documents")
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version"], condition=Q(signature__isnull=True), name="agreements_agreementdocument_one_original"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version}.pdf"
+
+
 class Consent(TimedModel):
     """A party's officer agrees to this very content (special sharing). All parties' consent ends the negotiation."""
 

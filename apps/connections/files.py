@@ -81,7 +81,7 @@ def digest(data: bytes) -> str:
 
 
 def path_of(attachment) -> str:
-    return f"attachments/{attachment.uuid.hex[:2]}/{attachment.uuid}"
+    return f"{attachment._meta.model_name}/{attachment.uuid.hex[:2]}/{attachment.uuid}"
 
 
 def keep(attachment, data: bytes) -> None:

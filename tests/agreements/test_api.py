@@ -204,3 +204,13 @@ def test_an_outsider_joins_by_number_and_sees_nothing_else(w):
     assert (made.status_code, made.json()["kind"]) == (201, "join")
     assert browser(w.stranger).get(f"{API}/agreements/{agreement.uuid}").status_code == 404
     assert post(w.stranger, "/joining/TT-1999-000001", {"consumer": own.code}).status_code == 404
+
+
+def test_the_document_and_the_differences_by_api(w):
+    here = f"{API}/agreements/{agreement_in_force(w).uuid}"
+    answer = browser(w.consumer_officer).get(f"{here}/document")
+    assert (answer["Content-Type"], answer["X-Content-Type-Options"]) == ("application/pdf", "nosniff")
+    assert answer.content.startswith(b"%PDF-")
+    assert browser(w.consumer_officer).get(f"{here}/differences").json() == []
+    for address in ("document", "differences"):
+        assert browser(w.stranger).get(f"{here}/{address}").status_code == 404

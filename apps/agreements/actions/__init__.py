@@ -25,6 +25,7 @@ from apps.agreements.actions.signing import (
     propose_content,
     reopen_agreement,
     sign_agreement,
+    sign_with_pdf,
 )
 from apps.agreements.actions.suspension import announce_suspension, cancel_suspension
 
@@ -53,6 +54,7 @@ __all__ = [
     "revoke_credential",
     "rotate_credential",
     "sign_agreement",
+    "sign_with_pdf",
     "suspend_agreement",
     "suspend_grant",
     "terminate_agreement",

@@ -8,14 +8,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
+from apps.agreements import documents, signed_pdf
 from apps.agreements.actions.approval import make_current, open_test
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
 from apps.agreements.content import NEGOTIABLE, term_of
 from apps.agreements.grants import operation_of
-from apps.agreements.models import Agreement, AgreementVersion, Consent, Party, Signature
+from apps.agreements.models import Agreement, AgreementDocument, AgreementVersion, Consent, Party, Signature
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
+from apps.connections import files
 from apps.core.canonical import content_hash
 from apps.core.epoch import raise_epoch
 from apps.core.errors import FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
@@ -153,15 +155,41 @@ def sign_agreement(agreement: Agreement, *, by, content_hash: str, version: int 
     """
     agreement = lock_agreement(agreement, version)
     draft = agreement.versions.order_by("-number").first()
-    if agreement.status == AgreementStatus.IN_FORCE and draft.state == VersionState.DRAFT:
-        require(by, "agreements.sign", agreement)  # an amendment: the old version stays in force meanwhile
-    else:
-        AGREEMENT.check(agreement, "sign", by=by)
+    _check_may_sign(agreement, draft, by)
     if draft.content_hash != content_hash:
         raise StaleVersion(content_hash=draft.content_hash)
     signature = add_signature(draft, party_to_sign(draft, by), by=by, basis=SignatureBasis.PORTAL)
     complete_if_signed(agreement, draft, by=by)
     return signature
+
+
+@transaction.atomic
+def sign_with_pdf(agreement: Agreement, *, by, data: bytes, version: int | None = None) -> Signature:
+    """Sign by an uploaded PDF: the document given out, signed with `by`'s own token (`signed_pdf.verify`).
+
+    The same facts as `sign_agreement`; the certificate stands for the password. Raises InvalidFact (`pdf_*`).
+    """
+    agreement = lock_agreement(agreement, version)
+    draft = agreement.versions.order_by("-number").first()
+    _check_may_sign(agreement, draft, by)
+    party = party_to_sign(draft, by)
+    _document, given_out = documents.newest(draft)
+    signed = signed_pdf.verify(data, given_out=given_out)
+    signed_pdf.require_person(signed, by)
+    signature = add_signature(draft, party, by=by, basis=SignatureBasis.PDF)
+    kept = AgreementDocument.objects.create(
+        version=draft, signature=signature, sha256=files.digest(data), size=len(data), certificate=signed.subject
+    )
+    files.keep(kept, data)
+    complete_if_signed(agreement, draft, by=by)
+    return signature
+
+
+def _check_may_sign(agreement: Agreement, draft: AgreementVersion, by) -> None:
+    if agreement.status == AgreementStatus.IN_FORCE and draft.state == VersionState.DRAFT:
+        require(by, "agreements.sign", agreement)  # an amendment: the old version stays in force meanwhile
+    else:
+        AGREEMENT.check(agreement, "sign", by=by)
 
 
 def party_to_sign(draft: AgreementVersion, by) -> Party:

@@ -267,3 +267,17 @@ class BegunSerializer(serializers.Serializer):
     request = serializers.UUIDField(source="uuid")
     number = serializers.CharField()
     kind = serializers.CharField()
+
+
+class DifferenceSerializer(serializers.Serializer):
+    """`kind` is added, removed or changed; `personal_data` the class of an added or removed field."""
+
+    item = serializers.CharField()
+    kind = serializers.CharField()
+    before = serializers.CharField(allow_blank=True)
+    after = serializers.CharField(allow_blank=True)
+    personal_data = serializers.CharField(allow_blank=True)
+
+
+class SignedFileSerializer(serializers.Serializer):
+    file = serializers.FileField()

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
 from django.db.models import Prefetch
-from django.http import Http404
+from django.http import Http404, HttpResponse
+from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
+from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 
-from apps.agreements import actions
+from apps.agreements import actions, documents, signed_pdf
 from apps.agreements.api import filters, serializers
+from apps.agreements.differences import differences
 from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Duty, Grant, PlannedSuspension
 from apps.agreements.reauthentication import prove
 from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
 from apps.connections.models import ConnectionRequest
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
+from apps.core.errors import InvalidFact
 from apps.organizations.models import InformationSystem, Organization
 
 DETAIL = serializers.AgreementDetailSerializer
@@ -143,6 +148,36 @@ class Agreements(Rows):
         made = actions.record_acceptance(agreement, system, by=request.user, uuid=idempotency_key(request), **facts)
         return Response(RECORD(made, context=self.get_serializer_context()).data, status=status.HTTP_201_CREATED)
 
+    @extend_schema(responses=serializers.DifferenceSerializer(many=True))
+    @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)
+    def differences(self, request, uuid=None) -> Response:
+        """What the newest version changes against the one before it, in words; empty for a first version."""
+        newest, *older = self.get_object().versions.order_by("-number")[:2]
+        rows = differences(older[0].content, newest.content) if older else []
+        return Response(serializers.DifferenceSerializer(rows, many=True).data)
+
+    @extend_schema(responses={(200, "application/pdf"): OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"], filterset_class=None)
+    def document(self, request, uuid=None) -> HttpResponse:
+        """The official PDF of the newest version, with the signatures it has so far; 503 where PDFs cannot be made."""
+        agreement = self.get_object()
+        version = agreement.versions.order_by("-number").first()
+        _document, data = documents.newest(version)
+        return pdf_download(data, f"{agreement.number}-v{version.number}.pdf")
+
+    @extend_schema(request={"multipart/form-data": serializers.SignedFileSerializer}, responses=DETAIL)
+    @action(detail=True, methods=["post"], url_path="sign-with-pdf", parser_classes=[MultiPartParser])
+    def sign_with_pdf(self, request, uuid=None) -> Response:
+        """Sign by uploading the document signed with one's own token."""
+        agreement = self.get_object()
+        given = serializers.SignedFileSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        file = given.validated_data["file"]
+        if file.size > signed_pdf.MAX_BYTES:
+            raise InvalidFact(code="file_too_large")
+        actions.sign_with_pdf(agreement, by=request.user, data=file.read())
+        return Response(self.shown(agreement))
+
     @extend_schema(request=serializers.EmptySerializer, responses={201: serializers.BegunSerializer})
     @action(detail=True, methods=["post"])
     def change(self, request, uuid=None) -> Response:
@@ -206,6 +241,14 @@ class PlannedSuspensions(VisibleRows, TakesSteps, mixins.ListModelMixin, viewset
 def _prove_and_sign(agreement: Agreement, *, by, password: str, **facts):
     prove(by, password)
     return actions.sign_agreement(agreement, by=by, **facts)
+
+
+def pdf_download(data: bytes, name: str) -> HttpResponse:
+    response = HttpResponse(data, content_type="application/pdf")
+    response["Content-Disposition"] = content_disposition_header(True, name)
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 def visible_system(user, code: str) -> InformationSystem:

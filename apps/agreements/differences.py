@@ -1,0 +1,102 @@
+"""Two contents of an agreement, compared in words: by party, system, field, limit and clause.
+
+Pure: takes two contents (`agreements.content`), returns `Difference`s a person can read before signing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.utils.translation import gettext_lazy as _
+
+ADDED, REMOVED, CHANGED = "added", "removed", "changed"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`item` is what it is about, `kind` one of added, removed, changed; `before` and `after` are readable values.
+
+    `personal_data` is the class of a field that was added or removed ("" elsewhere): the reader looks there first.
+    """
+
+    item: object
+    kind: str
+    before: str = ""
+    after: str = ""
+    personal_data: str = ""
+
+
+PLAIN = (
+    ("title", _("Title")), ("post_processing", _("Use after receipt")), ("commitments", _("Commitments")),
+    ("other_terms", _("Other terms")), ("log_retention_months", _("Log retention (months)")), ("open_to_join", _("Open to join")),
+)  # fmt: skip
+NESTED = (
+    (("term", "valid_from"), _("Valid from")), (("term", "valid_to"), _("Valid until")), (("method", "method"), _("Method")),
+    (("method", "calls_per_day"), _("Calls per day")), (("method", "calls_per_second"), _("Calls per second")),
+    (("purpose", "name"), _("Purpose")), (("purpose", "text"), _("Purpose in words")), (("restrictions", "text"), _("Restrictions")),
+    (("restrictions", "hours"), _("Hours")), (("security", "text"), _("Security")), (("storage", "ground"), _("Storage")),
+    (("storage", "derived_data"), _("Derived data")), (("disposal", "method"), _("Disposal")),
+    (("place", "exchange_point"), _("Place of exchange")),
+    (("personal_data", "assessment_or_exemption"), _("Assessment or exemption")),
+)  # fmt: skip
+LISTS = (
+    ("providers", "name", _("Provider")), ("consumers", "name", _("Consumer")), ("systems", "name", _("System")),
+    ("usage_regulations", "number", _("Usage regulation")),
+)  # fmt: skip
+
+
+def differences(old: dict, new: dict) -> list[Difference]:
+    """Everything a reader should know before agreeing to `new` instead of `old`; fields first."""
+    return [*_fields(old, new), *_lists(old, new), *_values(old, new)]
+
+
+def _fields(old: dict, new: dict) -> Iterator[Difference]:
+    before, after = _scope(old), _scope(new)
+    for key in sorted({*before, *after}):
+        was, now = before.get(key, {}), after.get(key, {})
+        for path in sorted({*was, *now}):
+            if path not in now:
+                yield _field(REMOVED, key, was[path])
+            elif path not in was:
+                yield _field(ADDED, key, now[path])
+
+
+def _scope(content: dict) -> dict[tuple[str, str], dict[str, dict]]:
+    """(service, operation) → path → field."""
+    return {
+        (row["service_name"], row["operation_name"]): {field["path"]: field for field in row["fields"]}
+        for row in content["scope"]
+    }
+
+
+def _field(kind: str, key: tuple[str, str], field: dict) -> Difference:
+    text = f"{key[1]}: {field['label'] or field['path']}"
+    side = {"before": text} if kind == REMOVED else {"after": text}
+    return Difference(_("Field"), kind, personal_data=field["personal_data"], **side)
+
+
+def _lists(old: dict, new: dict) -> Iterator[Difference]:
+    for name, label, item in LISTS:
+        was, now = ({row[label] for row in content[name]} for content in (old, new))
+        yield from (Difference(item, REMOVED, before=text) for text in sorted(was - now))
+        yield from (Difference(item, ADDED, after=text) for text in sorted(now - was))
+    for name, item in (("legal_bases", _("Legal basis")), ("procedures", _("Procedure"))):
+        was, now = set(old[name]), set(new[name])
+        yield from (Difference(item, REMOVED, before=text) for text in sorted(was - now))
+        yield from (Difference(item, ADDED, after=text) for text in sorted(now - was))
+    was, now = (set(content["restrictions"]["source_networks"]) for content in (old, new))
+    yield from (Difference(_("Network"), REMOVED, before=text) for text in sorted(was - now))
+    yield from (Difference(_("Network"), ADDED, after=text) for text in sorted(now - was))
+
+
+def _values(old: dict, new: dict) -> Iterator[Difference]:
+    pairs = [(old[name], new[name], item) for name, item in PLAIN]
+    pairs += [(old[group][name], new[group][name], item) for (group, name), item in NESTED]
+    for was, now, item in pairs:
+        if was != now:
+            yield Difference(item, CHANGED, before=_text(was), after=_text(now))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,112 @@
+"""Uploaded PDFs signed with a token: verified with pyHanko, everything doubtful refused with its reason.
+
+Accepted is the very document we gave out, with one more signature appended: the file begins with our bytes, the
+newest signature covers the whole file, every signature is intact and leads to a trusted root, and the certificate
+names the person who uploads it.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from asn1crypto import pem, x509
+from django.conf import settings
+from django.utils.translation import gettext as _
+from pyhanko.pdf_utils.misc import PdfReadError
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.general import SigningError
+from pyhanko.sign.validation import validate_pdf_signature
+from pyhanko.sign.validation.status import SignatureCoverageLevel
+from pyhanko_certvalidator import ValidationContext
+
+from apps.core.errors import InvalidFact
+from apps.core.text import fold
+
+MAX_BYTES = 20 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class SignedBy:
+    """What the certificate of the newest signature says."""
+
+    subject: str
+    names: frozenset[str]
+
+
+def verify(data: bytes, *, given_out: bytes, roots: list[x509.Certificate] | None = None) -> SignedBy:
+    """The signer of `data`, which is `given_out` with one more signature. Raises InvalidFact (`pdf_*`) otherwise."""
+    roots = trusted_roots() if roots is None else roots
+    if not roots:
+        raise InvalidFact(_("No trusted roots are set up; signed files cannot be verified."), code="pdf_no_roots")
+    if len(data) > MAX_BYTES or not data.startswith(b"%PDF-"):
+        raise InvalidFact(_("This is not a PDF file."), code="pdf_unreadable")
+    if not data.startswith(given_out):
+        raise InvalidFact(_("This is not the document that was given out to be signed."), code="pdf_other_document")
+    signatures = _signatures(data)
+    if len(signatures) != len(_signatures(given_out)) + 1:
+        raise InvalidFact(_("Exactly one new signature is expected in the file."), code="pdf_signature_count")
+    for signature in signatures:
+        _check(signature, roots, is_last=signature is signatures[-1])
+    subject = signatures[-1].signer_cert.subject
+    return SignedBy(subject.human_friendly[:500], _names(signatures[-1].signer_cert))
+
+
+def _signatures(data: bytes) -> list:
+    try:
+        return list(PdfFileReader(io.BytesIO(data), strict=False).embedded_regular_signatures)
+    except (PdfReadError, SigningError, ValueError, KeyError, RecursionError) as error:
+        raise InvalidFact(_("The PDF file cannot be read."), code="pdf_unreadable") from error
+
+
+def _check(signature, roots, *, is_last: bool) -> None:
+    # A context serves one validation; nothing is fetched from the net.
+    context = ValidationContext(trust_roots=roots, allow_fetching=False)
+    try:
+        status = validate_pdf_signature(signature, signer_validation_context=context)
+    except Exception as error:  # the library's many ways of saying that a file is broken; none of them means "valid"
+        raise InvalidFact(_("The signature cannot be verified."), code="pdf_signature_broken") from error
+    if not (status.intact and status.valid):
+        raise InvalidFact(_("The file was changed after it was signed."), code="pdf_changed")
+    if is_last and status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
+        raise InvalidFact(_("The signature does not cover the whole file."), code="pdf_coverage")
+    if not status.trusted:
+        raise InvalidFact(_("The certificate does not lead to a trusted root."), code="pdf_untrusted")
+    if not status.bottom_line:
+        raise InvalidFact(_("The signature is not valid."), code="pdf_not_valid")
+
+
+def _names(certificate: x509.Certificate) -> frozenset[str]:
+    """Names and e-mail addresses of the certificate's subject, folded."""
+    found = [value for name in ("common_name", "email_address") for value in _as_list(certificate.subject.native.get(name))]
+    if certificate.subject_alt_name_value is not None:
+        found += [str(row.native) for row in certificate.subject_alt_name_value if row.name == "rfc822_name"]
+    return frozenset(fold(str(value)) for value in found if value)
+
+
+def _as_list(value) -> list:
+    return value if isinstance(value, list) else [value]
+
+
+def require_person(signed: SignedBy, user) -> None:
+    """Raise InvalidFact (`pdf_other_person`) unless the certificate names `user` by full name or e-mail."""
+    if not signed.names & {fold(user.full_name), fold(user.email)} - {""}:
+        raise InvalidFact(
+            _("The certificate is of %(subject)s, not yours.") % {"subject": signed.subject}, code="pdf_other_person"
+        )
+
+
+def trusted_roots() -> list[x509.Certificate]:
+    """The certificates in the folder of the setting SIGNATURE_ROOTS."""
+    folder = Path(settings.SIGNATURE_ROOTS) if settings.SIGNATURE_ROOTS else None
+    if folder is None or not folder.is_dir():
+        return []
+    paths = sorted(path for path in folder.iterdir() if path.suffix in (".pem", ".crt", ".cer", ".der"))
+    return [certificate for path in paths for certificate in _certificates(path.read_bytes())]
+
+
+def _certificates(data: bytes) -> list[x509.Certificate]:
+    if not pem.detect(data):
+        return [x509.Certificate.load(data)]
+    return [x509.Certificate.load(der) for _kind, _headers, der in pem.unarmor(data, multiple=True)]

@@ -1,0 +1,40 @@
+"""What changed, in words a signer reads."""
+
+import copy
+
+from django.utils import translation
+
+from apps.agreements.differences import ADDED, CHANGED, REMOVED, differences
+from tests.factories.agreements import agreement_in_force
+
+
+def test_nothing_changed_is_nothing_to_read(w):
+    content = agreement_in_force(w).current_version.content
+    assert differences(content, copy.deepcopy(content)) == []
+
+
+def test_fields_come_first_with_their_class(w):
+    old = agreement_in_force(w).current_version.content
+    new = copy.deepcopy(old)
+    gone = new["scope"][0]["fields"].pop(0)
+    new["scope"][0]["fields"].append({"path": "Data.X", "label": "Địa chỉ", "personal_data": "basic"})
+    new["method"]["calls_per_day"] = 900
+    first, second, third = differences(old, new)
+    assert {(d.kind, d.personal_data) for d in (first, second)} == {(ADDED, "basic"), (REMOVED, "none")}
+    assert any(gone["label"] in d.before for d in (first, second))
+    assert (third.kind, third.before, third.after) == (CHANGED, "500", "900")
+
+
+def test_parties_systems_networks_terms_are_named(w):
+    old = agreement_in_force(w).current_version.content
+    new = copy.deepcopy(old)
+    new["consumers"].append({"code": "H03.9", "name": "Sở Mới", "kind": "department"})
+    new["systems"] = []
+    new["restrictions"]["source_networks"] = ["10.0.0.0/8"]
+    new["term"]["valid_to"] = None
+    new["legal_bases"] = new["legal_bases"][:1]
+    with translation.override("en"):
+        found = {(str(d.item), d.kind) for d in differences(old, new)}
+    assert found == {
+        ("Consumer", ADDED), ("System", REMOVED), ("Network", ADDED), ("Valid until", CHANGED), ("Legal basis", REMOVED),
+    }  # fmt: skip

@@ -1,0 +1,214 @@
+"""The official document, and PDFs that come back signed."""
+
+from __future__ import annotations
+
+import datetime
+import io
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign import signers
+from pyhanko.sign.validation import validate_pdf_signature
+from pyhanko_certvalidator import ValidationContext
+
+from apps.agreements import documents, signed_pdf
+from apps.agreements.actions import sign_with_pdf
+from apps.agreements.choices import AgreementStatus, SignatureBasis
+from apps.agreements.models import AgreementDocument, Signature
+from apps.core.errors import InvalidFact, NotPermitted
+from tests.factories.agreements import agreement_in_force, awaiting_signatures
+
+
+class Authority:
+    """A small certification authority of the test's own."""
+
+    def __init__(self, name="Gốc thử nghiệm"):
+        self.key = rsa.generate_private_key(65537, 2048)
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.certificate = self._issue(self.name, self.key.public_key(), ca=True)
+
+    def _issue(self, subject, public_key, *, ca=False):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        usage = x509.KeyUsage(not ca, not ca, False, False, False, ca, ca, False, False)
+        return (
+            x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(public_key)
+            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=365)).add_extension(x509.BasicConstraints(ca, None), True)
+            .add_extension(usage, True).sign(self.key, hashes.SHA256())
+        )  # fmt: skip
+
+    def token_of(self, person) -> signers.SimpleSigner:
+        """What the person's token does: sign with a certificate of this authority that names them."""
+        key = rsa.generate_private_key(65537, 2048)
+        names = [x509.NameAttribute(NameOID.COMMON_NAME, person.full_name)]
+        certificate = self._issue(x509.Name(names), key.public_key())
+        blob = serialization.pkcs12.serialize_key_and_certificates(
+            b"token", key, certificate, [self.certificate], serialization.BestAvailableEncryption(b"x")
+        )
+        return signers.SimpleSigner.load_pkcs12_data(blob, [], b"x")
+
+
+def signed(data: bytes, signer: signers.SimpleSigner, field: str) -> bytes:
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    meta = signers.PdfSignatureMetadata(field_name=field)
+    return signers.sign_pdf(writer, meta, signer=signer).getvalue()
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture
+def roots(authority, settings, tmp_path):
+    (tmp_path / "root.pem").write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
+    settings.SIGNATURE_ROOTS = str(tmp_path)
+
+
+# --- the document -------------------------------------------------------------------------------
+
+
+def test_the_page_has_what_nd_30_asks_for_and_the_hash(w):
+    version = agreement_in_force(w).current_version
+    page = documents.document_html(version)
+    for text in (
+        "Cộng hòa xã hội chủ nghĩa Việt Nam", "Độc lập - Tự do - Hạnh phúc", version.content["agreement"], "THỎA THUẬN",
+        w.provider.name, w.consumer.name, version.content_hash, "Điều 1.", w.system.name, "500 lượt/ngày",
+    ):  # fmt: skip
+        assert text in page
+    assert all(f">{path}<" in page for path in w.fields())
+
+
+def test_the_page_runs_nothing_and_loads_nothing_from_elsewhere(w):
+    w.consumer.name = "<script>alert(1)</script>"
+    w.consumer.save()
+    page = documents.document_html(agreement_in_force(w).current_version)
+    assert "<script" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+
+
+def test_the_pdf_is_made_once_and_kept(w):
+    version = agreement_in_force(w).current_version
+    document, data = documents.original(version)
+    again, same = documents.original(version)
+    assert data.startswith(b"%PDF-")
+    assert (again, same) == (document, data)
+    assert AgreementDocument.objects.count() == 1
+
+
+def test_the_pdf_carries_vietnamese_fonts_of_its_own(w):
+    _document, data = documents.original(agreement_in_force(w).current_version)
+    fonts = PdfFileReader(io.BytesIO(data)).root["/Pages"]["/Kids"][0]["/Resources"]["/Font"]
+    assert all("Tinos" in str(fonts[name]["/BaseFont"]) for name in fonts)
+
+
+def test_without_the_system_library_the_reader_is_told(w, monkeypatch):
+    import builtins
+
+    real = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name == "weasyprint":
+            raise OSError("cannot load library 'libpango-1.0-0'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(documents.PdfUnavailable):
+        documents.original(agreement_in_force(w).current_version)
+    assert not AgreementDocument.objects.exists()
+
+
+# --- signed files -------------------------------------------------------------------------------
+
+
+def test_two_signers_sign_one_file_and_the_agreement_is_in_force(special, authority, roots):
+    w = special
+    agreement = awaiting_signatures(w)
+    version = agreement.current_version
+    for number, signer in enumerate((w.consumer_signer, w.provider_signer)):
+        _document, data = documents.newest(version)
+        sign_with_pdf(agreement, by=signer, data=signed(data, authority.token_of(signer), f"Ky{number}"))
+    assert agreement.status == AgreementStatus.IN_FORCE
+    assert {s.basis for s in Signature.objects.all()} == {SignatureBasis.PDF}
+    _document, final = documents.newest(version)
+    root = signed_pdf.trusted_roots()
+    found = PdfFileReader(io.BytesIO(final)).embedded_regular_signatures
+    assert len(found) == 2
+    for signature in found:
+        assert validate_pdf_signature(signature, ValidationContext(trust_roots=root, allow_fetching=False)).bottom_line
+
+
+def refused(agreement, by, data) -> str:
+    with pytest.raises(InvalidFact) as refusal:
+        sign_with_pdf(agreement, by=by, data=data)
+    assert not Signature.objects.exists()
+    return refusal.value.code
+
+
+def test_one_changed_byte_is_refused(special, authority, roots):
+    agreement = awaiting_signatures(special)
+    _document, data = documents.newest(agreement.current_version)
+    good = signed(data, authority.token_of(special.consumer_signer), "Ky")
+    # In the part that was appended: the beginning is compared byte by byte with what was given out.
+    for place in (len(data) + 40, len(good) - 200, 100):
+        bad = bytearray(good)
+        bad[place] ^= 1
+        assert refused(agreement, special.consumer_signer, bytes(bad)).startswith("pdf_")
+
+
+def test_something_appended_after_the_signature_is_refused(special, authority, roots):
+    agreement = awaiting_signatures(special)
+    _document, data = documents.newest(agreement.current_version)
+    good = signed(data, authority.token_of(special.consumer_signer), "Ky")
+    writer = IncrementalPdfFileWriter(io.BytesIO(good))
+    writer.root["/Lang"] = writer.root.get("/Lang", None) or __import__("pyhanko.pdf_utils.generic", fromlist=["x"]).pdf_string(
+        "vi"
+    )
+    writer.update_root()
+    out = io.BytesIO()
+    writer.write(out)
+    assert refused(agreement, special.consumer_signer, out.getvalue()) in ("pdf_coverage", "pdf_not_valid", "pdf_changed")
+
+
+def test_another_document_an_unsigned_one_and_no_pdf_are_refused(special, authority, roots):
+    agreement = awaiting_signatures(special)
+    _document, data = documents.newest(agreement.current_version)
+    other = documents.render_pdf(agreement.current_version).replace(b"%PDF-1.7", b"%PDF-1.6") + b"\n"
+    assert refused(agreement, special.consumer_signer, other) == "pdf_other_document"
+    assert refused(agreement, special.consumer_signer, data) == "pdf_signature_count"
+    assert refused(agreement, special.consumer_signer, b"<html>") == "pdf_unreadable"
+
+
+def test_an_unknown_authority_is_refused(special, roots):
+    agreement = awaiting_signatures(special)
+    _document, data = documents.newest(agreement.current_version)
+    stranger = Authority("Gốc lạ").token_of(special.consumer_signer)
+    assert refused(agreement, special.consumer_signer, signed(data, stranger, "Ky")) == "pdf_untrusted"
+
+
+def test_somebody_elses_token_is_refused(special, authority, roots):
+    agreement = awaiting_signatures(special)
+    _document, data = documents.newest(agreement.current_version)
+    token = authority.token_of(special.consumer_officer)
+    assert refused(agreement, special.consumer_signer, signed(data, token, "Ky")) == "pdf_other_person"
+
+
+def test_without_trusted_roots_nothing_is_accepted(special, authority, settings):
+    settings.SIGNATURE_ROOTS = ""
+    agreement = awaiting_signatures(special)
+    _document, data = documents.newest(agreement.current_version)
+    good = signed(data, authority.token_of(special.consumer_signer), "Ky")
+    assert refused(agreement, special.consumer_signer, good) == "pdf_no_roots"
+
+
+def test_a_stranger_with_a_good_token_signs_nothing(special, authority, roots):
+    agreement = awaiting_signatures(special)
+    _document, data = documents.newest(agreement.current_version)
+    with pytest.raises(NotPermitted):
+        sign_with_pdf(agreement, by=special.stranger, data=signed(data, authority.token_of(special.stranger), "Ky"))
