@@ -43,7 +43,13 @@ def succeed(lease: Lease, status: RunStatus, *, release: Release | None = None, 
     if status != RunStatus.UNCHANGED:
         record(f"sync_run.{status}", run, by=User.objects.machine("sync"), source=source.code, counts=run.counts)
     if status == RunStatus.HELD:
-        notify(operators(), "sync_held", key=f"sync_run.held:{run.uuid}", message=HELD, url=page_of(run), source=source.name)
+        notify(operators(), "sync_held", key=_what_is_held(run), message=HELD, url=page_of(run), source=source.name)
+
+
+def _what_is_held(run: SyncRun) -> str:
+    """The same waiting release, or the same difference, is told once, however often the schedule finds it again."""
+    what = run.release.uuid if run.release else run.report.get("digest", run.uuid)
+    return f"sync.held:{run.source.code[:30]}:{what}"
 
 
 @transaction.atomic

@@ -79,6 +79,8 @@ def test_where_the_catalog_does_not_publish_itself_a_harmless_release_waits(sand
     assert run.status == RunStatus.HELD
     assert run.release.status == "ready"
     assert names(source.catalog) == set()
+    assert run_now(source).status == RunStatus.HELD  # the schedule finds the same list again: nobody is told twice
+    assert Release.objects.count() == 1
     assert Notice.objects.filter(recipient=operator, kind="sync_held").count() == 1
 
 
