@@ -30,6 +30,7 @@ class SignatureBasis(models.TextChoices):
     PORTAL = "portal", _("signed in the portal")
     PDF = "pdf", _("signed document")
     PAPER = "paper", _("signed on paper")
+    SUCCESSION = "succession", _("carried over from the agency it succeeds")
     OPEN_CLAUSE = "open_clause", _("agreed beforehand that others may join")
 
 

@@ -88,6 +88,10 @@ class Agreement(WithHistory, StatefulModel):
         rows = self.parties.filter(side=side) if side else self.parties.all()
         return frozenset(rows.values_list("organization_id", flat=True))
 
+    def present_parties(self):
+        """The parties that are bound today; one whose agency was merged into another stays in the history only."""
+        return self.parties.filter(left_at__isnull=True)
+
     def party_uuids(self) -> set:
         return set(self.parties.values_list("organization__uuid", flat=True))
 
@@ -101,6 +105,7 @@ class Party(models.Model):
     )
     side = models.CharField(_("side"), max_length=10, choices=Side)
     joined_at = models.DateTimeField(_("joined at"), auto_now_add=True)
+    left_at = models.DateTimeField(_("left at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("party")

@@ -19,6 +19,7 @@ from apps.agreements.actions.life import (
     suspend_agreement,
     terminate_agreement,
 )
+from apps.agreements.actions.reorganization import merge_organizations
 from apps.agreements.actions.signing import (
     agree_content,
     decline_agreement,
@@ -44,6 +45,7 @@ __all__ = [
     "end_grant",
     "expire_agreements",
     "finish_termination",
+    "merge_organizations",
     "propose_content",
     "record_acceptance",
     "reissue_credential",

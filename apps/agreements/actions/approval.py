@@ -130,7 +130,7 @@ def sign_by_standing(version: AgreementVersion, request: ConnectionRequest) -> N
 
     Raises NotPermitted when one person stands behind both sides: then nobody else has looked.
     """
-    hands = {party: _hand(party, request) for party in version.agreement.parties.select_related("organization")}
+    hands = {party: _hand(party, request) for party in version.agreement.present_parties().select_related("organization")}
     signers = {side: {hand[0] for party, hand in hands.items() if party.side == side} - {None} for side in Side.values}
     if signers[Side.PROVIDER] & signers[Side.CONSUMER]:
         raise NotPermitted(_("The same person signed for both sides."), code="four_eyes")

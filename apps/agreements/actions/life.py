@@ -90,7 +90,9 @@ def terminate_agreement(agreement: Agreement, *, by, ground: str, reason: str, v
     close_grants(agreement, by=by, reason=reason.strip())
     raise_epoch("agreement", agreement.uuid)
     Duty.objects.bulk_create(
-        Duty(agreement=agreement, party=party, kind=kind) for party in agreement.parties.all() for kind in DUTIES[party.side]
+        Duty(agreement=agreement, party=party, kind=kind)
+        for party in agreement.present_parties()
+        for kind in DUTIES[party.side]
     )
     audit.record("agreement.ending", agreement, by=by, organizations=agreement.party_uuids(), ground=str(ground), reason=reason)
     tell_parties("ending", agreement, N_("Agreement %(number)s is being terminated: %(reason)s"), reason=reason.strip())

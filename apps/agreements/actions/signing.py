@@ -96,7 +96,7 @@ def agree_content(agreement: Agreement, *, by, content_hash: str, version: int |
     audit.record(
         "agreement.content_agreed", agreement, by=by, organizations=agreement.party_uuids(), content_hash=draft.content_hash
     )
-    if not agreement.parties.exclude(pk__in=draft.consents.values("party_id")).exists():
+    if not agreement.present_parties().exclude(pk__in=draft.consents.values("party_id")).exists():
         AGREEMENT.move(agreement, "agree", by=by)
         tell_parties("agreed", agreement, N_("The content of agreement %(number)s is agreed on; it awaits signatures."),
                      roles=(Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER, Role.SIGNER))  # fmt: skip
@@ -105,7 +105,7 @@ def agree_content(agreement: Agreement, *, by, content_hash: str, version: int |
 
 def _consent(version: AgreementVersion, by) -> None:
     """Record the consent of every party whose officer `by` is, on one side only: nobody agrees with themselves."""
-    parties = [party for party in version.agreement.parties.all() if _is_officer_of(party, by)]
+    parties = [party for party in version.agreement.present_parties() if _is_officer_of(party, by)]
     if not parties:
         raise NotPermitted(code="not_a_party")
     if len({party.side for party in parties}) > 1:
@@ -199,7 +199,9 @@ def party_to_sign(draft: AgreementVersion, by) -> Party:
     if draft.signatures.filter(signer=by).exists():
         raise NotPermitted(_("You have signed this content already."), code="already_signed")
     signed = draft.signatures.values("party_id")
-    waiting = draft.agreement.parties.filter(organization_id__in=organization_ids(by, Role.SIGNER)).exclude(pk__in=signed)
+    waiting = (
+        draft.agreement.present_parties().filter(organization_id__in=organization_ids(by, Role.SIGNER)).exclude(pk__in=signed)
+    )
     party = waiting.first()
     if party is None:
         raise NotPermitted(_("No signature of yours is missing."), code="no_signature_missing")
@@ -220,7 +222,7 @@ def add_signature(draft: AgreementVersion, party: Party, *, by, basis: str) -> S
 
 def complete_if_signed(agreement: Agreement, draft: AgreementVersion, *, by) -> None:
     """With the last party's signature the agreement comes into force, and test grants open in the same transaction."""
-    if agreement.parties.exclude(pk__in=draft.signatures.values("party_id")).exists():
+    if agreement.present_parties().exclude(pk__in=draft.signatures.values("party_id")).exists():
         return
     if agreement.status == AgreementStatus.IN_FORCE:
         make_current(agreement, draft, by=by)

@@ -14,5 +14,6 @@ router.register("planned-suspensions", views.PlannedSuspensions, "planned-suspen
 urlpatterns = [
     path("requests/<uuid:uuid>/approve", views.RequestApproval.as_view({"post": "approve"}), name="request-approve"),
     path("joining/<str:number>", views.Joining.as_view({"post": "join"}), name="agreement-join"),
+    path("reorganizations", views.Reorganizations.as_view({"post": "create"}), name="reorganization"),
     *router.urls,
 ]

@@ -224,6 +224,25 @@ class Joining(viewsets.GenericViewSet):
         return Response(serializers.BegunSerializer(made).data, status=status.HTTP_201_CREATED)
 
 
+class Reorganizations(viewsets.GenericViewSet):
+    """The operator merges an agency into another by force of a legal instrument."""
+
+    permission_classes = [IsAuthenticated]
+    queryset = Organization.objects.all()
+    serializer_class = serializers.MergeSerializer
+
+    @extend_schema(request=serializers.MergeSerializer, responses=serializers.MergedSerializer)
+    def create(self, request) -> Response:
+        given = serializers.MergeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        rows = Organization.objects.visible_to(request.user)
+        source, into = (rows.filter(code=given.validated_data[name]).first() for name in ("source", "into"))
+        if source is None or into is None:
+            raise InvalidFact(code="unknown_organization")
+        made = actions.merge_organizations(source, into, by=request.user, instrument=given.validated_data["instrument"])
+        return Response({"agreements": [agreement.number for agreement in made]})
+
+
 class PlannedSuspensions(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):
     """Announced suspensions."""
 

@@ -18,6 +18,7 @@ BASIS = {
     SignatureBasis.PORTAL: "ký trên nền tảng ngày",
     SignatureBasis.PDF: "ký số ngày",
     SignatureBasis.PAPER: "ký văn bản giấy, tiếp nhận ngày",
+    SignatureBasis.SUCCESSION: "kế thừa chữ ký ngày",
     SignatureBasis.OPEN_CLAUSE: "theo điều khoản mở, đã ký ngày",
 }
 

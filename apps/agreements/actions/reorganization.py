@@ -1,0 +1,151 @@
+"""Merging an agency into another: systems, services and agreements are carried over, history stays, nobody's access widens."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as N_
+
+from apps.agreements.actions.life import require_texts
+from apps.agreements.announcements import tell_parties
+from apps.agreements.choices import AgreementStatus, SignatureBasis, VersionState
+from apps.agreements.models import Agreement, AgreementVersion, Party, Signature
+from apps.audit import actions as audit
+from apps.connections.models import ConnectionRequest
+from apps.core.canonical import content_hash
+from apps.core.epoch import raise_epoch
+from apps.core.errors import Conflict, InvalidFact
+from apps.core.workflow import require
+from apps.organizations.actions import close_organization
+from apps.organizations.choices import OrganizationStatus
+from apps.organizations.models import Organization
+
+LIVE = (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
+UNFINISHED = (AgreementStatus.NEGOTIATING, AgreementStatus.AWAITING_SIGNATURES, AgreementStatus.ENDING)
+
+
+@transaction.atomic
+def merge_organizations(source: Organization, into: Organization, *, by, instrument: str) -> list[Agreement]:
+    """Carry everything of `source` over to `into` by force of the legal `instrument`, then close `source`.
+
+    Each agreement that lives gets a new version that names the successor; grants stay the rows they are, for the same
+    systems, operations and fields. Roles are not carried over: people get theirs anew. Raises Conflict naming what
+    must be finished first: open requests, unfinished agreements, agreements between the two.
+    """
+    require(by, "agreements.merge_organizations", source)
+    require_texts({"instrument": instrument})
+    # Always in the same order, so that two merges cannot wait for each other.
+    rows = Organization.objects.select_for_update().filter(pk__in=[source.pk, into.pk]).order_by("pk")
+    if source.pk == into.pk or any(row.status != OrganizationStatus.ACTIVE for row in rows):
+        raise InvalidFact(_("Two different, active organizations are merged."), code="not_mergeable")
+    _nothing_unfinished(source, into)
+    _carry_systems_and_services(source, into)
+    agreements = list(Agreement.objects.select_for_update().filter(status__in=LIVE, parties__organization=source))
+    for agreement in agreements:
+        _carry_over(agreement, source, into, by=by, instrument=instrument.strip())
+    source.refresh_from_db()
+    close_organization(source, by=by, reason=instrument.strip())
+    audit.record(
+        "organization.merged", source, by=by, organizations=[source, into], into=into.code, instrument=instrument.strip(),
+        agreements=[agreement.number for agreement in agreements],
+    )  # fmt: skip
+    return agreements
+
+
+def _nothing_unfinished(source: Organization, into: Organization) -> None:
+    theirs = ConnectionRequest.objects.open()
+    requests = theirs.filter(consumer=source) | theirs.filter(decisions__provider=source)
+    agreements = Agreement.objects.filter(status__in=UNFINISHED, parties__organization=source)
+    between = Agreement.objects.filter(status__in=LIVE, parties__organization=source).filter(parties__organization=into)
+    opposed = [row for row in between.distinct() if _side(row, source) != _side(row, into)]
+    numbers = sorted({row.number for row in (*requests, *agreements, *opposed)})
+    if numbers:
+        raise Conflict(
+            _("Finish these first: %(numbers)s.") % {"numbers": ", ".join(numbers)}, code="unfinished", numbers=numbers
+        )
+
+
+def _side(agreement: Agreement, organization: Organization) -> str:
+    return agreement.parties.get(organization=organization).side
+
+
+def _carry_systems_and_services(source: Organization, into: Organization) -> None:
+    for system in source.systems.select_for_update():
+        system.organization = into
+        system.version += 1
+        system.save(update_fields=["organization", "version", "updated_at"])
+        raise_epoch("informationsystem", system.uuid)
+    for service in source.services.select_for_update():
+        service.provider = into
+        service.version += 1
+        service.save(update_fields=["provider", "version", "updated_at"])
+        raise_epoch("dataservice", service.uuid)
+
+
+def _carry_over(agreement: Agreement, source: Organization, into: Organization, *, by, instrument: str) -> None:
+    """A new version that names the successor; who had signed is bound as before (succession, no new consent)."""
+    old_party = agreement.parties.get(organization=source)
+    party, _created = Party.objects.get_or_create(agreement=agreement, organization=into, defaults={"side": old_party.side})
+    Party.objects.filter(pk=old_party.pk).update(left_at=timezone.now())
+    current = agreement.versions.get(state=VersionState.CURRENT)
+    number = agreement.versions.order_by("-number").first().number + 1
+    content = _renamed(current.content, source, into) | {
+        "version": number, "supersedes": current.content_hash, "change_note": instrument,
+    }  # fmt: skip
+    agreement.versions.filter(state__in=(VersionState.CURRENT, VersionState.DRAFT)).update(state=VersionState.SUPERSEDED)
+    version = AgreementVersion.objects.create(
+        agreement=agreement, number=number, content=content, content_hash=content_hash(content), drafted_by=by,
+        state=VersionState.CURRENT, change_note=instrument,
+    )  # fmt: skip
+    _carry_signatures(current, version, old_party, party)
+    raise_epoch("agreement", agreement.uuid)
+    agreement.version += 1
+    agreement.save(update_fields=["version", "updated_at"])
+    audit.record(
+        "agreement.carried_over", agreement, by=by, organizations={source.uuid, *agreement.party_uuids()}, version=number,
+        successor=into.code, content_hash=version.content_hash,
+    )  # fmt: skip
+    tell_parties("carried_over", agreement, N_("Agreement %(number)s is carried over to %(successor)s."), key=f"v{number}",
+                 successor=into.name)  # fmt: skip
+
+
+def _carry_signatures(current: AgreementVersion, version: AgreementVersion, old_party: Party, party: Party) -> None:
+    """The signatures under the former version, kept as what they are: over its hash, by those hands."""
+    rows = {}
+    for signature in current.signatures.order_by("pk"):
+        bound = party if signature.party_id == old_party.pk else signature.party
+        rows.setdefault(bound.pk, (bound, signature))
+    Signature.objects.bulk_create(
+        Signature(
+            version=version, party=bound, signer=signature.signer, signer_name=signature.signer_name, drafted_by=version.drafted_by,
+            basis=SignatureBasis.SUCCESSION if signature.signer_id else SignatureBasis.PAPER, signed_hash=signature.signed_hash,
+            signed_at=signature.signed_at,
+        )
+        for bound, signature in rows.values()
+    )  # fmt: skip
+
+
+def _renamed(content: dict, source: Organization, into: Organization) -> dict:
+    """The content with `source` replaced by `into` as party, owner of systems, provider of operations and contact."""
+
+    def swap(code: str) -> str:
+        return into.code if code == source.code else code
+
+    def parties(rows: list[dict]) -> list[dict]:
+        new = [{"code": into.code, "name": into.name, "kind": into.kind} if row["code"] == source.code else row for row in rows]
+        return [row for index, row in enumerate(new) if row not in new[:index]]
+
+    contacts = [row for row in content["contacts"] if row["organization"] != source.code]
+    points = into.focal_points.filter(ended_at__isnull=True)
+    contacts += [
+        {"organization": into.code, "name": p.name, "position": p.position, "phone": p.phone, "email": p.email} for p in points
+    ]
+    return {
+        **content,
+        "providers": parties(content["providers"]),
+        "consumers": parties(content["consumers"]),
+        "systems": [{**row, "organization": swap(row["organization"])} for row in content["systems"]],
+        "scope": [{**row, "provider": swap(row["provider"])} for row in content["scope"]],
+        "contacts": contacts,
+    }
