@@ -89,8 +89,8 @@ MENU = (
         _("Operation"),
         (
             Item(_("Gateway"), "swap_horiz", "portal:gateway"),
-            Item(_("Shared catalogs"), "category", model="catalogs.Catalog"),
-            Item(_("Releases of catalogs"), "new_releases", model="catalogs.Release"),
+            Item(_("Shared catalogs"), "category", "portal:catalogs"),
+            Item(_("Releases of catalogs"), "new_releases", "portal:catalog-releases"),
             Item(_("Sources of synchronization"), "sync", model="sync.Source"),
             Item(_("Synchronization runs"), "history", model="sync.SyncRun"),
         ),

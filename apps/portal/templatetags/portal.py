@@ -22,7 +22,8 @@ COLORS = {
     "revoked": "", "recorded": "amber", "confirmed": "green", "rejected": "red", "pending": "blue", "published": "green",
     "deprecated": "amber", "retired": "", "current": "green", "superseded": "", "closed": "", "succeeded": "green", "failed": "red",
     "running": "blue", "held": "amber", "none": "", "basic": "amber", "sensitive": "red", "default": "blue", "special": "amber",
-    "test": "amber", "production": "green",
+    "test": "amber", "production": "green", "staged": "blue", "ready": "blue", "undone": "amber", "replaced": "", "unchanged": "",
+    "added": "green", "renamed": "blue", "reparented": "blue", "changed": "blue", "reused": "red",
 }  # fmt: skip
 
 
@@ -102,3 +103,9 @@ def base_of(step_url: str) -> str:
 def milliseconds(microseconds: int) -> str:
     """12345 → 12,3 (in the reader's notation)."""
     return floatformat(microseconds / 1000, "1g")
+
+
+@register.filter
+def of(mapping: dict, key):
+    """The value of a key that a template holds in a variable; the key itself when there is none."""
+    return mapping.get(key, key)

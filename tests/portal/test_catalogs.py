@@ -1,0 +1,223 @@
+"""The pages of shared catalogs: any date, history, the drawing of a reform, deciding about a release."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from openpyxl import Workbook
+
+from apps.catalogs import actions, first_releases
+from apps.catalogs.choices import ReleaseStatus
+from apps.catalogs.models import Catalog, Entry, Release
+from apps.organizations.choices import Role
+from tests.factories.catalogs import CatalogFactory, ClosedCatalogFactory, judged, published, rows
+from tests.factories.organizations import officer
+
+pytestmark = pytest.mark.django_db
+JUN = dt.date(2025, 6, 1)
+
+
+@pytest.fixture(scope="module")
+def units(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock(), transaction.atomic():
+        first_releases.load(by=officer(Role.OPERATOR), only=("administrative-units",))
+        yield Catalog.objects.get(code="administrative-units")
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def operator(db):
+    return officer(Role.OPERATOR)
+
+
+@pytest.fixture
+def consumer(db):
+    return officer(Role.CONSUMER_OFFICER)
+
+
+def read(client, name, *args, **given) -> str:
+    response = client.get(reverse(name, args=args), given)
+    assert response.status_code == 200, response.content[:300]
+    return response.content.decode()
+
+
+def test_a_catalog_is_browsed_at_any_date(units, as_person, consumer):
+    client = as_person(consumer)
+    assert "Phường Trúc Bạch" in read(client, "portal:catalog", units.code, as_of="30/06/2025", q="00004")
+    now = read(client, "portal:catalog", units.code, as_of="01/07/2025", q="00004")
+    assert "Phường Ba Đình" in now
+    assert "Trúc Bạch" not in now
+    assert "Phường Trúc Bạch" in read(client, "portal:catalog", units.code, as_of="01/07/2025", q="00004", known_at="1")
+
+
+@pytest.mark.parametrize("given", [{"as_of": "31/02/2025"}, {"known_at": "x"}, {"page": "x"}, {"level": "x"}, {"q": "\x00'%"}])
+def test_nonsense_in_the_address_gives_a_page(units, as_person, consumer, given):
+    read(as_person(consumer), "portal:catalog", units.code, **given)
+
+
+def test_the_page_of_a_code_shows_its_history_and_lineage(units, as_person, consumer):
+    text = read(as_person(consumer), "portal:catalog-item", units.code, "province", "19")
+    assert "Tỉnh Bắc Kạn" in text
+    assert "202/2025/QH15" in text
+    assert as_person(consumer).get(reverse("portal:catalog-item", args=[units.code, "province", "98"])).status_code == 404
+
+
+def test_the_drawing_shows_what_became_of_bac_kan(units, as_person, consumer):
+    client = as_person(consumer)
+    with CaptureQueriesContext(connection) as queries:
+        text = read(client, "portal:catalog-reform", units.code, "2025-07-01", unit="province:06")
+    assert len(queries) < 30
+    communes = Entry.objects.filter(catalog=units, level="commune", parent_level="district").valid_on(dt.date(2025, 6, 30))
+    districts = Entry.objects.filter(catalog=units, level="district", parent_code="06").valid_on(dt.date(2025, 6, 30))
+    old = communes.filter(parent_code__in=districts.values("code"))
+    assert text.count('class="reform__old"') == old.count() == 108
+    assert text.count("<path") >= old.count()
+    assert "Tỉnh Thái Nguyên" in text
+    assert "Phường Đức Xuân" in text
+    assert client.get(reverse("portal:catalog-reform", args=[units.code, "2025-07-02"])).status_code == 404
+    assert client.get(reverse("portal:catalog-reform", args=[units.code, "x"])).status_code == 404
+
+
+def test_the_reform_s_release_shows_its_reasons_and_counts(units, as_person, operator):
+    release = Release.objects.get(catalog=units, number=2)
+    client = as_person(operator)
+    text = read(client, "portal:catalog-release", release.uuid, kind="reused", q="ba dinh")
+    assert "Trúc Bạch" in text
+    assert "Ba Đình" in text
+    assert "7.444" in text
+
+
+@pytest.fixture
+def held(operator):
+    catalog = CatalogFactory(name="Danh mục <b>thử</b>")
+    published(catalog, rows(100), by=operator)
+    given = [
+        *rows(90)[1:],
+        {"code": "A001", "name": "Bạch <script>alert(1)</script> Đằng"},
+        {"code": "??", "name": "Dòng hỏng"},
+    ]
+    return judged(catalog, given, by=operator, effective_on=JUN)
+
+
+def test_an_officer_sees_what_a_held_release_would_do_and_decides(as_person, operator, held):
+    client = as_person(operator)
+    text = read(client, "portal:catalog-release", held.uuid)
+    assert "<script>alert(1)" not in text
+    assert "&lt;script&gt;" in text
+    for reason in held.hold_reasons:
+        assert f'name="accept_{reason}"' in text
+    assert "A095" in read(client, "portal:catalog-release", held.uuid, kind="closed")
+    assert "Dòng hỏng" in read(client, "portal:catalog-release", held.uuid, kind="refused")
+    step = reverse("portal:catalog-release-step", args=[held.uuid, "publish"])
+    facts = {"effective_on": "01/06/2025", "version": held.version, "back": reverse("portal:catalog-release", args=[held.uuid])}
+    refused = client.post(step, facts, follow=True)
+    held.refresh_from_db()
+    assert (held.status, refused.status_code) == (ReleaseStatus.HELD, 200)
+    client.post(step, {**facts, **{f"accept_{reason}": "on" for reason in held.hold_reasons}, "version": held.version})
+    held.refresh_from_db()
+    assert (held.status, held.number, held.published_by) == (ReleaseStatus.PUBLISHED, 2, operator)
+
+
+def test_an_old_page_gets_409(as_person, operator, held):
+    step = reverse("portal:catalog-release-step", args=[held.uuid, "reject"])
+    assert as_person(operator).post(step, {"note": "x", "version": held.version - 1}).status_code in (302, 409)
+    held.refresh_from_db()
+    assert held.status == ReleaseStatus.HELD
+
+
+def test_buttons_come_from_the_table(as_person, operator, held):
+    client = as_person(operator)
+    text = read(client, "portal:catalog-release", held.uuid)
+    assert "do/publish/" in text
+    assert "do/reject/" in text
+    assert "do/undo/" not in text
+    actions.reject_release(held, by=operator, note="Không đúng")
+    assert "/do/" not in read(client, "portal:catalog-release", held.uuid)
+
+
+def test_others_neither_see_nor_decide_what_waits(as_person, consumer, held):
+    client = as_person(consumer)
+    assert client.get(reverse("portal:catalog-release", args=[held.uuid])).status_code == 404
+    step = reverse("portal:catalog-release-step", args=[held.uuid, "publish"])
+    assert client.post(step, {"effective_on": "01/06/2025"}).status_code == 404
+    assert held.catalog.name not in read(client, "portal:catalog-releases", status="held").split("<tbody>")[-1]
+    assert client.get(reverse("portal:catalog-stage", args=[held.catalog.code])).status_code == 404
+
+
+def test_a_stranger_without_login_is_led_to_the_login(client, held):
+    for name, args in (("portal:catalogs", ()), ("portal:catalog", (held.catalog.code,)), ("portal:catalog-releases", ())):
+        response = client.get(reverse(name, args=args))
+        assert (response.status_code, "login" in response["Location"]) == (302, True)
+
+
+def workbook(*lines) -> SimpleUploadedFile:
+    book = Workbook()
+    for line in lines:
+        book.active.append(line)
+    out = io.BytesIO()
+    book.save(out)
+    return SimpleUploadedFile("danh-muc.xlsx", out.getvalue())
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [
+        {"file": lambda: workbook(["Mã", "Tên"], ["A001", "Tên gọi số 1 mới"], ["B1", "=1+1"])},
+        {"file": lambda: SimpleUploadedFile("x.csv", "code,name\nA001,Tên gọi số 1 mới\nB1,=1+1\n".encode())},
+        {"text": lambda: "code,name\nA001,Tên gọi số 1 mới\nB1,=1+1\n"},
+    ],
+    ids=["xlsx", "csv", "typed"],
+)
+def test_an_officer_stages_a_list_and_sees_it_before_anything_changes(as_person, operator, upload):
+    catalog = CatalogFactory()
+    published(catalog, rows(5), by=operator)
+    client = as_person(operator)
+    read(client, "portal:catalog-stage", catalog.code)
+    facts = {
+        "scope": "changes",
+        "effective_on": "01/06/2025",
+        "instrument": "QĐ 7",
+        **{name: make() for name, make in upload.items()},
+    }
+    answer = client.post(reverse("portal:catalog-stage", args=[catalog.code]), facts)
+    release = Release.objects.get(catalog=catalog, number=None)
+    assert answer["Location"] == reverse("portal:catalog-release", args=[release.uuid])
+    assert (release.effective_on, release.counts["renamed"], release.counts["refused"]) == (JUN, 1, 1)
+    assert Entry.objects.filter(catalog=catalog).valid_on(JUN).get(code="A001").name == "Tên gọi số 1"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"text": "code,name\n1,x", "file": "both"},
+        {"file": "torn"},
+        {"text": "a,b\n1,2"},
+        {"text": "code,name\n1,x", "effective_on": "31/02/2025"},
+    ],
+    ids=["nothing", "both", "torn", "other columns", "31/02"],
+)
+def test_a_list_that_cannot_be_read_is_refused_on_the_form(as_person, operator, facts):
+    catalog = CatalogFactory()
+    given = {"scope": "full", "effective_on": "01/06/2025", **facts}
+    if "file" in given:
+        given["file"] = SimpleUploadedFile("x.xlsx", b"PK\x03\x04 torn")
+    answer = as_person(operator).post(reverse("portal:catalog-stage", args=[catalog.code]), given)
+    assert answer.status_code == 400
+    assert not Release.objects.filter(catalog=catalog).exists()
+
+
+def test_lists_cost_a_fixed_number_of_queries(as_person, operator, held):
+    ClosedCatalogFactory()
+    client = as_person(operator)
+    read(client, "portal:catalogs")
+    for name, args in (("portal:catalogs", ()), ("portal:catalog-releases", ()), ("portal:catalog", (held.catalog.code,))):
+        with CaptureQueriesContext(connection) as queries:
+            read(client, name, *args)
+        assert len(queries) <= 16, name
