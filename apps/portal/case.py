@@ -11,10 +11,12 @@ from django.utils.translation import gettext as _
 
 from apps.agreements.models import Agreement
 from apps.audit.models import AuditEvent
-from apps.connections.choices import RequestStatus
+from apps.connections.actions import EDITABLE
+from apps.connections.choices import AttachmentKind, RequestStatus
 from apps.connections.content import request_hash
-from apps.connections.models import ConnectionRequest
+from apps.connections.models import Comment, ConnectionRequest
 from apps.portal import events
+from apps.portal.forms import ThreadForm
 from apps.registry.choices import PersonalDataClass
 
 
@@ -93,6 +95,11 @@ def pieces(request, user) -> dict:
         "decisions": list(request.decisions.select_related("provider", "decided_by")),
         "signatures": signatures(request),
         "remarks": remarks(request),
+        "comments": list(Comment.objects.visible_to(user).filter(request=request).select_related("author", "organization")),
+        "comment_form": ThreadForm() if user.has_perm("connections.comment_request", request) else None,
+        "attachments": list(request.attachments.present().select_related("uploaded_by")),
+        "may_attach": request.status in EDITABLE and user.has_perm("connections.edit_request", request),
+        "attachment_kinds": AttachmentKind.choices,
         "timeline": timeline(request),
         "agreement": Agreement.objects.visible_to(user).filter(bases__request=request).first(),
         "is_open": request.status in (RequestStatus.CHECKING, RequestStatus.AWAITING_PROVIDER, RequestStatus.RETURNED),

@@ -208,3 +208,38 @@ class TerminateForm(forms.Form):
 
 class NoteForm(forms.Form):
     note = forms.CharField(label=_("How it was done"), widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class ThreadForm(forms.Form):
+    text = forms.CharField(label=_("Comment"), max_length=5000, widget=forms.Textarea(attrs={"rows": 3}))
+    is_internal = forms.BooleanField(label=_("only for my own agency"), required=False)
+
+
+class PlannedForm(forms.Form):
+    """A planned suspension, announced before it begins (NĐ 47/2020 Điều 43(3))."""
+
+    starts_at = forms.DateTimeField(
+        label=_("Begins"), widget=forms.DateTimeInput(attrs={"class": "short", "placeholder": _("dd/mm/yyyy hh:mm")})
+    )
+    ends_at = forms.DateTimeField(
+        label=_("Expected end"), widget=forms.DateTimeInput(attrs={"class": "short", "placeholder": _("dd/mm/yyyy hh:mm")})
+    )
+    reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class ProposalForm(forms.Form):
+    """The words of an agreement that may be negotiated; scope and systems are narrowed through the API or a new request."""
+
+    post_processing = forms.CharField(
+        label=_("Processing after receipt"), required=False, widget=forms.Textarea(attrs={"rows": 3})
+    )
+    restrictions = forms.CharField(label=_("Conditions and limits"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    commitments = forms.CharField(
+        label=_("Commitments on protecting the data"), required=False, widget=forms.Textarea(attrs={"rows": 3})
+    )
+    security = forms.CharField(label=_("Security and authentication"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    disposal = forms.CharField(label=_("Deletion and destruction"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    other_terms = forms.CharField(label=_("Other terms"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    calls_per_day = forms.IntegerField(label=_("Calls per day"), required=False, min_value=1)
+    valid_to = forms.DateField(label=_("Valid until"), required=False, widget=date_input())
+    note = forms.CharField(label=_("What changes and why"), widget=forms.Textarea(attrs={"rows": 2}))

@@ -16,7 +16,17 @@ from apps.connections.choices import SharingMethod
 from apps.organizations.choices import Network, Role
 from apps.organizations.models import InformationSystem
 from apps.organizations.roles import organization_ids
-from apps.portal.forms import AcceptanceForm, CommentForm, NoteForm, PasswordForm, ReasonForm, SuspendForm, TerminateForm
+from apps.portal.forms import (
+    AcceptanceForm,
+    CommentForm,
+    NoteForm,
+    PasswordForm,
+    PlannedForm,
+    ProposalForm,
+    ReasonForm,
+    SuspendForm,
+    TerminateForm,
+)
 from apps.portal.panel import Button, buttons
 from apps.registry.choices import Environment, PersonalDataClass, Protocol
 
@@ -63,6 +73,7 @@ def pieces(agreement: Agreement, user) -> dict:
         "duties": duties(agreement, user),
         "bases": list(agreement.bases.select_related("request")),
         "buttons": agreement_buttons(agreement, shown, user),
+        **beginnings(agreement, shown, user),
     }
 
 
@@ -263,3 +274,42 @@ def scope(content: dict) -> list[dict]:
         totals = [(value, label, counts[value]) for value, label in PersonalDataClass.choices if counts[value]]
         found.append({**row, "fields": fields, "totals": totals})
     return found
+
+
+_INSIDE = {"restrictions": ("restrictions", "text"), "security": ("security", "text"), "disposal": ("disposal", "method"),
+           "calls_per_day": ("method", "calls_per_day"), "valid_to": ("term", "valid_to")}  # fmt: skip
+"""Form field → (item of the content, key inside it); the others are items themselves."""
+_PLAIN = ("post_processing", "commitments", "other_terms")
+
+
+def proposal(content: dict) -> dict:
+    """What the form of a counter-proposal starts from: the words on the table."""
+    first = {name: content.get(item, {}).get(key) for name, (item, key) in _INSIDE.items()}
+    first["valid_to"] = parse_date(first["valid_to"] or "")
+    return {**{name: content.get(name, "") for name in _PLAIN}, **first}
+
+
+def changes(content: dict, given: dict) -> dict:
+    """The items that differ from `content`, whole, as `propose_content` wants them."""
+    found = {name: given[name] for name in _PLAIN if given[name].replace("\r\n", "\n") != content.get(name, "")}
+    for name, (item, key) in _INSIDE.items():
+        value = given[name].isoformat() if name == "valid_to" and given[name] else given[name]
+        if value != content.get(item, {}).get(key) and not (value in (None, "") and not content.get(item, {}).get(key)):
+            found[item] = {**content.get(item, {}), **found.get(item, {}), key: value}
+    return found
+
+
+def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> dict:
+    """What may begin here: a change or renewal by the consumer, a planned suspension, a counter-proposal."""
+    in_force = agreement.status == AgreementStatus.IN_FORCE
+    consumes = bool(organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER))
+    suspends = in_force and user.has_perm("agreements.suspend", agreement)
+    planned = agreement.planned_suspensions.open().first()
+    negotiates = agreement.status == AgreementStatus.NEGOTIATING and user.has_perm("agreements.negotiate", agreement)
+    return {
+        "may_change": in_force and consumes,
+        "planned": planned,
+        "may_cancel": bool(planned) and planned.started_at is None and user.has_perm("agreements.suspend", agreement),
+        "planned_form": PlannedForm(prefix="planned") if suspends and planned is None else None,
+        "proposal_form": ProposalForm(prefix="propose", initial=proposal(shown.content)) if negotiates and shown else None,
+    }

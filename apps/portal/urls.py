@@ -3,6 +3,7 @@ from django.urls import path, re_path
 from apps.portal.views import (
     agreement_steps,
     agreements,
+    beginnings,
     catalog_of_services,
     catalogs,
     credentials,
@@ -12,6 +13,7 @@ from apps.portal.views import (
     request_steps,
     requests,
     terms,
+    thread,
 )
 
 app_name = "portal"
@@ -25,9 +27,17 @@ urlpatterns = [
     path("requests/new/", filing.new_request, name="request-new"),
     re_path(rf"^requests/(?P<uuid>{UUID})/edit/(?P<step>who|data|why|check)/$", filing.edit_request, name="request-edit"),
     path("requests/<uuid:uuid>/do/<slug:verb>/", request_steps.take_step, name="request-step"),
+    path("requests/<uuid:uuid>/comment/", thread.comment, name="comment"),
+    path("requests/<uuid:uuid>/attach/", thread.attach, name="attach"),
+    path("files/<uuid:uuid>/", thread.fetch, name="file"),
+    path("files/<uuid:uuid>/remove/", thread.remove, name="file-remove"),
     path("requests/<uuid:uuid>/", requests.request_case, name="request"),
     path("agreements/", agreements.agreements, name="agreements"),
     path("agreements/<uuid:uuid>/", agreements.agreement_page, name="agreement"),
+    path("agreements/<uuid:uuid>/start/<slug:kind>/", beginnings.start, name="agreement-start"),
+    path("agreements/<uuid:uuid>/announce/", beginnings.announce, name="suspension-announce"),
+    path("agreements/<uuid:uuid>/propose/", beginnings.propose, name="agreement-propose"),
+    path("suspensions/<uuid:uuid>/cancel/", beginnings.cancel, name="suspension-cancel"),
     path("agreements/<uuid:uuid>/do/sign/", agreement_steps.sign, name="agreement-sign"),
     path("agreements/<uuid:uuid>/do/<slug:verb>/", agreement_steps.take_step, name="agreement-step"),
     path("agreements/<uuid:uuid>/test-record/", agreement_steps.record_acceptance, name="acceptance-new"),
