@@ -16,6 +16,13 @@ def make(milliseconds: int) -> uuid.UUID:
     return uuid.UUID(int=value)
 
 
+def make_text(milliseconds: int) -> str:
+    """`make` as text, without the detour over an object (the way of every call)."""
+    noise = int.from_bytes(os.urandom(10), "big")
+    text = f"{milliseconds & _MAX:012x}7{noise & 0xFFF:03x}{0x2 << 62 | (noise >> 12) & ((1 << 62) - 1):016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 def floor(moment: datetime) -> uuid.UUID:
     """The smallest id of `moment`: ids made before it are smaller, ids made after it are not."""
     milliseconds = int(moment.timestamp() * 1000)

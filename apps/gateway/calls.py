@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
 import logging
 import re
 import time
-import uuid
 
 import asyncpg
 import msgspec
-from django.conf import settings
 from msgspec import Raw, Struct
 
 from apps.gateway import call_ids, problems
 from apps.gateway.admission import Verdict, Waiting
 from apps.gateway.choices import Outcome as Ending
-from apps.gateway.cutting import NotWellFormed, cutter
+from apps.gateway.cutting import Cutter, NotWellFormed, cutter
 from apps.gateway.decision import SAFE_METHODS, Admission, Call, Caller, Token, decide, identify
+from apps.gateway.digests import keyed_digest, subject_pseudonym
 from apps.gateway.exchange import Exchange, has_body, read_body
 from apps.gateway.group_commit import BROKEN, LedgerDown, Overloaded
 from apps.gateway.metrics import observe
 from apps.gateway.outcomes import Outcome, RefusedCall
 from apps.gateway.paths import Ambiguous, encode, query_pairs, segments
+from apps.gateway.policy import Grant, Operation
 from apps.gateway.refusals import Refused
 from apps.gateway.runtime import Runtime
 from apps.gateway.tokens import hash_token
@@ -50,7 +49,7 @@ _LEDGER = (LedgerDown, *BROKEN, asyncpg.PostgresError)
 class Asked(Struct, gc=False):
     """What is known of a call so far; refusals are written from it."""
 
-    call_id: uuid.UUID
+    call_id: str
     began: float
     method: str
     service: str
@@ -72,17 +71,27 @@ class Reply(Struct, gc=False):
     outcome: Outcome
 
 
+class Plan(Struct, gc=False):
+    """What a grant lets out of an operation's answers. `ids` maps masks of delivered leaves to stored sets of names."""
+
+    grant: Grant
+    operation: Operation
+    knife: Cutter
+    withheld: tuple[str, ...]
+    header: bytes
+    ids: dict[int, tuple[int | None, int | None, int]] = {}
+
+
 class Calls:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self._key = settings.PSEUDONYM_KEY.encode()
-        self._withheld: dict[tuple[str, ...], bytes] = {(): b""}
+        self._plans: dict[int, Plan] = {}
 
     async def serve(self, exchange: Exchange, service: str, major: int, raw_path: bytes) -> None:
         """Answer one call. Whatever happens, at most one answer is sent, and none without its record."""
         runtime = self.runtime
         now = runtime.clock.now()
-        asked = Asked(call_ids.make(int(now * 1000)), time.perf_counter(), exchange.scope["method"], service, None)
+        asked = Asked(call_ids.make_text(int(now * 1000)), time.perf_counter(), exchange.scope["method"], service, None)
         runtime.running += 1
         try:
             await self._serve(exchange, asked, major, raw_path)
@@ -143,7 +152,7 @@ class Calls:
         """The token and caller of a request that is no call. Raises Refused."""
         exchange.read_headers()
         token = await self._token_of(exchange)
-        asked = Asked(uuid.UUID(int=0), 0.0, "GET", "", None, token=token)
+        asked = Asked("", 0.0, "GET", "", None, token=token)
         await self._refreshed()
         await self._identify(asked, exchange.certificate_hash(self.runtime.trusted_proxies))
         return token, asked.caller
@@ -208,14 +217,12 @@ class Calls:
         if asked.method not in SAFE_METHODS and not exchange.header(b"idempotency-key"):
             raise Refused("idempotency_key_missing")
         line = f"{asked.method} {admission.service.code} {admission.route.version.major} {admission.path}?{admission.query} {asked.purpose}\n"
-        asked.digest = hmac.digest(self._key, line.encode() + asked.body, "sha256")
+        asked.digest = keyed_digest(line.encode() + asked.body)
 
     async def _ask_ledger(self, asked: Asked, epoch: int, now: float, exchange: Exchange) -> Verdict:
         trace = _TRACE.fullmatch(exchange.header(b"traceparent"))
-        waiting = Waiting(
-            asked.call_id, epoch, now, asked.admission, asked.digest, asked.source, uuid.UUID(trace[1]) if trace else None
-        )
-        commits = self.runtime.admissions
+        waiting = Waiting(asked.call_id, epoch, now, asked.admission, asked.digest, asked.source, trace[1] if trace else None)
+        commits = self.runtime.ledger
         if asked.method not in SAFE_METHODS:
             key = exchange.header(b"idempotency-key")
             if not _KEY.fullmatch(key):
@@ -253,7 +260,7 @@ class Calls:
         caller = asked.caller
         headers = [
             ("Accept", "application/json"),
-            ("X-Call-Id", str(asked.call_id)),
+            ("X-Call-Id", asked.call_id),
             ("X-Consumer-Organization", caller.organization.code),
             ("X-Consumer-System", caller.system.code),
             ("X-Purpose-Code", asked.admission.grant.purpose),
@@ -275,37 +282,44 @@ class Calls:
         if not 200 <= answer.status < 300:
             return self._provider_error(exchange, asked, answer, provider_us)
         admission = asked.admission
-        granted, withheld = admission.route.cut_set(admission.operation, admission.grant.fields)
-        body, delivered = b"", ()
-        headers = [(b"x-call-id", str(asked.call_id).encode())]
+        plan = self._plan(admission)
+        body, mask = b"", 0
+        headers = [(b"x-call-id", asked.call_id.encode())]
         if answer.status not in (204, 205):
             _check_content(answer)
-            knife = cutter(granted)
-            body, mask = knife.cut(answer.body)
-            delivered = knife.delivered(mask)
+            body, mask = plan.knife.cut(answer.body)
             headers.append((b"content-type", b"application/json"))
         headers += _passed(answer)
-        if withheld:
-            headers.append((b"x-withheld-fields", self._withheld_header(withheld)))
-        outcome = self._outcome(asked, Ending.DELIVERED, "", answer.status, answer, body, provider_us)
+        if plan.withheld:
+            headers.append((b"x-withheld-fields", plan.header))
+        outcome = self._outcome(asked, Ending.DELIVERED.value, "", answer.status, answer, body, provider_us)
         outcome.answer_digest = hashlib.sha256(body).digest()
-        outcome.delivered_id = await self._field_set(delivered)
-        outcome.withheld_id = await self._field_set(withheld)
+        ids = plan.ids.get(mask)
+        if ids is None or ids[2] != self.runtime.field_sets.generation:
+            ids = plan.ids[mask] = await self._field_sets(plan, mask)
+        outcome.delivered_id, outcome.withheld_id = ids[0], ids[1]
         return Reply(answer.status, headers, body, outcome)
+
+    def _plan(self, admission: Admission) -> Plan:
+        """What cutting for a grant needs, made once a grant row and contract."""
+        plan = self._plans.get(admission.grant.id)
+        if plan is None or plan.grant is not admission.grant or plan.operation is not admission.operation:
+            granted, withheld = admission.route.cut_set(admission.operation, admission.grant.fields)
+            plan = Plan(admission.grant, admission.operation, cutter(granted), withheld, _withheld_header(withheld))
+            if len(self._plans) > 50_000:
+                self._plans.clear()
+            self._plans[admission.grant.id] = plan
+        return plan
+
+    async def _field_sets(self, plan: Plan, mask: int) -> tuple[int | None, int | None, int]:
+        generation = self.runtime.field_sets.generation
+        return await self._field_set(plan.knife.delivered(mask)), await self._field_set(plan.withheld), generation
 
     async def _field_set(self, names: tuple[str, ...]) -> int | None:
         try:
             return self.runtime.field_sets.known(names)
         except KeyError:
             return await self.runtime.field_sets.store(names)
-
-    def _withheld_header(self, names: tuple[str, ...]) -> bytes:
-        if (known := self._withheld.get(names)) is None:
-            parts = [encode(name).replace("%5B", "[").replace("%5D", "]") for name in names]
-            while len(parts) > 1 and sum(map(len, parts)) > 6_000:
-                parts.pop()
-            known = self._withheld[names] = ", ".join(parts).encode()
-        return known
 
     def _provider_error(self, exchange: Exchange, asked: Asked, answer: Answer, provider_us: int) -> Reply:
         """An error of the provider: its status where that means something to the consumer, never its body."""
@@ -339,12 +353,10 @@ class Calls:
     ) -> Outcome:
         provider = (len(answer.body), answer.status) if answer is not None else (0, None)
         subject = asked.admission.subject
-        if subject:
-            key = f"{asked.admission.service.uuid}\n{subject}"
-            pseudonym = hmac.digest(self._key, key.encode(), "sha256")[:16]
+        pseudonym = subject_pseudonym(asked.admission.service.uuid, subject) if subject else None
         return Outcome(
             asked.call_id, None, None, len(asked.body), provider[0], len(body), provider_us, _microseconds(asked.began), status,
-            provider[1], str(ending), code, None, pseudonym if subject else None,
+            provider[1], str(ending), code, None, pseudonym,
         )  # fmt: skip
 
     # --- the record, the answer
@@ -352,7 +364,7 @@ class Calls:
         """Record, then answer. Without the record the consumer gets nothing of the provider's answer."""
         outcome, counts = reply.outcome, self.runtime.counts
         try:
-            recorded = await self.runtime.records.submit(outcome)
+            recorded = await self.runtime.ledger.submit(outcome, always=True)
         except (*_LEDGER, Overloaded):
             recorded = await self._record_again(outcome)
         if not recorded:
@@ -368,7 +380,7 @@ class Calls:
         for pause in (0.2, 0.4, 0.8, 1.6, 2.0):
             await asyncio.sleep(pause)
             try:
-                return await self.runtime.records.submit(outcome)
+                return await self.runtime.ledger.submit(outcome, always=True)
             except (*_LEDGER, Overloaded):
                 continue
         return False
@@ -383,7 +395,7 @@ class Calls:
         runtime.counts["refused", row.code] += 1
         if row.code not in ("not_ready", "overloaded"):
             try:
-                await runtime.refusals.submit(self._refused_call(asked, row.code, row.status))
+                await runtime.ledger.submit(self._refused_call(asked, row.code, row.status))
             except (*_LEDGER, Overloaded):
                 refused = Refused("not_ready")
         await self._send_problem(exchange, asked, refused)
@@ -400,7 +412,7 @@ class Calls:
 
     async def refuse_stranger(self, exchange: Exchange, refused: Refused, asked: Asked | None = None) -> None:
         if asked is None:
-            call_id = call_ids.make(int(self.runtime.clock.now() * 1000))
+            call_id = call_ids.make_text(int(self.runtime.clock.now() * 1000))
             asked = Asked(call_id, time.perf_counter(), exchange.scope["method"], "", None)
         peer = exchange.scope.get("client")
         self.runtime.count_stranger(refused.code, asked.source or (peer[0] if peer else None))
@@ -420,10 +432,10 @@ class Calls:
             about["agreement"] = asked.admission.agreement.number
         about["agreement"] = str(refused.facts.get("agreement", about.get("agreement", "")))
         facts = {**refused.facts, "status": status}
-        body = problems.build(row, exchange.language, str(asked.call_id), facts, about)
+        body = problems.build(row, exchange.language, asked.call_id, facts, about)
         headers = [
             (b"content-type", problems.CONTENT_TYPE),
-            (b"x-call-id", str(asked.call_id).encode()),
+            (b"x-call-id", asked.call_id.encode()),
             (b"cache-control", b"no-store"),
         ]
         headers.append((b"content-language", exchange.language.encode()))
@@ -433,6 +445,14 @@ class Calls:
             challenge = b"Bearer" if row.code == "credential_missing" else b'Bearer error="invalid_token"'
             headers.append((b"www-authenticate", challenge))
         return headers, body
+
+
+def _withheld_header(names: tuple[str, ...]) -> bytes:
+    """Names for X-Withheld-Fields: percent-encoded where they are not ASCII, cut at a length every proxy passes."""
+    parts = [encode(name).replace("%5B", "[").replace("%5D", "]") for name in names]
+    while len(parts) > 1 and sum(map(len, parts)) > 6_000:
+        parts.pop()
+    return ", ".join(parts).encode()
 
 
 def _purpose_of(exchange: Exchange) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 
 from apps.gateway.problems import language_of
 from apps.gateway.refusals import Refused
+from apps.gateway.server import MARK, answer
 
 _READ = frozenset(
     {b"authorization", b"x-purpose-code", b"idempotency-key", b"traceparent", b"tracestate", b"accept-language",
@@ -67,7 +68,14 @@ class Exchange:
         return self.header(b"x-lgsp-client-cert-sha256").lower()
 
     async def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send the one answer. Header values are codes, checked texts and numbers: nothing with a control character."""
         self.answered = True
+        cycle = self.scope.get("extensions", {}).get(MARK)
+        if cycle is not None:
+            if cycle.flow.write_paused and not cycle.disconnected:
+                await cycle.flow.drain()
+            answer(cycle, status, headers, body)
+            return
         headers.append((b"content-length", b"%d" % len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})

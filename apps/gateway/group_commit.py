@@ -75,9 +75,12 @@ class GroupCommit:
     def waiting(self) -> int:
         return len(self._queue)
 
-    def submit(self, item: object) -> asyncio.Future:
-        """The future of the item's result. Raises Overloaded. The future may raise LedgerDown or a PostgresError."""
-        if len(self._queue) >= self._most_waiting:
+    def submit(self, item: object, *, always: bool = False) -> asyncio.Future:
+        """The future of the item's result. Raises Overloaded, but not for what must be written in any case (`always`).
+
+        The future may raise LedgerDown or a PostgresError.
+        """
+        if len(self._queue) >= self._most_waiting and not always:
             raise Overloaded(self.name)
         future = asyncio.get_running_loop().create_future()
         self._queue.append((item, future))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from apps.gateway.runtime import Runtime
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 40.0)
@@ -25,7 +27,7 @@ def render(runtime: Runtime) -> str:
     put("lgsp_gateway_policy_epoch", "gauge", [("", policy.epoch if policy else -1)])
     put("lgsp_gateway_policy_grants", "gauge", [("", len(policy.rows["grant"]) if policy else 0)])
     put("lgsp_gateway_policy_not_verified_total", "counter", [("", counts["policy_not_verified",])])
-    commits = (runtime.admissions, runtime.keyed, runtime.records, runtime.refusals)
+    commits = (runtime.ledger, runtime.keyed)
     put("lgsp_gateway_commits_total", "counter", [(f'{{kind="{c.name}"}}', c.batches) for c in commits])
     put("lgsp_gateway_committed_rows_total", "counter", [(f'{{kind="{c.name}"}}', c.items) for c in commits])
     put("lgsp_gateway_waiting", "gauge", [(f'{{kind="{c.name}"}}', c.waiting) for c in commits])
@@ -37,12 +39,7 @@ def render(runtime: Runtime) -> str:
 
 def observe(counts, name: str, seconds: float) -> None:
     """Count one duration into its bucket."""
-    for number, edge in enumerate(BUCKETS):
-        if seconds <= edge:
-            counts[name, number] += 1
-            break
-    else:
-        counts[name, len(BUCKETS)] += 1
+    counts[name, bisect_left(BUCKETS, seconds)] += 1
     counts[name, "sum"] += seconds
 
 

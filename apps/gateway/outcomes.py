@@ -4,31 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import uuid
 from collections.abc import Sequence
 
 import asyncpg
 from msgspec import Struct
 
-RECORD = """
+
+def record_sql(first: int) -> str:
+    """The statement that stores outcomes, its parameters numbered from `first`."""
+    columns = ", ".join(f"${first + n}::text::{kind}[]" for n, kind in enumerate(_TYPES))
+    return f"""
 INSERT INTO call_outcome (call_id, recorded_at, delivered_id, withheld_id, request_bytes, provider_bytes, answer_bytes,
                           provider_us, total_us, status, provider_status, outcome, code, answer_digest, subject)
 SELECT call_id, now(), delivered_id, withheld_id, request_bytes, provider_bytes, answer_bytes,
        provider_us, total_us, status, provider_status, outcome, code, answer_digest, subject
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::smallint[],
-            $10::smallint[], $11::text[], $12::text[], $13::bytea[], $14::bytea[])
+FROM unnest({columns})
     AS o(call_id, delivered_id, withheld_id, request_bytes, provider_bytes, answer_bytes, provider_us, total_us, status,
          provider_status, outcome, code, answer_digest, subject)
 ON CONFLICT (call_id) DO NOTHING RETURNING call_id
-"""
+"""  # noqa: S608
+
+
+_TYPES = (
+    "uuid",
+    "bigint",
+    "bigint",
+    "int",
+    "int",
+    "int",
+    "int",
+    "int",
+    "smallint",
+    "smallint",
+    "text",
+    "text",
+    "bytea",
+    "bytea",
+)
+RECORD = f"WITH recorded AS ({record_sql(1)}) SELECT count(*) FROM recorded"  # noqa: S608
 RECORDED = "SELECT call_id, outcome, code, status, total_us, answer_digest FROM call_outcome WHERE call_id = ANY($1::uuid[])"
 REFUSE = """
 INSERT INTO call_refusal (call_id, refused_at, credential_id, system_id, service_id, operation_id, grant_id, epoch, status,
                           code, method, asked_service, asked_purpose, source)
 SELECT call_id, now(), credential_id, system_id, service_id, operation_id, grant_id, epoch, status, code, method,
        asked_service, asked_purpose, source
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::smallint[],
-            $9::text[], $10::text[], $11::text[], $12::text[], $13::inet[])
+FROM unnest($1::text::uuid[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::bigint[], $6::text::bigint[],
+            $7::text::bigint[], $8::text::smallint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text::inet[])
     AS r(call_id, credential_id, system_id, service_id, operation_id, grant_id, epoch, status, code, method, asked_service,
          asked_purpose, source)
 """
@@ -43,7 +64,7 @@ ON CONFLICT (minute, code, network) DO UPDATE SET count = c.count + excluded.cou
 class Outcome(Struct, gc=False):
     """One row of call_outcome, in the order of the columns of RECORD."""
 
-    call_id: uuid.UUID
+    call_id: str
     delivered_id: int | None
     withheld_id: int | None
     request_bytes: int
@@ -62,7 +83,7 @@ class Outcome(Struct, gc=False):
 class RefusedCall(Struct, gc=False):
     """One row of call_refusal, in the order of the columns of REFUSE."""
 
-    call_id: uuid.UUID
+    call_id: str
     credential_id: int | None
     system_id: int | None
     service_id: int | None
@@ -77,31 +98,54 @@ class RefusedCall(Struct, gc=False):
     source: str | None
 
 
-def _columns(rows: Sequence[Struct]) -> list[list]:
-    names = type(rows[0]).__struct_fields__
-    return [[getattr(row, name) for row in rows] for name in names]
+def array(values: Sequence[object]) -> str:
+    """A PostgreSQL array literal of numbers, plain words and NULLs (nothing that would need quoting)."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def columns_of(rows: Sequence[Outcome]) -> list[str]:
+    columns = zip(
+        *[
+            (row.call_id, row.delivered_id, row.withheld_id, row.request_bytes, row.provider_bytes, row.answer_bytes, row.provider_us,
+             row.total_us, row.status, row.provider_status, row.outcome, row.code or '""', _hex(row.answer_digest), _hex(row.subject))
+            for row in rows
+        ],
+        strict=True,
+    )  # fmt: skip
+    return [array(column) for column in columns]
+
+
+def _hex(value: bytes | None) -> str | None:
+    return None if value is None else "\\\\x" + value.hex()
 
 
 async def record(connection: asyncpg.Connection, rows: Sequence[Outcome]) -> list[bool]:
-    """Store outcomes in one commit. False for a call whose outcome somebody else wrote (the sweeper): do not answer it.
+    """Store outcomes in one commit. False for a call whose outcome somebody else wrote (the sweeper): do not answer it."""
+    return await stored(connection, rows, await connection.fetchval(RECORD, *columns_of(rows)))
 
-    An outcome that is already there and equal is our own from an attempt whose commit was not confirmed.
-    """
-    stored = {row["call_id"] for row in await connection.fetch(RECORD, *_columns(rows))}
-    missing = [row.call_id for row in rows if row.call_id not in stored]
-    if not missing:
-        return [True] * len(rows)
-    there = {row["call_id"]: tuple(row)[1:] for row in await connection.fetch(RECORDED, missing)}
+
+async def stored(connection: asyncpg.Connection, rows: Sequence[Outcome], count: int) -> list[bool]:
+    """Whether each outcome is ours. One that is already there and equal is from an attempt whose commit was not confirmed."""
+    if count == len(rows):
+        return [True] * count
+    found = await connection.fetch(RECORDED, [row.call_id for row in rows])
+    there = {row["call_id"].hex: tuple(row)[1:] for row in found}
     return [
-        row.call_id in stored
-        or there.get(row.call_id) == (row.outcome, row.code, row.status, row.total_us, row.answer_digest)
-        for row in rows
+        there.get(row.call_id.replace("-", "")) == (row.outcome, row.code, row.status, row.total_us, row.answer_digest) for row in rows
     ]  # fmt: skip
 
 
 async def refuse(connection: asyncpg.Connection, rows: Sequence[RefusedCall]) -> list[bool]:
-    await connection.execute(REFUSE, *_columns(rows))
+    await connection.execute(
+        REFUSE,
+        *[array([getattr(row, name) for row in rows]) for name in _NUMBERS],
+        *[[getattr(row, name) for row in rows] for name in ("code", "method", "asked_service", "asked_purpose")],
+        array([row.source for row in rows]),
+    )
     return [True] * len(rows)
+
+
+_NUMBERS = ("call_id", "credential_id", "system_id", "service_id", "operation_id", "grant_id", "epoch", "status")
 
 
 class FieldSets:
@@ -111,12 +155,14 @@ class FieldSets:
         self._pool = pool
         self._known: dict[tuple[str, ...], int | None] = {(): None}
         self._lock = asyncio.Lock()
+        self.generation = 0
 
     def known(self, names: tuple[str, ...]) -> int | None:
         """The id. Raises KeyError when the set was not stored by this process yet: then ask `store`."""
         return self._known[names]
 
     def forget(self) -> None:
+        self.generation += 1
         self._known = {(): None}
 
     async def store(self, names: tuple[str, ...]) -> int:

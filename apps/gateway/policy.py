@@ -182,9 +182,14 @@ class Route:
         if methods := self.exact.get(segments):
             return methods, ()
         for parts, methods in self.templates.get(len(segments), ()):
-            if all(part.startswith("{") or part == segment for part, segment in zip(parts, segments, strict=True)):
-                pairs = zip(parts, segments, strict=True)
-                return methods, tuple([(part[1:-1], segment) for part, segment in pairs if part.startswith("{")])
+            found = []
+            for part, segment in zip(parts, segments, strict=True):
+                if part[0] == "{":
+                    found.append((part[1:-1], segment))
+                elif part != segment:
+                    break
+            else:
+                return methods, tuple(found)
         return {}, ()
 
     def upstream(self, environment: str) -> Upstream | None:

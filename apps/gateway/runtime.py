@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import asyncpg
 
-from apps.gateway import admission, outcomes, policy_source, sweeper
+from apps.gateway import admission, ledger, policy_source, sweeper
 from apps.gateway.clock import Clock
 from apps.gateway.group_commit import BROKEN, SESSION, GroupCommit, LedgerDown, connect
 from apps.gateway.outcomes import COUNT, FieldSets
@@ -34,17 +34,15 @@ class NotReady(Exception):
 
 
 class Runtime:
-    def __init__(self, dsn: str, *, trusted_proxies: frozenset[str] = frozenset(), most_waiting: int = 2_000) -> None:
+    def __init__(self, dsn: str, *, trusted_proxies: frozenset[str] = frozenset(), most_waiting: int = 4_000) -> None:
         self.dsn = dsn
         self.trusted_proxies = trusted_proxies
         self.clock = Clock()
         self.policy: Policy | None = None
         self.upstreams = Upstreams()
         self.pool: asyncpg.Pool | None = None
-        self.admissions = GroupCommit("admission", dsn, admission.admit, most_waiting=most_waiting)
-        self.keyed = GroupCommit("keyed admission", dsn, admission.admit_keyed, most_waiting=200, largest_batch=1)
-        self.records = GroupCommit("outcome", dsn, outcomes.record, most_waiting=100_000)
-        self.refusals = GroupCommit("refusal", dsn, outcomes.refuse, most_waiting=most_waiting)
+        self.ledger = GroupCommit("ledger", dsn, ledger.write, most_waiting=most_waiting, largest_batch=512)
+        self.keyed = GroupCommit("keyed", dsn, admission.admit_keyed, most_waiting=200, largest_batch=1)
         self.counts: Counter[tuple[str, ...]] = Counter()
         self.running = 0
         self.unfinished = (0, 0.0)
@@ -81,7 +79,7 @@ class Runtime:
             task.cancel()
         with suppress(*_EXPECTED):
             await self._store_strangers()
-        for commit in (self.admissions, self.keyed, self.records, self.refusals):
+        for commit in (self.ledger, self.keyed):
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(commit.close(), 10)
         self.upstreams.close()
@@ -201,7 +199,7 @@ class Runtime:
             found.append("unfinished_calls")
         if not self._partitions_ok:
             found.append("no_partition_ahead")
-        if self.admissions.waiting > 1_000:
+        if self.ledger.waiting > 1_000:
             found.append("overloaded")
         return found
 

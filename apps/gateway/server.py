@@ -6,7 +6,7 @@ Parsing stays httptools' (llhttp in its strict mode). Added here: only origin-fo
 
 from __future__ import annotations
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 HEAD_BYTES = 32 * 1024
 HEAD_LINES = 100
@@ -80,8 +80,38 @@ class StrictProtocol(HttpToolsProtocol):
             raise _Refused
         if self.parser.should_upgrade():
             raise _Refused
-        self.scope["extensions"] = {MARK: {}}
+        extensions = self.scope["extensions"] = {MARK: None}
         super().on_headers_complete()
+        # The task that will read it has been made but has not run yet.
+        extensions[MARK] = self.cycle
 
     def _should_upgrade(self) -> bool:
         return False
+
+
+def answer(cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """Write a whole answer at once: what uvicorn does in two messages, without looking at each header again.
+
+    The caller vouches that names and values hold no control characters and that there is no length among them.
+    """
+    if cycle.disconnected:
+        return
+    parts = [STATUS_LINE[status]]
+    for name, value in cycle.default_headers:
+        parts += (name, b": ", value, b"\r\n")
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(
+        b"content-length: %d\r\n\r\n" % len(body)
+        if cycle.keep_alive
+        else b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+    )
+    if cycle.scope["method"] != "HEAD":
+        parts.append(body)
+    cycle.response_started, cycle.waiting_for_100_continue = True, False
+    cycle.transport.write(b"".join(parts))
+    cycle.response_complete = True
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
