@@ -171,9 +171,15 @@ class Calls:
             policy = runtime.policy
             if policy is None:
                 raise Refused("not_ready")
-            await self._identify(asked, call.certificate_hash)
-            policy, now = runtime.policy, runtime.clock.now()
-            asked.admission = admission = decide(policy, asked.caller, asked.token, call, now)
+            if asked.token.credential_id not in policy.rows["credential"]:
+                policy = await self._refreshed()
+            now = runtime.clock.now()
+            try:
+                asked.admission = admission = decide(policy, asked.token, call, now)
+            except Refused:
+                await self._identify(asked, call.certificate_hash)
+                raise
+            asked.caller = admission.caller
             await self._read_request(exchange, asked)
             endpoint = self._endpoint(admission)
             endpoint.running += 1

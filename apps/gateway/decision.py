@@ -101,8 +101,58 @@ def identify(policy: Policy, token: Token, certificate_hash: str, now: float) ->
     return Caller(credential, system, organization)
 
 
-def decide(policy: Policy, caller: Caller, token: Token, call: Call, now: float) -> Admission:
+class Right(Struct, frozen=True, gc=False):
+    """What a policy gives one account for one operation and purpose, with the interval in which it does.
+
+    Kept with the policy once a full decision has passed; nothing in it depends on the call but the hours of its day.
+    """
+
+    caller: Caller
+    service: Service
+    grant: Grant
+    agreement: Agreement
+    upstream: Upstream
+    not_before: float
+    not_after: float
+
+
+REMEMBERED = 200_000
+
+
+def decide(policy: Policy, token: Token, call: Call, now: float) -> Admission:
     """Let the call pass, or raise Refused with the first reason in the order of the table."""
+    route = _route_of(policy, call)
+    if route is not None:
+        operation, path_pairs = _match(route, call)
+        right = policy.rights.get((token.credential_id, operation.id, call.purpose)) if operation is not None else None
+        if right is not None and right.not_before <= now < right.not_after and _still(right, token, call, now):
+            query, subject = _parameters(operation, path_pairs, call.pairs)
+            return Admission(
+                right.caller, right.service, route, operation, right.grant, right.agreement, right.upstream,
+                canonical_path(call.segments), query, subject, right.not_before, min(right.not_after, token.expires_at),
+            )  # fmt: skip
+    return _decide_fully(policy, token, call, now)
+
+
+def _route_of(policy: Policy, call: Call) -> Route | None:
+    service = policy.service_codes.get(call.service)
+    return policy.routes.get((service.id, call.major)) if service is not None else None
+
+
+def _match(route: Route, call: Call) -> tuple[Operation | None, tuple[tuple[str, str], ...]]:
+    methods, pairs = route.match(call.segments)
+    return methods.get(call.method), pairs
+
+
+def _still(right: Right, token: Token, call: Call, now: float) -> bool:
+    """What a remembered right cannot know: the token's own life and certificate, and the address of the caller."""
+    if token.revoked or token.expires_at <= now or right.grant.networks:
+        return False
+    return not (token.certificate_hash or right.caller.credential.certificate_hash)
+
+
+def _decide_fully(policy: Policy, token: Token, call: Call, now: float) -> Admission:
+    caller = identify(policy, token, call.certificate_hash, now)
     service, route = _route(policy, call)
     operation, path_pairs = _operation(route, call)
     query, subject = _parameters(operation, path_pairs, call.pairs)
@@ -120,11 +170,14 @@ def decide(policy: Policy, caller: Caller, token: Token, call: Call, now: float)
     upstream = route.upstream(grant.environment)
     if upstream is None:
         raise Refused("upstream_not_configured")
-    not_after = min(closes, grant.valid_to, agreement.valid_to, caller.credential.expires_at, token.expires_at)
     not_before = max(opens, grant.valid_from, agreement.valid_from)
-    path = canonical_path(call.segments)
+    not_after = min(closes, grant.valid_to, agreement.valid_to, caller.credential.expires_at)
+    right = Right(caller, service, grant, agreement, upstream, not_before, not_after)
+    if len(policy.rights) < REMEMBERED:
+        policy.rights[token.credential_id, operation.id, call.purpose] = right
     return Admission(
-        caller, service, route, operation, grant, agreement, upstream, path, query, subject, not_before, not_after
+        caller, service, route, operation, grant, agreement, upstream, canonical_path(call.segments), query, subject, not_before,
+        min(not_after, token.expires_at),
     )  # fmt: skip
 
 

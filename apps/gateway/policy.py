@@ -210,13 +210,14 @@ class Route:
 
 
 class Policy:
-    """All rows that matter at one epoch. Never changed after it is made."""
+    """All rows that matter at one epoch. Never changed after it is made; `rights` only remembers what followed from it."""
 
-    __slots__ = ("digest", "epoch", "rows", "by_client", "by_operation", "by_system", "routes", "service_codes")
+    __slots__ = ("digest", "epoch", "rows", "by_client", "by_operation", "by_system", "rights", "routes", "service_codes")
 
     def __init__(self, epoch: int, rows: dict[str, dict[int, Struct]]) -> None:
         self.epoch = epoch
         self.rows = rows
+        self.rights: dict[tuple[int, int, str], object] = {}
         self.digest = sum(_row_hash(row) for table in rows.values() for row in table.values()) % _MODULUS
         self._index()
 
@@ -252,7 +253,7 @@ class Policy:
     def with_changes(self, epoch: int, changes: dict[str, dict[int, Struct | None]]) -> Policy:
         """The policy of `epoch`: `changes` maps kind → id → new row (None: gone). Shares what did not change."""
         new = object.__new__(Policy)
-        new.epoch, new.digest, new.rows = epoch, self.digest, dict(self.rows)
+        new.epoch, new.digest, new.rows, new.rights = epoch, self.digest, dict(self.rows), {}
         for kind, table in changes.items():
             fresh = dict(self.rows[kind])
             for key, row in table.items():

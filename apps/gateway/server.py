@@ -23,7 +23,7 @@ class _Refused(Exception):
 class StrictProtocol(HttpToolsProtocol):
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
-        self._head_bytes = self._head_lines = 0
+        self._head_bytes = 0
         self._in_head = True
         self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
@@ -33,7 +33,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = self._head_lines = 0
+        self._head_bytes = 0
         self._in_head = True
 
     def data_received(self, data: bytes) -> None:
@@ -43,20 +43,21 @@ class StrictProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self._count(len(url))
+        self.url += url
+        self._head_bytes += len(url)
+        if self._head_bytes > HEAD_BYTES:
+            raise _Refused
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer: not part of what was authenticated and decided
-        self._head_lines += 1
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > HEAD_BYTES or self._head_lines > HEAD_LINES:
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > HEAD_BYTES or len(self.headers) >= HEAD_LINES:
             raise _Refused
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_head = False

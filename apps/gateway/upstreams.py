@@ -31,9 +31,10 @@ LONGEST_SECONDS = 40.0
 
 
 _READ = {
-    name.encode(): name
+    spelling.encode(): name
     for name in ("content-type", "content-length", "transfer-encoding", "content-encoding", "cache-control", "expires",
                  "last-modified", "content-language", "retry-after")
+    for spelling in (name, name.title())
 }  # fmt: skip
 """The headers of an answer that anybody here looks at."""
 
@@ -101,12 +102,24 @@ class _Connection(asyncio.Protocol):
             self.close()
             return
         self.started = True
+        if not self.status:
+            self.header_bytes += len(data)
+            if self.header_bytes > HEADER_BYTES and self._head_too_long(data):
+                return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(getattr(error.__context__, "code", "") or "provider_protocol_error")
         except httptools.HttpParserUpgrade:
             self._fail("provider_protocol_error")
+
+    def _head_too_long(self, data: bytes) -> bool:
+        """True (and the connection is given up) when the head alone, without the body's first bytes, is over the cap."""
+        end = data.find(b"\r\n\r\n")
+        if self.header_bytes - (len(data) - end if end >= 0 else 0) <= HEADER_BYTES:
+            return False
+        self._fail("provider_protocol_error")
+        return True
 
     def eof_received(self) -> bool:
         return False
@@ -131,11 +144,7 @@ class _Connection(asyncio.Protocol):
 
     # --- parser
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Each line counts 32 bytes more than it holds, so many short ones meet the cap too.
-        self.header_bytes += len(name) + len(value) + 32
-        if self.header_bytes > HEADER_BYTES:
-            raise ProviderFailed("provider_protocol_error")
-        if not self.status and (known := _READ.get(name.lower())) is not None:
+        if not self.status and (known := _READ.get(name) or _READ.get(name.lower())) is not None:
             self.headers.append((known, value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
