@@ -20,6 +20,7 @@ from apps.gateway.decision import SAFE_METHODS, Admission, Call, Caller, Token, 
 from apps.gateway.digests import keyed_digest, subject_pseudonym
 from apps.gateway.exchange import Exchange, has_body, read_body
 from apps.gateway.group_commit import BROKEN, LedgerDown, Overloaded
+from apps.gateway.kill_points import reached
 from apps.gateway.metrics import observe
 from apps.gateway.outcomes import Outcome, RefusedCall
 from apps.gateway.paths import Ambiguous, encode, query_pairs, segments
@@ -117,6 +118,7 @@ class Calls:
             await self._identify(asked, certificate_hash)
             raise Refused("path_ambiguous") from None
         endpoint = await self._admit(exchange, asked, call)
+        reached("admitted")
         try:
             reply = await self._forward(exchange, asked, endpoint)
         finally:
@@ -177,11 +179,15 @@ class Calls:
             try:
                 asked.admission = admission = decide(policy, asked.token, call, now)
             except Refused:
+                # A refusal too is judged by the policy of this instant: what was granted a moment ago must not be refused.
+                if await self._refreshed() is not policy:
+                    continue
                 await self._identify(asked, call.certificate_hash)
                 raise
             asked.caller = admission.caller
             await self._read_request(exchange, asked)
             endpoint = self._endpoint(admission)
+            reached("decided")
             endpoint.running += 1
             admitted = False
             try:
@@ -251,6 +257,7 @@ class Calls:
             path = asked.admission.path + (f"?{asked.admission.query}" if asked.admission.query else "")
             answer = await self.runtime.upstreams.call(endpoint, asked.method, path, self._headers(exchange, asked), asked.body)
             provider_us = _microseconds(sent)
+            reached("answered")
             return await self._reply(exchange, asked, answer, provider_us)
         except ProviderFailed as failed:
             code = failed.code
@@ -376,6 +383,7 @@ class Calls:
         if not recorded:
             await self._send_problem(exchange, asked, Refused("record_failed"))
             return
+        reached("recorded")
         counts["call", asked.service, outcome.outcome] += 1
         observe(counts, "time", outcome.total_us / 1e6)
         observe(counts, "provider_time", outcome.provider_us / 1e6)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import os
+import signal
 from collections.abc import Callable, Collection
 
+from apps.gateway.kill_points import NAME, is_due
 from apps.gateway.problems import language_of
 from apps.gateway.refusals import Refused
 from apps.gateway.server import MARK, answer
@@ -74,11 +78,23 @@ class Exchange:
         if cycle is not None:
             if cycle.flow.write_paused and not cycle.disconnected:
                 await cycle.flow.drain()
+            if NAME and is_due("answering"):
+                await _half(cycle, status, headers, body)
             answer(cycle, status, headers, body)
             return
         headers.append((b"content-length", b"%d" % len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
+
+
+async def _half(cycle, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """For a kill point: the head and half of the body leave, then the process dies."""
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+    cycle.transport.write(
+        b"HTTP/1.1 %d OK\r\n%bcontent-length: %d\r\n\r\n%b" % (status, lines, len(body), body[: len(body) // 2])
+    )
+    await asyncio.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def has_body(exchange: Exchange) -> bool:

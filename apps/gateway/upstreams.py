@@ -21,9 +21,10 @@ from django.conf import settings
 from apps.core import egress, upstream_auth
 from apps.core.errors import DomainError
 from apps.core.fields import decrypt
+from apps.gateway.kill_points import reached
 from apps.gateway.policy import Upstream
 
-HEADER_BYTES = 64 * 1024
+HEADER_BYTES = 32 * 1024
 KEEP_SECONDS = 55.0
 TOKEN_BYTES = 65_536
 LONGEST_SECONDS = 40.0
@@ -101,7 +102,9 @@ class _Connection(asyncio.Protocol):
             # Bytes nobody asked for: the next answer on this connection could not be trusted.
             self.close()
             return
-        self.started = True
+        if not self.started:
+            reached("sent")
+            self.started = True
         if not self.status:
             self.header_bytes += len(data)
             if self.header_bytes > HEADER_BYTES and self._head_too_long(data):

@@ -77,6 +77,8 @@ def make_service(base_url: str, *, environment: str = "production", **facts) -> 
         Field.objects.create(
             operation=operation, path=path, name=path.rsplit(".", 1)[-1], type=kind, is_envelope=envelope, position=position
         )
+    search = Operation.objects.create(version=version, code="search", name="Tìm", method="POST", path_template="/search")
+    Field.objects.create(operation=search, path="Status", name="Status", is_envelope=True)
     Upstream.objects.create(
         version=version, environment=environment, base_url=base_url, timeout_ms=2_000, max_response_bytes=200_000
     )

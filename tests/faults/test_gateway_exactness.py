@@ -1,0 +1,91 @@
+"""Quotas and revocations over several processes under load, from the client's and the provider's records."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from apps.core.epoch import current_epoch
+from apps.gateway.models import CallIntent
+from tests.faults.gateway_checker import Client, violations
+from tests.gateway.conftest import ask_token, wait_for_epoch
+from tests.gateway.processes import database_url
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
+FULL = os.environ.get("LGSP_FULL") == "1"
+
+
+@pytest.fixture
+def crowd(gateways, world):
+    """Three processes and a client that calls all of them."""
+    processes = gateways(3)
+    wait_for_epoch(processes[0].url, current_epoch())
+    token = ask_token(processes[0].url, world.credential.client_id, world.secret)
+    urls = [process.url for process in processes]
+    return Client(urls, world.path, {"Authorization": f"Bearer {token}", "X-Purpose-Code": world.purpose.code}, threads=12)
+
+
+def test_a_quota_is_exact_over_processes(crowd, world, provider):
+    """GW-11: N + k callers at once, N pass, k are told why; round after round."""
+    rounds, quota, callers = (200 if FULL else 6), 20, 32
+    allowed = 0
+    for _round in range(rounds):
+        allowed += quota
+        world.change(world.grant, "grant", quota_per_day=allowed)
+        barrier, results = threading.Barrier(callers), []
+
+        def one(number: int, barrier=barrier, results=results) -> None:
+            barrier.wait()
+            results.append(crowd.once(crowd.urls[number % 3]).status)
+
+        threads = [threading.Thread(target=one, args=(n,)) for n in range(callers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(results) == [200] * quota + [429] * (callers - quota)
+    assert CallIntent.objects.count() == len(provider.seen) == allowed
+    assert violations(database_url(), crowd.attempts, [(s.call_id, s.at) for s in provider.seen]) == []
+    print(f"GW-11: {rounds} rounds of {callers} callers on 3 processes, {allowed} admitted of {allowed} allowed")
+
+
+def test_the_rate_of_a_second_is_exact(crowd, world):
+    world.change(world.grant, "grant", rate_per_second=5)
+    crowd.start()
+    time.sleep(4)
+    crowd.stop()
+    seconds: dict[int, int] = {}
+    for at in CallIntent.objects.values_list("admitted_at", flat=True):
+        seconds[int(at.timestamp())] = seconds.get(int(at.timestamp()), 0) + 1
+    assert max(seconds.values()) == 5
+    assert len(seconds) >= 3
+
+
+def test_no_call_is_admitted_after_a_revocation_was_committed(crowd, world, provider):
+    """AN-03, invariant (v): under load on three processes; a call that begins after the commit never gets through."""
+    trials = 10_000 if FULL else 25
+    things = [(world.grant, "grant", "suspended"), (world.system, "informationsystem", "suspended"),
+              (world.consumer, "organization", "suspended"), (world.service, "dataservice", "suspended"),
+              (world.credential, "credential", "revoked"), (world.agreement, "agreement", "suspended")]  # fmt: skip
+    closed: list[tuple[float, float]] = []
+    crowd.start(pause=0.005)
+    try:
+        for number in range(trials):
+            thing, kind, status = things[number % len(things)]
+            before = thing.status
+            world.change(thing, kind, status=status)
+            began = time.time()
+            answers = [crowd.once(url) for url in crowd.urls]
+            closed.append((began, time.time()))
+            assert all(answer.status in (401, 403, 503) for answer in answers), [a.body for a in answers]
+            world.change(thing, kind, status=before)
+    finally:
+        crowd.stop()
+    late = [a for a in crowd.attempts if a.status == 200 and any(begin <= a.began and a.ended <= end for begin, end in closed)]
+    assert late == []
+    assert sum(a.status == 200 for a in crowd.attempts) > trials
+    assert violations(database_url(), crowd.attempts, [(s.call_id, s.at) for s in provider.seen]) == []
+    print(f"AN-03: {trials} revocations under load on 3 processes, {len(crowd.attempts)} calls, 0 admitted after a commit")

@@ -1,0 +1,96 @@
+"""Idempotency keys: the repeat of a call that may change something does not reach the provider (GW-12)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from apps.gateway.models import CallIntent, CallRefusal, QuotaUse
+from tests.gateway.world import ANSWER, make_grant
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BODY = json.dumps({"code": "0999999999"}).encode()
+
+
+@pytest.fixture
+def post(call, world, provider):
+    """Call a POST operation of the same service with a key."""
+    operation = world.version.operations.get(code="search")
+    _agreement, grant = make_grant(operation, world.system, world.purpose, fields=[], quota_per_day=100)
+    world.change(grant, "grant", status="active")
+    provider.answer("/api/search", ANSWER)
+
+    def _post(key: str | None = "key-1", body: bytes | None = BODY, **headers):
+        given = {"Idempotency_Key": key, "Content_Type": "application/json", **headers}
+        return call(f"/gw/{world.service.code}/v1/search", method="POST", body=body, **given)
+
+    _post.grant = grant
+    return _post
+
+
+def test_a_repeat_is_told_what_became_of_the_first_call(post, provider):
+    first = post()
+    assert (first.status, first.json) == (200, {"Status": "1"})
+    again = post()
+    assert (again.status, again.code) == (409, "already_completed")
+    assert again.json["first_call"] == {
+        "call_id": first.call_id, "outcome": "delivered", "status": 200, "digest": hashlib.sha256(first.body).hexdigest(),
+    }  # fmt: skip
+    assert len(provider.seen) == 1
+    assert provider.seen[0].body == BODY
+    assert CallIntent.objects.count() == 1
+    assert QuotaUse.objects.get(grant=post.grant).in_day == 1
+    assert CallRefusal.objects.get().code == "already_completed"
+
+
+def test_the_same_key_for_another_body_is_refused(post, provider):
+    post()
+    other = post(body=b'{"code":"1"}')
+    assert (other.status, other.code) == (409, "idempotency_key_reused")
+    assert len(provider.seen) == 1
+
+
+def test_without_a_key_nothing_is_sent(post, provider):
+    assert post(key=None).code == "idempotency_key_missing"
+    assert post(key="with space").code == "header_invalid"
+    assert provider.seen == []
+
+
+def test_many_at_the_same_instant_reach_the_provider_once(post, provider):
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _n: post(), range(12)))
+    assert sorted(a.status for a in answers) == [200] + [409] * 11
+    assert {a.code for a in answers if a.status == 409} <= {"already_completed", "still_running"}
+    assert len(provider.seen) == CallIntent.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "code"),
+    [
+        (b"<a/>", {}, "body_invalid"),
+        (b'{"a":"\xff"}', {}, "body_invalid"),
+        (b"{}", {"Content_Type": "text/plain"}, "body_invalid"),
+        (b"{}", {"Content_Encoding": "gzip"}, "body_invalid"),
+        (b" " * 1_100_000, {}, "body_too_large"),
+    ],
+)
+def test_bodies_are_json_within_a_cap(post, provider, body, headers, code):
+    assert post(body=body, **headers).code == code
+    assert provider.seen == []
+
+
+def test_a_post_is_never_sent_twice_on_a_broken_connection(post, provider):
+    async def cut(seen, writer):
+        writer.close()
+
+    assert post(key="warm").status == 200
+    provider.behave("/api/search", cut)
+    answer = post(key="cut")
+    assert (answer.status, answer.code) == (502, "provider_protocol_error")
+    assert len(provider.by_call(answer.call_id)) == 1
+    again = post(key="cut")
+    assert again.json["first_call"]["outcome"] == "provider_failed"
+    assert len(provider.seen) == 2

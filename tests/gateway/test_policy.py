@@ -1,0 +1,152 @@
+"""The policy: what increments make is what a full load makes; a policy that differs from the rows decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from apps.gateway import policy_source
+from apps.gateway.decision import Call, Token, decide
+from apps.gateway.group_commit import connect
+from apps.gateway.policy import FOREVER
+from apps.gateway.refusals import TABLE, Refused
+from tests.factories.organizations import InformationSystemFactory, OrganizationFactory
+from tests.gateway.processes import database_url
+from tests.gateway.world import make_credential, make_grant, make_world
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = 1_800_000_000.0
+
+
+def run(work):
+    """Run `work(connection)` on a connection of its own."""
+
+    async def inside():
+        connection = await connect(database_url())
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(inside())
+
+
+@pytest.fixture
+def world(transactional_db):
+    return make_world("http://127.0.0.1:9/api")
+
+
+CHANGES = [
+    ("grant", "grant", {"status": "suspended"}),
+    ("grant", "grant", {"fields": ["Data.Main.NAME"], "quota_per_day": 7}),
+    ("agreement", "agreement", {"status": "suspended"}),
+    ("credential", "credential", {"status": "revoked"}),
+    ("system", "informationsystem", {"status": "retired"}),
+    ("consumer", "organization", {"status": "suspended"}),
+    ("service", "dataservice", {"status": "suspended"}),
+    ("version", "serviceversion", {"status": "retired"}),
+]
+
+
+def test_increments_equal_a_full_load(world):
+    policy = run(policy_source.load)
+    for name, kind, facts in CHANGES:
+        world.change(getattr(world, name), kind, **facts)
+        policy, kinds = run(lambda c, p=policy: policy_source.advance(c, p))
+        fresh = run(policy_source.load)
+        assert kinds == {kind}
+        assert (policy.epoch, policy.digest, policy.rows) == (fresh.epoch, fresh.digest, fresh.rows)
+        assert policy.by_system == fresh.by_system
+        assert policy.by_client == fresh.by_client
+    upstream = world.version.upstreams.get()
+    world.change(upstream, "upstream", base_url="http://127.0.0.1:10/x")
+    policy, _kinds = run(lambda c: policy_source.advance(c, policy))
+    assert policy.digest == run(policy_source.load).digest
+
+
+def test_a_new_grant_brings_what_it_refers_to(world):
+    policy = run(policy_source.load)
+    system = InformationSystemFactory(organization=OrganizationFactory())
+    _agreement, grant = make_grant(world.operation, system, world.purpose)
+    credential, _secret = make_credential(system)
+    world.change(grant, "grant", status="active")
+    world.change(credential, "credential", status="active")
+    policy, kinds = run(lambda c: policy_source.advance(c, policy))
+    assert kinds == {"grant", "credential"}
+    call = Call("GET", world.service.code, 1, ("companies", "0999999999"), [], world.purpose.code, "10.0.0.1")
+    admission = decide(policy, Token(credential.pk, FOREVER, ""), call, NOW)
+    assert admission.grant.id == grant.pk
+
+
+def test_a_policy_that_differs_from_the_rows_is_not_verified(world):
+    policy = run(policy_source.load)
+    assert run(lambda c: policy_source.verify(c, policy)) is True
+    type(world.grant).objects.filter(pk=world.grant.pk).update(status="ended")  # behind everybody's back: no epoch
+    with pytest.raises(policy_source.PolicyNotVerified):
+        run(lambda c: policy_source.verify(c, policy))
+
+
+def test_a_remembered_right_decides_as_the_first_time(world):
+    """The quick way and the full one give the same admission and the same refusals."""
+    policy = run(policy_source.load)
+    token = Token(world.credential.pk, NOW + 100, "")
+
+    def ask(pol=None, now=NOW, tok=token, **facts):
+        base = {"method": "GET", "service": world.service.code, "major": 1, "segments": ("companies", "0999999999"), "pairs": [],
+                "purpose": world.purpose.code, "source": "10.0.0.1"}  # fmt: skip
+        try:
+            return decide(pol or policy, tok, Call(**{**base, **facts}), now)
+        except Refused as refused:
+            return refused.code
+
+    first = ask()
+    assert policy.rights
+    assert ask() == first
+    assert ask(segments=("companies", "1")) == "parameter_invalid"
+    assert ask(pairs=[("x", "1")]) == "parameter_undeclared"
+    assert ask(purpose="other") == "purpose_not_granted"
+    assert ask(now=NOW + 101) == "token_expired"
+    assert ask(tok=Token(world.credential.pk, NOW + 100, "", True)) == "token_expired"
+    assert ask(tok=Token(world.credential.pk, NOW + 100, "ab")) == "certificate_mismatch"
+    assert ask(method="POST") == "method_not_allowed"
+
+
+def test_hours_networks_and_periods(world):
+    import datetime
+
+    def refused(now=NOW, source="10.0.0.1", **facts) -> str:
+        world.change(world.grant, "grant", **facts)
+        policy = run(policy_source.load)
+        call = Call("GET", world.service.code, 1, ("companies", "0999999999"), [], world.purpose.code, source)
+        try:
+            decide(policy, Token(world.credential.pk, FOREVER, ""), call, now)
+        except Refused as error:
+            return error.code
+        return ""
+
+    def at(hour: int) -> float:
+        return datetime.datetime(2027, 1, 15, hour, 30, tzinfo=datetime.timezone(datetime.timedelta(hours=7))).timestamp()
+
+    day = {"hours_from": datetime.time(7), "hours_to": datetime.time(17)}
+    assert refused(now=at(8), **day) == ""
+    assert refused(now=at(6)) == refused(now=at(17)) == "outside_hours"
+    night = {"hours_from": datetime.time(22), "hours_to": datetime.time(5)}
+    assert refused(now=at(23), **night) == refused(now=at(4)) == ""
+    assert refused(now=at(12)) == "outside_hours"
+    assert refused(hours_from=None, hours_to=None, networks=["10.0.0.0/24", "2001:db8::/64"]) == ""
+    assert refused(source="10.0.1.1") == "network_not_allowed"
+    assert refused(source="::ffff:10.0.0.9") == ""
+    assert refused(source="nonsense") == "network_not_allowed"
+    start = datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc)
+    assert refused(networks=[], valid_from=start + datetime.timedelta(seconds=1)) == "grant_not_yet_valid"
+    assert refused(valid_from=start - datetime.timedelta(days=2), valid_to=start) == "grant_expired"
+
+
+def test_every_cause_has_its_own_code_clause_and_next_step():
+    assert len(TABLE) >= 40
+    for code, row in TABLE.items():
+        assert row.code == code
+        assert 400 <= row.status < 600
+        assert str(row.title)
+        assert str(row.next_step)
