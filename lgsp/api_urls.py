@@ -11,6 +11,7 @@ APPS = (
     "registry",
     "connections",
     "agreements",
+    "disputes",
     "catalogs",
     "sync",
     "gateway",

@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "apps.registry",
     "apps.connections",
     "apps.agreements",
+    "apps.disputes",
     "apps.gateway",
     "apps.sync",
     "apps.portal",
@@ -316,6 +317,10 @@ SPECTACULAR_SETTINGS = {
         "GrantStatus": "apps.agreements.choices.GrantStatus",
         "AcceptanceStatus": "apps.agreements.choices.AcceptanceStatus",
         "CredentialStatus": "apps.agreements.choices.CredentialStatus",
+        "DisputeCategory": "apps.disputes.choices.DisputeCategory",
+        "DisputeStatus": "apps.disputes.choices.DisputeStatus",
+        "TicketKind": "apps.disputes.choices.TicketKind",
+        "TicketStatus": "apps.disputes.choices.TicketStatus",
         "DutyKind": "apps.agreements.choices.DutyKind",
         "RunStatus": "apps.sync.choices.RunStatus",
     },
@@ -375,6 +380,7 @@ CELERY_BEAT_SCHEDULE = {
     "gateway.keep_house": {"task": "gateway.keep_house", "schedule": 6 * 3600, "options": {"expires": 3600}},
     "connections.clock": {"task": "connections.clock", "schedule": 60.0, "options": {"expires": 60}},
     "registry.clock": {"task": "registry.clock", "schedule": 60.0, "options": {"expires": 60}},
+    "disputes.clock": {"task": "disputes.clock", "schedule": 300.0, "options": {"expires": 60}},
     "agreements.clock": {"task": "agreements.clock", "schedule": 60.0, "options": {"expires": 60}},
 }
 """One static entry an app: what is due is decided by rows. A message that waited too long is dropped (FI-26)."""

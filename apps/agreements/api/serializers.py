@@ -269,7 +269,7 @@ class BegunSerializer(serializers.Serializer):
     kind = serializers.CharField()
 
 
-class DifferenceSerializer(serializers.Serializer):
+class ContentDifferenceSerializer(serializers.Serializer):
     """`kind` is added, removed or changed; `personal_data` the class of an added or removed field."""
 
     item = serializers.CharField()

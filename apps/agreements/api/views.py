@@ -148,13 +148,13 @@ class Agreements(Rows):
         made = actions.record_acceptance(agreement, system, by=request.user, uuid=idempotency_key(request), **facts)
         return Response(RECORD(made, context=self.get_serializer_context()).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(responses=serializers.DifferenceSerializer(many=True))
+    @extend_schema(responses=serializers.ContentDifferenceSerializer(many=True))
     @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)
     def differences(self, request, uuid=None) -> Response:
         """What the newest version changes against the one before it, in words; empty for a first version."""
         newest, *older = self.get_object().versions.order_by("-number")[:2]
         rows = differences(older[0].content, newest.content) if older else []
-        return Response(serializers.DifferenceSerializer(rows, many=True).data)
+        return Response(serializers.ContentDifferenceSerializer(rows, many=True).data)
 
     @extend_schema(responses={(200, "application/pdf"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"], filterset_class=None)

@@ -1,0 +1,6 @@
+"""Disputes: what two agencies cannot settle alone, and what they ask of each other while data flows.
+
+A dispute (vướng mắc, NĐ 47/2020 Điều 47-50) has one of six kinds and climbs three levels, each with its own clock:
+the other party, the digital unit of the province, and a document to the body in charge. A ticket is smaller: an
+explanation asked of a consumer whose use is in doubt (Điều 51(1)(b)), or wrong data reported to the provider (Điều 52(2)(c)).
+"""

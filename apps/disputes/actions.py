@@ -1,0 +1,230 @@
+"""The verbs of disputes and tickets."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as N_
+
+from apps.agreements.choices import Side
+from apps.agreements.models import Agreement
+from apps.audit import actions as audit
+from apps.connections.announcements import people
+from apps.connections.choices import RequestStatus
+from apps.connections.models import ConnectionRequest
+from apps.core.errors import FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
+from apps.core.fields import keyed_hash
+from apps.core.numbers import next_number
+from apps.core.workflow import require
+from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind
+from apps.disputes.models import Answer, Dispute, Ticket
+from apps.disputes.querysets import RUNNING
+from apps.disputes.workflow import DISPUTE, TICKET
+from apps.legal import deadlines
+from apps.notices.actions import notify
+from apps.organizations.choices import Role
+from apps.organizations.models import Organization
+from apps.organizations.roles import organization_ids
+
+OFFICERS = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
+LEVELS = {DisputeStatus.LEVEL_1: "escalate_to_2", DisputeStatus.LEVEL_2: "escalate_to_3"}
+
+
+@transaction.atomic
+def raise_dispute(
+    subject: Agreement | ConnectionRequest,
+    *,
+    by,
+    category: str,
+    title: str,
+    description: str,
+    respondent: Organization | None = None,
+) -> Dispute:
+    """Raise an obstacle about an agreement of one's own or a refused request; the other party has seven working days.
+
+    `respondent` names the other party where there are several. Raises NotPermitted for who is no party, InvalidFact
+    for a respondent who is none, FactMissing for empty texts.
+    """
+    _require_texts(title=title, description=description)
+    if category not in DisputeCategory.values:
+        raise InvalidFact(code="unknown_category", fields={"category": [category]})
+    facts = (
+        _about_agreement(subject, by, respondent) if isinstance(subject, Agreement) else _about_request(subject, by, respondent)
+    )
+    deadline = deadlines.start("dispute.level_1", timezone.now())
+    dispute = Dispute.objects.create(
+        number=next_number("VM"), category=category, title=title.strip(), description=description.strip(), raised_by=by,
+        due_at=deadline.due_at, deadline_rule=deadline.rule, **facts,
+    )  # fmt: skip
+    audit.record("dispute.raised", dispute, by=by, organizations=_sides(dispute), category=category)
+    _tell(dispute, "raised", N_("Dispute %(number)s was raised; it is to be answered by %(due)s."), [dispute.respondent_id])
+    return dispute
+
+
+def _about_agreement(agreement: Agreement, by, respondent: Organization | None) -> dict:
+    for side, role in ((Side.CONSUMER, Role.CONSUMER_OFFICER), (Side.PROVIDER, Role.PROVIDER_OFFICER)):
+        mine = organization_ids(by, role) & agreement.organization_ids(side)
+        if mine:
+            other = Side.PROVIDER if side == Side.CONSUMER else Side.CONSUMER
+            named = _other(agreement.organization_ids(other), respondent)
+            return {
+                "agreement": agreement, "version_of": agreement.current_version, "raised_for_id": min(mine), "respondent_id": named,
+            }  # fmt: skip
+    raise NotPermitted(code="not_a_party")
+
+
+def _about_request(request: ConnectionRequest, by, respondent: Organization | None) -> dict:
+    mine = organization_ids(by, Role.CONSUMER_OFFICER) & request.consumer_ids()
+    if not mine:
+        raise NotPermitted(code="not_a_party")
+    if request.status != RequestStatus.REFUSED:
+        raise FactMissing(_("Only a refused request is disputed; an open one is still being decided."), code="not_refused")
+    return {"request": request, "raised_for_id": min(mine), "respondent_id": _other(request.provider_ids(), respondent)}
+
+
+def _other(parties: frozenset[int], respondent: Organization | None) -> int:
+    if respondent is not None and respondent.pk not in parties:
+        raise InvalidFact(_("This organization is not the other party."), code="not_the_other_party")
+    if respondent is None and len(parties) > 1:
+        raise FactMissing(_("Several organizations are on the other side: name one."), fields={"respondent": [_("Required.")]})
+    return respondent.pk if respondent else next(iter(parties))
+
+
+@transaction.atomic
+def answer_dispute(
+    dispute: Dispute, *, by, text: str, document_number: str = "", document_date: datetime.date | None = None
+) -> Answer:
+    """The level in charge answers. At level 3 the answer names the document it was sent with (NĐ 47/2020 Điều 49(3))."""
+    Dispute.objects.select_for_update().get(pk=dispute.pk)
+    dispute.refresh_from_db()
+    if dispute.status not in RUNNING:
+        raise TransitionNotAllowed(state=dispute.status)
+    require(by, "disputes.answer", dispute)
+    _require_texts(text=text)
+    if dispute.status == DisputeStatus.LEVEL_3 and not (document_number.strip() and document_date):
+        raise FactMissing(_("Level 3 is settled by a document: give its number and date."), code="document_missing")
+    answer = Answer.objects.create(
+        dispute=dispute, level=dispute.status, author=by, text=text.strip(), document_number=document_number.strip(),
+        document_date=document_date,
+    )  # fmt: skip
+    audit.record("dispute.answered", dispute, by=by, organizations=_sides(dispute), level=dispute.status)
+    _tell(dispute, f"answered-{answer.uuid}", N_("Dispute %(number)s was answered."), [dispute.raised_for_id])
+    return answer
+
+
+@transaction.atomic
+def escalate_dispute(dispute: Dispute, *, by, reason: str, version: int | None = None) -> Dispute:
+    """Take it one level up, when this level is late or its answer does not settle it. Raises FactMissing before that."""
+    verb = LEVELS.get(dispute.status)
+    if verb is None:
+        raise TransitionNotAllowed(state=dispute.status)
+    DISPUTE.check(dispute, verb, by=by, version=version)
+    _require_texts(reason=reason)
+    answered = dispute.answers.filter(level=dispute.status).exists()
+    if not answered and dispute.due_at and dispute.due_at > timezone.now():
+        raise FactMissing(_("The present level still has time to answer."), code="not_late")
+    facts = {"due_at": None, "deadline_rule": None}
+    if verb == "escalate_to_2":
+        deadline = deadlines.start("dispute.level_2", timezone.now())
+        facts = {"due_at": deadline.due_at, "deadline_rule": deadline.rule}
+    DISPUTE.move(dispute, verb, by=by, version=version, reminded_at=None, **facts)
+    audit.record(
+        "dispute.escalated", dispute, by=by, organizations=_sides(dispute), level=dispute.status, reason=reason.strip()
+    )
+    _tell(dispute, "escalated", N_("Dispute %(number)s was taken one level up."), [dispute.respondent_id], operators=True)
+    return dispute
+
+
+@transaction.atomic
+def resolve_dispute(dispute: Dispute, *, by, outcome: str, version: int | None = None) -> Dispute:
+    """The side that raised it says how it was settled."""
+    _require_texts(outcome=outcome)
+    DISPUTE.move(dispute, "resolve", by=by, version=version, outcome=outcome.strip(), resolved_at=timezone.now(), due_at=None)
+    audit.record("dispute.resolved", dispute, by=by, organizations=_sides(dispute))
+    _tell(dispute, "resolved", N_("Dispute %(number)s is settled."), [dispute.respondent_id], operators=True)
+    return dispute
+
+
+@transaction.atomic
+def close_dispute(dispute: Dispute, *, by, version: int | None = None) -> Dispute:
+    """The operator has checked that what was agreed is done (NĐ 47/2020 Điều 50)."""
+    DISPUTE.move(dispute, "close", by=by, version=version)
+    audit.record("dispute.closed", dispute, by=by, organizations=_sides(dispute))
+    return dispute
+
+
+@transaction.atomic
+def open_ticket(
+    agreement: Agreement, *, by, kind: str, asked_of: Organization, text: str, due_at: datetime.datetime | None = None,
+    record_key: str = "",
+) -> Ticket:  # fmt: skip
+    """Ask the other party: a provider asks a consumer to explain its use (with a due date), a consumer reports wrong data."""
+    _require_texts(text=text)
+    side, role = (
+        (Side.PROVIDER, Role.PROVIDER_OFFICER) if kind == TicketKind.EXPLANATION else (Side.CONSUMER, Role.CONSUMER_OFFICER)
+    )
+    mine = organization_ids(by, role) & agreement.organization_ids(side)
+    if not mine:
+        raise NotPermitted(code="not_a_party")
+    other = Side.CONSUMER if side == Side.PROVIDER else Side.PROVIDER
+    if asked_of.pk not in agreement.organization_ids(other):
+        raise InvalidFact(_("This organization is not the other party."), code="not_the_other_party")
+    if kind == TicketKind.EXPLANATION and (due_at is None or due_at <= timezone.now()):
+        raise FactMissing(_("Say until when the explanation is expected."), fields={"due_at": [_("Required.")]})
+    ticket = Ticket.objects.create(
+        number=next_number("PH"), kind=kind, agreement=agreement, asked_by_id=min(mine), asked_of=asked_of, author=by,
+        text=text.strip(), due_at=due_at, record_key_hash=keyed_hash(record_key) if record_key else "",
+    )  # fmt: skip
+    audit.record("ticket.opened", ticket, by=by, organizations=[ticket.asked_by, asked_of], kind=kind)
+    _tell(ticket, "opened", N_("There is a question for you: %(number)s."), [asked_of.pk])
+    return ticket
+
+
+@transaction.atomic
+def answer_ticket(ticket: Ticket, *, by, answer: str, version: int | None = None) -> Ticket:
+    _require_texts(answer=answer)
+    TICKET.move(ticket, "answer", by=by, version=version, answer=answer.strip(), answered_by=by, answered_at=timezone.now())
+    audit.record("ticket.answered", ticket, by=by, organizations=[ticket.asked_by, ticket.asked_of])
+    _tell(ticket, "answered", N_("Your question %(number)s was answered."), [ticket.asked_by_id])
+    return ticket
+
+
+@transaction.atomic
+def ask_again(ticket: Ticket, *, by, text: str, version: int | None = None) -> Ticket:
+    """The answer does not do; the question goes back with what is missing."""
+    _require_texts(text=text)
+    TICKET.move(ticket, "ask_again", by=by, version=version, text=f"{ticket.text}\n\n{text.strip()}")
+    audit.record("ticket.asked_again", ticket, by=by, organizations=[ticket.asked_by, ticket.asked_of])
+    _tell(ticket, "asked_again", N_("There is a question for you: %(number)s."), [ticket.asked_of_id])
+    return ticket
+
+
+@transaction.atomic
+def close_ticket(ticket: Ticket, *, by, version: int | None = None) -> Ticket:
+    TICKET.move(ticket, "close", by=by, version=version)
+    audit.record("ticket.closed", ticket, by=by, organizations=[ticket.asked_by, ticket.asked_of])
+    return ticket
+
+
+def _sides(dispute: Dispute) -> list[Organization]:
+    return [dispute.raised_for, dispute.respondent]
+
+
+def _tell(obj, event: str, message: str, organizations: list[int], *, operators: bool = False) -> None:
+    kind = obj._meta.model_name
+    recipients = [person for role in OFFICERS for person in people(role, organizations)]
+    recipients += people(Role.OPERATOR) if operators else []
+    due = timezone.localtime(obj.due_at).strftime("%d/%m/%Y") if obj.due_at else ""
+    notify(
+        recipients, f"{kind}.{event.split('-')[0]}", key=f"{kind}.{event}:{obj.uuid}:{obj.version}", message=message,
+        url=f"/portal/{kind}s/{obj.uuid}/", number=obj.number, due=due,
+    )  # fmt: skip
+
+
+def _require_texts(**texts: str) -> None:
+    absent = [name for name, text in texts.items() if not text.strip()]
+    if absent:
+        raise FactMissing(fields={name: [_("This field is required.")] for name in absent})

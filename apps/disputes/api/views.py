@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from django.http import Http404
+from django.utils import timezone
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.response import Response
+
+from apps.agreements.models import Agreement
+from apps.connections.models import ConnectionRequest
+from apps.core.api.steps import TakesSteps, VersionSerializer
+from apps.core.api.views import VisibleRows
+from apps.core.errors import InvalidFact
+from apps.disputes import actions
+from apps.disputes.api import serializers
+from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind, TicketStatus
+from apps.disputes.models import Dispute, Ticket
+from apps.organizations.models import Organization
+
+DISPUTE = serializers.DisputeDetailSerializer
+TICKET = serializers.TicketDetailSerializer
+
+
+class DisputeFilter(filters.FilterSet):
+    status = filters.MultipleChoiceFilter(choices=DisputeStatus.choices)
+    category = filters.ChoiceFilter(choices=DisputeCategory.choices)
+    late = filters.BooleanFilter(method="only_late", label="only disputes whose level is late")
+
+    class Meta:
+        model = Dispute
+        fields: list[str] = []
+
+    def only_late(self, rows, _name, late: bool):
+        return rows.late(timezone.now()) if late else rows
+
+
+class TicketFilter(filters.FilterSet):
+    status = filters.MultipleChoiceFilter(choices=TicketStatus.choices)
+    kind = filters.ChoiceFilter(choices=TicketKind.choices)
+
+    class Meta:
+        model = Ticket
+        fields: list[str] = []
+
+
+class Rows(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    def retrieve(self, request, *args, **kwargs) -> Response:
+        return Response(self.shown(self.get_object()))
+
+    def made(self, obj) -> Response:
+        return Response(self.shown(obj), status=status.HTTP_201_CREATED)
+
+
+def _one(rows, **lookup):
+    found = rows.filter(**lookup).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _organization(user, code: str | None) -> Organization | None:
+    if not code:
+        return None
+    found = Organization.objects.visible_to(user).filter(code=code).first()
+    if found is None:
+        raise InvalidFact(code="unknown_organization")
+    return found
+
+
+class Disputes(Rows):
+    """Disputes of the caller's organizations; operator, legal officer and auditor see all."""
+
+    queryset = Dispute.objects.select_related("raised_for", "respondent", "agreement", "request")
+    serializer_class = serializers.DisputeListSerializer
+    detail_serializer_class = DISPUTE
+    filterset_class = DisputeFilter
+
+    @extend_schema(responses=DISPUTE)
+    def retrieve(self, request, *args, **kwargs) -> Response:
+        return super().retrieve(request, *args, **kwargs)
+
+    @extend_schema(request=serializers.DisputeInputSerializer, responses={201: DISPUTE})
+    def create(self, request) -> Response:
+        given = serializers.DisputeInputSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        facts = dict(given.validated_data)
+        agreement, other = facts.pop("agreement", None), facts.pop("request", None)
+        if bool(agreement) == bool(other):
+            raise InvalidFact(code="one_subject", fields={"agreement": [], "request": []})
+        if agreement:
+            subject = _one(Agreement.objects.visible_to(request.user), number=agreement)
+        else:
+            subject = _one(ConnectionRequest.objects.visible_to(request.user), number=other)
+        facts["respondent"] = _organization(request.user, facts.pop("respondent", None))
+        return self.made(actions.raise_dispute(subject, by=request.user, **facts))
+
+    @extend_schema(request=serializers.DisputeAnswerSerializer, responses=DISPUTE)
+    @action(detail=True, methods=["post"])
+    def answer(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.DisputeAnswerSerializer, actions.answer_dispute)
+
+    @extend_schema(request=serializers.DisputeReasonSerializer, responses=DISPUTE)
+    @action(detail=True, methods=["post"])
+    def escalate(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.DisputeReasonSerializer, actions.escalate_dispute)
+
+    @extend_schema(request=serializers.OutcomeSerializer, responses=DISPUTE)
+    @action(detail=True, methods=["post"])
+    def resolve(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.OutcomeSerializer, actions.resolve_dispute)
+
+    @extend_schema(request=VersionSerializer, responses=DISPUTE)
+    @action(detail=True, methods=["post"])
+    def close(self, request, uuid=None) -> Response:
+        return self.act(request, VersionSerializer, actions.close_dispute)
+
+
+class Tickets(Rows):
+    """Explanations asked of consumers, wrong data reported to providers."""
+
+    queryset = Ticket.objects.select_related("asked_by", "asked_of", "agreement")
+    serializer_class = serializers.TicketListSerializer
+    detail_serializer_class = TICKET
+    filterset_class = TicketFilter
+
+    @extend_schema(responses=TICKET)
+    def retrieve(self, request, *args, **kwargs) -> Response:
+        return super().retrieve(request, *args, **kwargs)
+
+    @extend_schema(request=serializers.TicketInputSerializer, responses={201: TICKET})
+    def create(self, request) -> Response:
+        given = serializers.TicketInputSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        facts = dict(given.validated_data)
+        agreement = _one(Agreement.objects.visible_to(request.user), number=facts.pop("agreement"))
+        facts["asked_of"] = _organization(request.user, facts["asked_of"])
+        return self.made(actions.open_ticket(agreement, by=request.user, **facts))
+
+    @extend_schema(request=serializers.TicketAnswerSerializer, responses=TICKET)
+    @action(detail=True, methods=["post"])
+    def answer(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.TicketAnswerSerializer, actions.answer_ticket)
+
+    @extend_schema(request=serializers.TicketTextSerializer, responses=TICKET)
+    @action(detail=True, methods=["post"], url_path="ask-again")
+    def ask_again(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.TicketTextSerializer, actions.ask_again)
+
+    @extend_schema(request=VersionSerializer, responses=TICKET)
+    @action(detail=True, methods=["post"])
+    def close(self, request, uuid=None) -> Response:
+        return self.act(request, VersionSerializer, actions.close_ticket)

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from apps.disputes.choices import DisputeStatus
+from apps.organizations.roles import is_platform_reader, organization_ids
+
+RUNNING = (DisputeStatus.LEVEL_1, DisputeStatus.LEVEL_2, DisputeStatus.LEVEL_3)
+
+
+class DisputeQuerySet(models.QuerySet):
+    def running(self):
+        return self.filter(status__in=RUNNING)
+
+    def late(self, at):
+        return self.running().filter(due_at__lt=at)
+
+    def visible_to(self, user):
+        """The two agencies in dispute, and the platform's readers."""
+        if is_platform_reader(user):
+            return self.all()
+        mine = organization_ids(user)
+        return self.filter(Q(raised_for__in=mine) | Q(respondent__in=mine))
+
+
+class TicketQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        if is_platform_reader(user):
+            return self.all()
+        mine = organization_ids(user)
+        return self.filter(Q(asked_by__in=mine) | Q(asked_of__in=mine))

@@ -1,0 +1,270 @@
+"""Obstacles climb three levels with their own clocks; tickets ask the other party; strangers see none of it."""
+
+import datetime
+
+import pytest
+import time_machine
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+
+from apps.audit.models import AuditEvent
+from apps.core.errors import FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
+from apps.disputes.actions import (
+    answer_dispute,
+    answer_ticket,
+    ask_again,
+    close_dispute,
+    close_ticket,
+    escalate_dispute,
+    open_ticket,
+    raise_dispute,
+    resolve_dispute,
+)
+from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind, TicketStatus
+from apps.disputes.models import Dispute, Ticket
+from apps.disputes.tasks import clock
+from apps.disputes.workflow import DISPUTE, TICKET
+from apps.notices.models import Notice
+from tests.factories.agreements import agreement_in_force
+from tests.factories.connections import refused, submitted, world
+
+MONDAY = "2026-06-01T09:00:00+07:00"
+
+
+@pytest.fixture
+def w(db):
+    return world()
+
+
+def raised(w, agreement=None, **changes) -> Dispute:
+    facts = {"category": DisputeCategory.DATA, "title": "Sai tên", "description": "Tên doanh nghiệp sai dấu.", **changes}
+    return raise_dispute(agreement or agreement_in_force(w), by=w.consumer_officer, **facts)
+
+
+def test_wf_51_level_one_has_seven_working_days(w):
+    with time_machine.travel(MONDAY, tick=False):
+        dispute = raised(w)
+    assert dispute.status == DisputeStatus.LEVEL_1
+    assert (dispute.raised_for, dispute.respondent) == (w.consumer, w.provider)
+    assert dispute.version_of == dispute.agreement.current_version
+    assert timezone.localdate(dispute.due_at) == datetime.date(2026, 6, 10)
+    assert Notice.objects.filter(kind="dispute.raised", recipient=w.provider_officer).exists()
+    assert AuditEvent.objects.about(dispute).get(event="dispute.raised").actor == w.consumer_officer
+
+
+def test_wf_52_one_level_up_only_when_late_or_answered(w):
+    with time_machine.travel(MONDAY, tick=False):
+        dispute = raised(w)
+        with pytest.raises(FactMissing):
+            escalate_dispute(dispute, by=w.consumer_officer, reason="Chưa trả lời")
+    with time_machine.travel("2026-06-11T09:00:00+07:00", tick=False):
+        escalate_dispute(dispute, by=w.consumer_officer, reason="Quá hạn")
+    assert dispute.status == DisputeStatus.LEVEL_2
+    assert timezone.localdate(dispute.due_at) == datetime.date(2026, 6, 22)
+    assert Notice.objects.filter(kind="dispute.escalated", recipient=w.operator).exists()
+    answer_dispute(dispute, by=w.operator, text="Đề nghị đối chiếu.")
+    escalate_dispute(dispute, by=w.consumer_officer, reason="Không đồng ý")
+    assert (dispute.status, dispute.due_at) == (DisputeStatus.LEVEL_3, None)
+
+
+def test_wf_53_level_three_is_answered_by_a_document(w):
+    dispute = raised(w)
+    Dispute.objects.filter(pk=dispute.pk).update(status=DisputeStatus.LEVEL_3)
+    dispute.refresh_from_db()
+    with pytest.raises(FactMissing):
+        answer_dispute(dispute, by=w.operator, text="Đã gửi Bộ")
+    answer = answer_dispute(
+        dispute, by=w.operator, text="Đã gửi Bộ", document_number="12/UBND", document_date=datetime.date(2026, 7, 1)
+    )
+    assert answer.level == DisputeStatus.LEVEL_3
+
+
+def test_each_level_is_answered_by_whom_it_lies_with(w):
+    dispute = raised(w)
+    for person in (w.consumer_officer, w.operator, w.stranger):
+        with pytest.raises(NotPermitted):
+            answer_dispute(dispute, by=person, text="x")
+    answer_dispute(dispute, by=w.provider_officer, text="Sẽ sửa.")
+    escalate_dispute(dispute, by=w.consumer_officer, reason="Chưa sửa")
+    with pytest.raises(NotPermitted):
+        answer_dispute(dispute, by=w.provider_officer, text="x")
+
+
+def test_wf_54_settled_by_who_raised_it_and_closed_by_the_operator(w):
+    dispute = raised(w)
+    with pytest.raises(NotPermitted):
+        resolve_dispute(dispute, by=w.provider_officer, outcome="Xong")
+    resolve_dispute(dispute, by=w.consumer_officer, outcome="Đã sửa dữ liệu")
+    with pytest.raises(NotPermitted):
+        close_dispute(dispute, by=w.consumer_officer)
+    close_dispute(dispute, by=w.operator)
+    assert dispute.status == DisputeStatus.CLOSED
+    with pytest.raises(TransitionNotAllowed):
+        answer_dispute(dispute, by=w.operator, text="x")
+
+
+def test_a_refused_request_is_disputed_and_an_open_one_is_not(w):
+    facts = {"category": DisputeCategory.RIGHTS, "title": "Không đồng ý từ chối", "description": "Có căn cứ."}
+    dispute = raise_dispute(refused(w), by=w.consumer_officer, **facts)
+    assert dispute.respondent == w.provider
+    with pytest.raises(FactMissing):
+        raise_dispute(submitted(w), by=w.consumer_officer, **facts)
+
+
+@pytest.mark.parametrize("person", ["stranger", "operator", "consumer_signer"])
+def test_only_officers_of_the_parties_raise(w, person):
+    with pytest.raises(NotPermitted):
+        raise_dispute(agreement_in_force(w), by=getattr(w, person), category=DisputeCategory.OTHER, title="x", description="y")
+
+
+@pytest.mark.parametrize("change", [{"title": " "}, {"description": ""}, {"category": "war"}], ids=str)
+def test_kind_title_and_description_are_needed(w, change):
+    with pytest.raises((FactMissing, InvalidFact)):
+        raised(w, **change)
+
+
+def test_a_respondent_who_is_no_party_is_refused(w):
+    with pytest.raises(InvalidFact):
+        raised(w, respondent=w.stranger.memberships.first().organization)
+
+
+def test_a_late_level_is_told_once(w):
+    with time_machine.travel(MONDAY, tick=False):
+        raised(w)
+        assert clock() == 0
+    with time_machine.travel("2026-06-11T09:00:00+07:00", tick=False):
+        assert clock() == 1
+        assert clock() == 0
+    assert Notice.objects.filter(kind="dispute.late", recipient=w.operator).count() == 1
+
+
+@pytest.mark.parametrize(("verb", "status"), DISPUTE.disallowed(DisputeStatus.values))
+def test_a_step_of_a_dispute_from_another_state_is_refused(w, verb, status):
+    dispute = raised(w)
+    Dispute.objects.filter(pk=dispute.pk).update(status=status)
+    dispute.refresh_from_db()
+    by = w.operator if verb == "close" else w.consumer_officer
+    with pytest.raises(TransitionNotAllowed), transaction.atomic():
+        DISPUTE.move(dispute, verb, by=by)
+
+
+# --- tickets ------------------------------------------------------------------------------------
+
+
+def question(w, **changes) -> Ticket:
+    facts = {
+        "kind": TicketKind.WRONG_DATA,
+        "asked_of": w.provider,
+        "text": "Sai địa chỉ",
+        "record_key": "0100109106",
+        **changes,
+    }
+    return open_ticket(agreement_in_force(w), by=w.consumer_officer, **facts)
+
+
+def test_wf_46_wrong_data_goes_to_the_provider_without_the_record_itself(w):
+    ticket = question(w)
+    assert ticket.record_key_hash
+    assert "0100109106" not in str(Ticket.objects.values().get(pk=ticket.pk))
+    assert not any("0100109106" in str(event.facts) for event in AuditEvent.objects.all())
+    answer_ticket(ticket, by=w.provider_officer, answer="Đã sửa.")
+    ask_again(ticket, by=w.consumer_officer, text="Vẫn sai.")
+    assert ticket.status == TicketStatus.OPEN
+    close_ticket(ticket, by=w.consumer_officer)
+    assert ticket.status == TicketStatus.CLOSED
+
+
+def test_wf_44_a_provider_asks_for_an_explanation_with_a_day(w):
+    agreement = agreement_in_force(w)
+    facts = {"kind": TicketKind.EXPLANATION, "asked_of": w.consumer, "text": "Vì sao 9.000 lượt đêm?"}
+    with pytest.raises(FactMissing):
+        open_ticket(agreement, by=w.provider_officer, **facts)
+    ticket = open_ticket(agreement, by=w.provider_officer, due_at=timezone.now() + datetime.timedelta(days=3), **facts)
+    with pytest.raises(NotPermitted):
+        answer_ticket(ticket, by=w.provider_officer, answer="x")
+    assert answer_ticket(ticket, by=w.consumer_officer, answer="Chạy đối soát.").answered_by == w.consumer_officer
+
+
+def test_only_the_right_side_asks_and_only_a_party_is_asked(w):
+    agreement = agreement_in_force(w)
+    for person in (w.provider_officer, w.stranger, w.operator):
+        with pytest.raises(NotPermitted):
+            open_ticket(agreement, by=person, kind=TicketKind.WRONG_DATA, asked_of=w.provider, text="x")
+    with pytest.raises(InvalidFact):
+        open_ticket(agreement, by=w.consumer_officer, kind=TicketKind.WRONG_DATA, asked_of=w.consumer, text="x")
+
+
+@pytest.mark.parametrize(("verb", "status"), TICKET.disallowed(TicketStatus.values))
+def test_a_step_of_a_ticket_from_another_state_is_refused(w, verb, status):
+    ticket = question(w)
+    Ticket.objects.filter(pk=ticket.pk).update(status=status)
+    ticket.refresh_from_db()
+    by = w.provider_officer if verb == "answer" else w.consumer_officer
+    with pytest.raises(TransitionNotAllowed), transaction.atomic():
+        TICKET.move(ticket, verb, by=by)
+
+
+# --- API ----------------------------------------------------------------------------------------
+
+
+def post(user, address, body=None):
+    client = Client()
+    client.force_login(user)
+    return client.post(f"/api/v1/{address}", body or {}, content_type="application/json")
+
+
+def get(user, address):
+    client = Client()
+    client.force_login(user)
+    return client.get(f"/api/v1/{address}")
+
+
+def test_a_dispute_by_api_from_raising_to_closing(w):
+    agreement = agreement_in_force(w)
+    body = {"agreement": agreement.number, "category": "data", "title": "Sai tên", "description": "Sai dấu."}
+    made = post(w.consumer_officer, "disputes", body)
+    assert made.status_code == 201, made.content
+    here = f"disputes/{made.json()['uuid']}"
+    assert post(w.provider_officer, f"{here}/answer", {"text": "Sẽ sửa"}).json()["answers"][0]["text"] == "Sẽ sửa"
+    assert post(w.consumer_officer, f"{here}/escalate", {"reason": "Chưa sửa"}).json()["status"] == "level_2"
+    assert post(w.consumer_officer, f"{here}/resolve", {"outcome": "Đã sửa"}).json()["status"] == "resolved"
+    assert post(w.operator, f"{here}/close").json()["status"] == "closed"
+    assert get(w.stranger, here).status_code == 404
+    assert get(w.stranger, "disputes").json()["count"] == 0
+    assert post(w.stranger, "disputes", body).status_code == 404
+    for verb in ("answer", "escalate", "resolve", "close"):
+        assert post(w.stranger, f"{here}/{verb}").status_code == 404
+    assert get(w.operator, "disputes?status=closed&category=data&late=false").json()["count"] == 1
+
+
+def test_a_ticket_by_api(w):
+    agreement = agreement_in_force(w)
+    body = {
+        "agreement": agreement.number,
+        "kind": "wrong_data",
+        "asked_of": w.provider.code,
+        "text": "Sai",
+        "record_key": "001",
+    }
+    made = post(w.consumer_officer, "tickets", body)
+    assert made.status_code == 201, made.content
+    assert "001" not in str(made.json().get("record_key", ""))
+    here = f"tickets/{made.json()['uuid']}"
+    assert post(w.provider_officer, f"{here}/answer", {"answer": "Đã sửa"}).json()["status"] == "answered"
+    assert post(w.consumer_officer, f"{here}/ask-again", {"text": "Vẫn sai"}).json()["status"] == "open"
+    assert post(w.consumer_officer, f"{here}/close").json()["status"] == "closed"
+    assert get(w.stranger, here).status_code == 404
+
+
+@pytest.mark.parametrize("rows", ["disputes", "tickets"])
+def test_the_lists_cost_the_same_for_one_row_and_for_several(w, rows, django_assert_max_num_queries):
+    agreement = agreement_in_force(w)
+    facts = {"kind": TicketKind.WRONG_DATA, "asked_of": w.provider, "text": "x"}
+    client = Client()
+    client.force_login(w.operator)
+    for count in (1, 2, 3):
+        raised(w, agreement)
+        open_ticket(agreement, by=w.consumer_officer, **facts)
+        with django_assert_max_num_queries(6):
+            assert client.get(f"/api/v1/{rows}").json()["count"] == count
