@@ -20,7 +20,7 @@ from apps.catalogs.models import Catalog, Release
 
 DATA = Path(__file__).resolve().parent / "data"
 REFORM = dt.date(2025, 7, 1)
-BRAKE_CITATION = "design decision of the platform: a list that ends more than 2 % of the codes is looked at by a person"
+BRAKE_CITATION = "Quy tắc vận hành của nền tảng: danh sách làm kết thúc hơn 2 % số mã phải có người xem xét"
 SAMPLE_DAY = dt.date(2025, 1, 1)
 
 
