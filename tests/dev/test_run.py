@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,8 +54,10 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def var(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("var")
+def var() -> Iterator[Path]:
+    """Not below pytest's own folder: each pytest that starts closes that to others, and the server's user is another."""
+    with tempfile.TemporaryDirectory(prefix="lgsp-run-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
