@@ -1,5 +1,6 @@
 """The verbs of a request, one by one."""
 
+import copy
 import datetime
 import uuid
 
@@ -31,7 +32,7 @@ from apps.organizations.choices import Role
 from apps.registry.choices import SharingForm
 from tests.factories.connections import complete_draft, forwarded, returned, signed_draft, submitted, world
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
-from tests.factories.registry import PublishedServiceFactory, UsageRegulationFactory, operation_of
+from tests.factories.registry import BUSINESS_REGISTRATION, PublishedServiceFactory, UsageRegulationFactory, operation_of
 
 
 def gaps(request, **options) -> set[str]:
@@ -296,10 +297,13 @@ def test_wf_61_a_system_without_a_valid_security_level_does_not_connect(w, facts
     assert gaps(request, signatures=False) == {"systems"}
 
 
-def test_ag_20_sensitive_fields_need_an_assessment_or_a_reason(w):
-    field = next(row for row in w.operation.fields.all() if row.is_leaf and not row.is_envelope)
-    type(field).objects.filter(pk=field.pk).update(personal_data="sensitive")
-    request = complete_draft(w, scope={w.operation: [field.path]})
+def test_ag_20_sensitive_fields_need_an_assessment_or_a_reason(db):
+    contract = copy.deepcopy(BUSINESS_REGISTRATION)
+    path = world().fields(1)[0]
+    for row in (row for operation in contract["operations"] for row in operation["fields"] if row["path"] == path):
+        row["personal_data"] = "sensitive"
+    w = world(version__contract=contract)
+    request = complete_draft(w, scope={w.operation: [path]})
     assert gaps(request, signatures=False) == {"exemption_reason"}
     save_draft(request, by=w.consumer_officer, exemption_reason="Hồ sơ đánh giá tác động 01/2026")
     assert gaps(request, signatures=False) == set()

@@ -1,8 +1,10 @@
 """The workflow helper on a real lifecycle row, with two real connections."""
 
 import threading
+from functools import partial
 
 import pytest
+import rules
 from django.db import connection, transaction
 
 from apps.core.errors import NotPermitted, StaleVersion, TransitionNotAllowed
@@ -19,13 +21,23 @@ LIFE = Workflow(
 
 
 class Person:
-    """Answers `has_perm` as a person with these permissions would."""
+    """Somebody whom the rules below give these permissions."""
 
     def __init__(self, *permissions):
         self.permissions = permissions
 
-    def has_perm(self, permission, obj=None):
-        return permission in self.permissions
+
+@pytest.fixture(autouse=True)
+def _rules():
+    for step in LIFE.steps:
+        rules.add_perm(step.permission, rules.predicate(partial(_holds, step.permission), name=step.permission))
+    yield
+    for step in LIFE.steps:
+        rules.remove_perm(step.permission)
+
+
+def _holds(permission, user, obj) -> bool:
+    return permission in user.permissions
 
 
 ANYBODY = Person("test.suspend", "test.close")
