@@ -174,7 +174,7 @@ class Platform:
     def __getitem__(self, name: str) -> Process:
         return self.processes[name]
 
-    def start(self, *names: str, timeout: float = 60.0, env: Mapping[str, str] | None = None) -> None:
+    def start(self, *names: str, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> None:
         """Start `names` (all, when none is given) together and wait until each answers. Raises ProcessFailed.
 
         `env` is added to the environment of these processes only.
@@ -201,7 +201,7 @@ class Platform:
         """SIGKILL to the process and everything it started."""
         self.processes[name].kill()
 
-    def restart(self, name: str, *, env: Mapping[str, str] | None = None, timeout: float = 60.0) -> None:
+    def restart(self, name: str, *, env: Mapping[str, str] | None = None, timeout: float = 120.0) -> None:
         """Stop `name` when it runs and start it anew on the same port."""
         if name in self.processes:
             self.processes[name].stop()

@@ -21,7 +21,7 @@ from lgsp.dev.postgres import Cluster, PostgresUnavailable
 from lgsp.dev.processes import DEFAULT_PORT, HOST, PORT_VARIABLE, ROOT, Platform, Process, ProcessFailed, is_free
 
 GRACE = 10.0
-START = 120.0
+START = 180.0
 _output = threading.Lock()
 
 

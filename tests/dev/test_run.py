@@ -41,7 +41,7 @@ class Run:
     def text(self) -> str:
         return self.log.read_text()
 
-    def wait_for(self, line: str, seconds: float = 90) -> None:
+    def wait_for(self, line: str, seconds: float = 300) -> None:
         deadline = time.monotonic() + seconds
         while line not in self.text().splitlines():
             assert self.process.poll() is None, self.text()
