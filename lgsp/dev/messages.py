@@ -36,7 +36,7 @@ HEADER = {
 }
 # Called name -> positions of (context, msgid, plural); None where the function has none.
 FUNCTIONS: dict[str, tuple[int | None, int, int | None]] = {
-    **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop"), (None, 0, None)),
+    **dict.fromkeys(("_", "N_", "gettext", "gettext_lazy", "gettext_noop"), (None, 0, None)),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (None, 0, 1)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), (0, 1, None)),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), (0, 1, 2)),
@@ -55,6 +55,10 @@ class Message:
 
 Key = tuple[str | None, str]
 """Context (None: without) and msgid."""
+
+
+class Plural(str):
+    """A text that a part gives as a list of one: it is looked up as a plural, also where only a library has the English."""
 
 
 class BadMessages(Exception):
@@ -159,7 +163,8 @@ def translations() -> dict[Key, str]:
             problems.append(f"{path.name}: {error}")
             continue
         for written, value in pairs:
-            text = value[0] if isinstance(value, list) and len(value) == 1 else value
+            one = isinstance(value, list) and len(value) == 1 and isinstance(value[0], str)
+            text = Plural(value[0]) if one else value
             if not isinstance(text, str):
                 problems.append(f"{path.name}: {written!r} needs one text, or a list of one for a plural")
                 continue
@@ -202,11 +207,13 @@ def build(found: dict[Key, Message], vietnamese: dict[Key, str]) -> polib.POFile
             comment="" if key in found else "a library's text",
             occurrences=[(place, "") for place in message.places],
         )
-        if message.plural is None:
+        # Gettext looks a plural up by its singular, so for a library's plural the singular stands twice.
+        plural = message.plural or (key[1] if key not in found and isinstance(text, Plural) else None)
+        if plural is None:
             entry.msgstr = text
         else:
-            entry.msgid_plural, entry.msgstr_plural = message.plural, {0: text}
-        if "%(" in key[1] or "%s" in key[1]:
+            entry.msgid_plural, entry.msgstr_plural = plural, {0: text}
+        if "%(" in key[1] or "%s" in key[1] or "%d" in key[1]:
             entry.flags = ["python-format"]
         po.append(entry)
     return po

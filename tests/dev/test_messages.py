@@ -70,6 +70,12 @@ def test_the_merged_catalog_speaks_vietnamese(parts):
     assert messages.missing(found, messages.translations()) == []
 
 
+def test_a_plural_of_a_library_is_found_by_its_singular(parts):
+    parts("a", {"%(num)d day": ["%(num)d ngày"]})
+    catalog = gettext.GNUTranslations(io.BytesIO(messages.build({}, messages.translations()).to_binary()))
+    assert catalog.ngettext("%(num)d day", "%(num)d days", 5) == "%(num)d ngày"
+
+
 def test_a_text_without_vietnamese_is_named(parts):
     parts("a", {"Save": ""})
     lacking = messages.missing({(None, "Save"): Message(places=["apps/x.py"])}, messages.translations())
