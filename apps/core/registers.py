@@ -16,6 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
@@ -31,6 +32,8 @@ class VerbForm(forms.Form):
     def __init__(self, *args, user, obj=None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.user, self.obj = user, obj
+        for field in self.fields.values():
+            field.label = capfirst(field.label) if field.label else field.label
 
     def facts(self) -> dict:
         """The keyword arguments of the verb."""

@@ -172,3 +172,19 @@ def test_hostile_text_is_shown_and_never_run(operator, agency):
         {"kind": "organizations", "file": SimpleUploadedFile("f.csv", rows.encode())},
     )
     assert "<img src=x" not in text(seen)
+
+
+def test_the_history_of_a_row_is_the_audit_log_and_only_what_one_may_read(operator, member, agency):
+    operator.post("/admin/organizations/organization/H03.12/do/suspend/", {"reason": "Sáp nhập"})
+    operator.post("/admin/organizations/organization/H03.12/do/resume/", {"reason": "Xong"})
+    path = "/admin/organizations/organization/H03.12/history/"
+    seen = operator.get(path)
+    assert [row.event for row in seen.context["timeline"]] == ["organization.resumed", "organization.suspended"]
+    assert len(member.get(path).context["timeline"]) == 2
+    stranger = signed_in(officer(Role.CONSUMER_OFFICER))
+    assert stranger.get(path).context["timeline"] == []
+    assert operator.get("/admin/organizations/organization/H03.99/history/").status_code == 404
+
+
+def test_a_state_is_shown_in_words(operator, agency):
+    assert "(&#x27;active&#x27;" not in text(operator.get("/admin/organizations/organization/H03.12/change/"))

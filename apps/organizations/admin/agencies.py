@@ -7,10 +7,11 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from apps.core.registers import Register, VerbPage, facts_of, steps
+from apps.core.registers import VerbPage, facts_of, steps
 from apps.organizations import actions, forms, imports
 from apps.organizations.choices import OrganizationStatus
 from apps.organizations.models import FocalPoint, Organization
+from apps.organizations.registers import AuditedRegister
 from apps.organizations.workflow import ORGANIZATION
 
 COLORS = {"active": "success", "suspended": "danger", "closed": "info", "retired": "info"}
@@ -37,16 +38,16 @@ def run_import(request, _obj, form):
 
 
 @admin.register(Organization)
-class OrganizationAdmin(Register):
+class OrganizationAdmin(AuditedRegister):
     public_id = "code"
     list_display = ["name", "code", "old_code", "kind", "parent", "shown_status", "focal_point"]
     list_filter = ["kind", "status"]
     list_select_related = ["parent"]
     search_fields = ["name"]
     search_help_text = _("name or identifier; tones not needed")
-    fields = ["name", "short_name", "code", "old_code", "kind", "parent", "shown_status", "email", "phone", "address",
+    fields = ["name", "short_name", "code", "old_code", "kind", "parent", "status", "email", "phone", "address",
               "focal_point", "systems_here"]  # fmt: skip
-    readonly_fields = ["shown_status", "focal_point", "systems_here"]
+    readonly_fields = ["focal_point", "systems_here"]
     verb_pages = (
         VerbPage("register", _("Enter an agency"), register, "organizations.register_organization", forms.OrganizationForm,
                  "primary", on_list=True),
@@ -83,7 +84,7 @@ class OrganizationAdmin(Register):
 
 
 @admin.register(FocalPoint)
-class FocalPointAdmin(Register):
+class FocalPointAdmin(AuditedRegister):
     """The directory (WF-01). One names a focal point on the agency's page."""
 
     list_display = ["organization", "name", "position", "function", "phone", "email", "since", "until"]

@@ -8,9 +8,10 @@ from django.views.decorators.cache import never_cache
 from unfold.decorators import display
 
 from apps.accounts.models import User
-from apps.core.registers import ReasonForm, Register, VerbPage, facts_of
+from apps.core.registers import ReasonForm, VerbPage, facts_of
 from apps.organizations import actions, forms
 from apps.organizations.models import Membership
+from apps.organizations.registers import AuditedRegister
 
 
 def give(request, _obj, form):
@@ -32,7 +33,7 @@ def show_initial_password(request, user, _form):
 
 
 @admin.register(Membership)
-class MembershipAdmin(Register):
+class MembershipAdmin(AuditedRegister):
     """Roles. They are ended, never deleted: who could do what on which day stays known."""
 
     list_display = ["user", "organization", "role", "given_by", "created_at", "ended_at"]
@@ -50,7 +51,7 @@ class MembershipAdmin(Register):
 
 
 @admin.register(User)
-class UserAdmin(Register):
+class UserAdmin(AuditedRegister):
     """Accounts of people, for the operator, the legal officer and the auditor."""
 
     list_display = ["full_name", "username", "position", "email", "roles", "is_active", "last_login"]

@@ -4,11 +4,12 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from apps.core.registers import Register, VerbPage, facts_of, steps
+from apps.core.registers import VerbPage, facts_of, steps
 from apps.organizations import actions, forms
 from apps.organizations.admin.agencies import COLORS
 from apps.organizations.choices import SystemStatus
 from apps.organizations.models import InformationSystem
+from apps.organizations.registers import AuditedRegister
 from apps.organizations.workflow import SYSTEM
 
 
@@ -18,7 +19,7 @@ def register(request, _obj, form):
 
 
 @admin.register(InformationSystem)
-class InformationSystemAdmin(Register):
+class InformationSystemAdmin(AuditedRegister):
     public_id = "code"
     list_display = ["name", "code", "organization", "kind", "network", "security_level", "security_expires_on", "shown_status"]
     list_filter = ["kind", "network", "status"]
@@ -26,8 +27,7 @@ class InformationSystemAdmin(Register):
     search_fields = ["name"]
     search_help_text = _("name or code; tones not needed")
     fields = ["name", "code", "organization", "kind", "network", "security_level", "security_decision", "security_expires_on",
-              "shown_status"]  # fmt: skip
-    readonly_fields = ["shown_status"]
+              "status"]  # fmt: skip
     verb_pages = (
         VerbPage("register", _("Register a system"), register, "organizations.register_system", forms.SystemForm, "primary",
                  on_list=True),

@@ -7,7 +7,8 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from apps.core.registers import Register, VerbPage, facts_of, steps
+from apps.core.registers import VerbPage, facts_of, steps
+from apps.organizations.registers import AuditedRegister
 from apps.registry import actions, forms
 from apps.registry.choices import ServiceStatus
 from apps.registry.models import DataService, ServiceVersion
@@ -28,7 +29,7 @@ def add_version(request, service, form):
 
 
 @admin.register(DataService)
-class DataServiceAdmin(Register):
+class DataServiceAdmin(AuditedRegister):
     public_id = "code"
     list_display = ["name", "code", "provider", "sharing_form", "protocol", "is_master_data", "shown_status"]
     list_filter = ["sharing_form", "protocol", "status", "is_master_data"]
@@ -36,9 +37,9 @@ class DataServiceAdmin(Register):
     search_fields = ["name"]
     search_help_text = _("name, code or description; tones not needed")
     fields = ["name", "code", "provider", "description", "sharing_form", "classification", "protocol", "is_master_data",
-              "account_issuing_delegated", "capacity_rps", "daily_quota", "usage_regulation", "contact", "sla", "shown_status",
+              "account_issuing_delegated", "capacity_rps", "daily_quota", "usage_regulation", "contact", "sla", "status",
               "versions"]  # fmt: skip
-    readonly_fields = ["shown_status", "versions"]
+    readonly_fields = ["versions"]
     verb_pages = (
         VerbPage("register", _("Register a service"), register, "registry.register_service", forms.ServiceForm, "primary",
                  on_list=True),

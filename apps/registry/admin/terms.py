@@ -4,7 +4,8 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from apps.core.registers import Register, VerbPage, facts_of
+from apps.core.registers import VerbPage, facts_of
+from apps.organizations.registers import AuditedRegister
 from apps.registry import actions, forms
 from apps.registry.models import DefaultShareList, Purpose, UsageRegulation
 
@@ -19,7 +20,7 @@ def name_purpose(request, _obj, form):
 
 
 @admin.register(UsageRegulation)
-class UsageRegulationAdmin(Register):
+class UsageRegulationAdmin(AuditedRegister):
     """Regulations on use. One signs on the page where the terms are read (`portal:terms`)."""
 
     list_display = ["number", "title", "organization", "issued_on", "effective_from", "effective_to", "signed"]
@@ -50,7 +51,7 @@ def decide(request, _obj, form):
 
 
 @admin.register(DefaultShareList)
-class DefaultShareListAdmin(Register):
+class DefaultShareListAdmin(AuditedRegister):
     """A review makes a new row, also when nothing changed: the newest of a provider is in force."""
 
     list_display = ["organization", "number", "decided_on", "next_review_on"]
@@ -64,7 +65,7 @@ class DefaultShareListAdmin(Register):
 
 
 @admin.register(Purpose)
-class PurposeAdmin(Register):
+class PurposeAdmin(AuditedRegister):
     public_id = "code"
     list_display = ["code", "name", "is_active"]
     list_filter = ["is_active"]

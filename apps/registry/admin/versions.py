@@ -7,7 +7,8 @@ from django.http import HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from apps.core.registers import NoFacts, Register, VerbPage, facts_of
+from apps.core.registers import NoFacts, VerbPage, facts_of
+from apps.organizations.registers import AuditedRegister
 from apps.registry import actions, forms, health
 from apps.registry.admin.offers import COLORS
 from apps.registry.choices import VersionStatus
@@ -36,7 +37,7 @@ def _is(*statuses: str):
 
 
 @admin.register(ServiceVersion)
-class ServiceVersionAdmin(Register):
+class ServiceVersionAdmin(AuditedRegister):
     """A version on one page: what is missing, operations with their fields, addresses (never a secret)."""
 
     list_display = ["service", "shown_number", "shown_status", "published_at", "deprecated_on"]
@@ -44,9 +45,9 @@ class ServiceVersionAdmin(Register):
     list_select_related = ["service"]
     search_fields = ["service__folded"]
     ordering = ["service__sort_key", "-major", "-minor"]
-    fields = ["service", "shown_number", "shown_status", "ready_at", "published_at", "published_by", "deprecated_on",
+    fields = ["service", "shown_number", "status", "ready_at", "published_at", "published_by", "deprecated_on",
               "change_note"]  # fmt: skip
-    readonly_fields = ["shown_number", "shown_status"]
+    readonly_fields = ["shown_number"]
     change_form_outer_before_template = "registry/version.html"
     verb_pages = (
         VerbPage("document", _("Upload OpenAPI or WSDL"), import_document, "registry.change_version", forms.DocumentForm,
