@@ -78,7 +78,7 @@ class Exchange:
         if cycle is not None:
             if cycle.flow.write_paused and not cycle.disconnected:
                 await cycle.flow.drain()
-            if NAME and is_due("answering"):
+            if NAME and status == 200 and headers[0][0] == b"x-call-id" and is_due("answering"):
                 await _half(cycle, status, headers, body)
             answer(cycle, status, headers, body)
             return
