@@ -78,7 +78,9 @@ class ReadOnlyAdmin(ModelAdmin):
         """The audit log is the one history (AD-07)."""
 
     def tell(self, request, error: DomainError) -> None:
-        """Show why a verb was refused, in the reader's language."""
+        """Show why a verb was refused, in the reader's language; the audit floor writes the attempt down."""
+        if error.status in (403, 409):
+            request.refused = error
         messages.error(request, f"{error.title} {error.detail}".strip())
 
     def _to_list(self, request):
