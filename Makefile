@@ -2,7 +2,7 @@
 # LGSP_PYTHON=/path/to/python chooses the interpreter; ARGS="…" is handed on to pytest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full lint bench lock messages need-run need-test
+.PHONY: help run test test-full lint bench lock messages openapi need-run need-test
 
 JOBS ?= 2
 PY := .venv/bin/python
@@ -22,6 +22,7 @@ help:
 	@echo "make lint       style, security, migrations, production settings, messages"
 	@echo "make bench      benchmarks"
 	@echo "make messages   collect the texts and merge locale/parts into locale/vi"
+	@echo "make openapi    write docs/openapi.yaml anew"
 	@echo "make lock       resolve requirements*.in again"
 
 need-run:
@@ -48,6 +49,9 @@ bench: need-test
 
 messages: need-test
 	@$(PY) -m lgsp.dev.messages
+
+openapi: need-test
+	@DATABASE_URL=postgresql://nobody@127.0.0.1/none $(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 lock: need-test
 	@$(PY) -m pip install --quiet uv

@@ -10,6 +10,11 @@ from tests.factories.accounts import PASSWORD
 
 HASH = "0" * 64
 REASON = {"reason": "Lý do"}
+FORM = {
+    "reason": "Lý do", "comment": "Ý kiến", "note": "Ghi chú", "text": "Ý kiến", "kind": "violation", "violation": "x",
+    "handling_plan": "x", "plan": "x", "restore_conditions": "x",
+}  # fmt: skip
+"""What the portal's small forms ask for, all of it at once."""
 BODIES: dict[str, dict] = {
     "legal-rules/{code}/change": {"value": "3", "citation": "x", "effective_from": "2030-01-01", "evidence": "D"},
     "calendar-days": {"day": "2030-01-02", "is_working": True, "reason": "x", "citation": "x"},

@@ -11,6 +11,7 @@ import csv
 import json
 import os
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -18,7 +19,7 @@ from django.db import transaction
 from django.test import Client
 
 from tests.access.actors import ACTORS
-from tests.access.bodies import body_of
+from tests.access.bodies import FORM, body_of
 from tests.access.endpoints import endpoints
 from tests.access.world import build
 
@@ -110,7 +111,7 @@ def _send(client: Client, world, method: str, route: str):
 
 
 def _body(world, route: str) -> str:
-    return json.dumps(body_of(route, world.objects)) if route.startswith("/api/") else ""
+    return json.dumps(body_of(route, world.objects)) if route.startswith("/api/") else urlencode(FORM)
 
 
 def _content_type(route: str) -> str:

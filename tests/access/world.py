@@ -90,6 +90,8 @@ def _of_the_case(parties, agreement, request) -> dict:
         "files": NOBODYS,
         "suspensions": NOBODYS,
         "start": "renewal",
+        "disputes": NOBODYS,
+        "tickets": NOBODYS,
         "calls": NOBODYS,
         "call-refusals": NOBODYS,
         "callintent": NOBODYS,
