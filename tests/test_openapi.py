@@ -15,7 +15,9 @@ COMMITTED = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
 def test_the_document_is_valid_and_the_committed_copy_is_current(tmp_path):
     made = tmp_path / "openapi.yaml"
     call_command("spectacular", "--validate", "--fail-on-warn", file=str(made))
-    assert made.read_text(encoding="utf-8") == COMMITTED.read_text(encoding="utf-8"), "run `make openapi` and read the difference"
+    assert made.read_text(encoding="utf-8") == COMMITTED.read_text(encoding="utf-8"), (
+        "run `make openapi` and read the difference"
+    )
 
 
 def test_every_endpoint_of_the_api_is_described():
