@@ -11,6 +11,7 @@ import datetime
 from dataclasses import dataclass
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidFact
 from apps.legal.calendar import Skipped, WorkCalendar
@@ -40,7 +41,7 @@ def start(code: str, at: datetime.datetime) -> Deadline:
     if rule.unit == Unit.DAYS:
         return Deadline(_end_of(timezone.localdate(at) + datetime.timedelta(days=int(rule.value))), rule, ())
     if rule.unit != Unit.WORKING_DAYS:
-        raise InvalidFact(f"{code} is not a deadline", code="not_a_deadline")
+        raise InvalidFact(_("The rule %(code)s is not a deadline.") % {"code": code}, code="not_a_deadline")
     return working_days(int(rule.value), at, rule=rule)
 
 

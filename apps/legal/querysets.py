@@ -4,6 +4,7 @@ import datetime
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidFact
 
@@ -16,7 +17,10 @@ class LegalRuleQuerySet(models.QuerySet):
         """The rule `code` as it stands on `day`. Raises InvalidFact when the law has none for that day."""
         found = self.in_force(day).filter(code=code).order_by("-effective_from").first()
         if found is None:
-            raise InvalidFact(f"no legal rule {code} on {day:%d/%m/%Y}", code="no_legal_rule")
+            raise InvalidFact(
+                _("No legal rule %(code)s is in force on %(day)s.") % {"code": code, "day": f"{day:%d/%m/%Y}"},
+                code="no_legal_rule",
+            )
         return found
 
 

@@ -4,6 +4,7 @@ import uuid as uuids
 
 from django.http import HttpResponse
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, status, viewsets
@@ -32,7 +33,7 @@ def idempotency_key(request) -> uuids.UUID | None:
     try:
         return uuids.UUID(given) if given else None
     except ValueError as error:
-        raise InvalidFact("Idempotency-Key must be a UUID.", code="idempotency_key") from error
+        raise InvalidFact(_("Idempotency-Key must be a UUID."), code="idempotency_key") from error
 
 
 class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
