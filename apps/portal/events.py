@@ -50,6 +50,8 @@ LABELS = {
     "agreement.finished": _("Termination complete"),
     "agreement.expired": _("Expired"),
     "agreement.changed": _("Content changed"),
+    "agreement.carried_over": _("Carried over to the successor agency"),
+    "organization.merged": _("Agency merged into its successor"),
     "agreement.joined": _("A further agency joined"),
     "duty.done": _("Duty before termination done"),
     "acceptance.recorded": _("Test record entered"),

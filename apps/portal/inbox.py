@@ -15,11 +15,14 @@ from django.utils.translation import gettext as _
 
 from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus
 from apps.agreements.models import AcceptanceRecord, Agreement, Credential, Signature
+from apps.catalogs.choices import ReleaseStatus
+from apps.catalogs.models import Release
 from apps.connections.choices import DecisionStatus, RequestStatus
 from apps.connections.models import ConnectionRequest, ProviderDecision
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_operator, organization_ids
 from apps.registry.models import UsageRegulation
+from apps.sync.models import Source
 
 MOST = 200
 """Lines read per source; a person with more has a list page for them."""
@@ -56,6 +59,7 @@ def tasks(user) -> list[Task]:
     """Everything that waits for `user`, most urgent first."""
     found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_to_sign(user)]
     found += [*_agreements_to_sign(user), *_terms_to_sign(user), *_to_collect(user), *_to_confirm(user), *_expiring(user)]
+    found += [*_held_releases(user), *_failing_sources(user)]
     return sorted(found)
 
 
@@ -155,6 +159,22 @@ def _expiring(user):
     for row in rows.select_related("system").order_by("expires_at")[:MOST]:
         yield Task(_("Renew the credential"), row.client_id, f"{row.system} ({row.get_environment_display()})",
                    reverse("portal:credential", args=[row.uuid]), due_at=row.expires_at)  # fmt: skip
+
+
+def _held_releases(user):
+    """Releases of catalogs that the brake held for a person."""
+    if user.has_perm("catalogs.publish_release"):
+        for row in Release.objects.filter(status=ReleaseStatus.HELD).select_related("catalog").order_by("id")[:MOST]:
+            yield Task(_("Decide the held release"), str(row.catalog), str(row), reverse("portal:catalog-release", args=[row.uuid]),
+                       since=row.created_at)  # fmt: skip
+
+
+def _failing_sources(user):
+    """Sources of synchronization whose alarm is on."""
+    if is_operator(user):
+        for row in Source.objects.filter(alarmed_at__isnull=False, enabled=True).order_by("alarmed_at")[:MOST]:
+            yield Task(_("Look at the failing synchronization"), row.name, row.code, reverse("admin:sync_source_change", args=[row.code]),
+                       since=row.alarmed_at)  # fmt: skip
 
 
 def _ordered(rows):

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from django.utils.dateparse import parse_date
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -215,7 +216,7 @@ def _method(method: dict) -> list[str]:
     lines = [str(names.get(method.get("method"), method.get("method", "")))]
     lines += [str(protocols.get(value, value)) for value in method.get("protocols", [])]
     if method.get("calls_per_day"):
-        lines.append(_("%(n)s calls a day") % {"n": method["calls_per_day"]})
+        lines.append(_("%(n)s calls a day") % {"n": number_format(method["calls_per_day"], force_grouping=True)})
     if method.get("calls_per_second"):
         lines.append(_("at most %(n)s calls a second") % {"n": method["calls_per_second"]})
     return lines

@@ -40,6 +40,12 @@ def chip(value: str, label: object = ""):
     return format_html('<span class="chip{}">{}</span>', f" chip--{color}" if color else "", label or value)
 
 
+@register.simple_tag
+def class_mark(value: str, label: object):
+    """The personal-data class in a table: a chip where there is something to notice, a quiet word where not."""
+    return chip(value, label) if value != "none" else format_html('<span class="muted">{}</span>', _("none"))
+
+
 @register.filter
 def status_chip(obj):
     return chip(obj.status, obj.get_status_display())
@@ -49,19 +55,19 @@ def status_chip(obj):
 def due_chip(context, due_at: datetime.datetime | None, paused_at: datetime.datetime | None = None):
     """How much time is left, in words: late by two working days, due today, three working days left, paused."""
     if paused_at:
-        return format_html('<span class="chip chip--amber">{}</span>', _("clock paused"))
+        return format_html('<span class="chip nowrap chip--amber">{}</span>', _("clock paused"))
     if due_at is None:
         return ""
     today, due_day = timezone.localdate(), timezone.localdate(due_at)
     if due_at < timezone.now():
         late = _calendar(context, today).between(due_day, today)
         text = ngettext("late by %(n)d working day", "late by %(n)d working days", late) % {"n": late} if late else _("late")
-        return format_html('<span class="chip chip--red">{}</span>', text)
+        return format_html('<span class="chip nowrap chip--red">{}</span>', text)
     if due_day == today:
-        return format_html('<span class="chip chip--amber">{}</span>', _("due today"))
+        return format_html('<span class="chip nowrap chip--amber">{}</span>', _("due today"))
     left = _calendar(context, today).between(today, due_day)
     text = ngettext("%(n)d working day left", "%(n)d working days left", left) % {"n": left}
-    return format_html('<span class="chip{}">{}</span>', " chip--amber" if left <= 1 else " chip--blue", text)
+    return format_html('<span class="chip nowrap{}">{}</span>', " chip--amber" if left <= 1 else " chip--blue", text)
 
 
 def _calendar(context, today: datetime.date) -> WorkCalendar:
