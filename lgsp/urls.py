@@ -10,7 +10,7 @@ from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from apps.core import health
-from apps.portal.views import home
+from apps.portal.views import cures, home
 
 
 def closed(request, **kwargs):
@@ -51,6 +51,7 @@ urlpatterns = [
     path("api/docs/", docs, name="docs"),
     path("admin/", admin.site.urls),
     path("", home.start),
+    path("go/<slug:fix>/", cures.cure, name="cure"),
     path("portal/", home.home, name="home"),
     path("portal/", include("apps.portal.urls")),
 ]

@@ -90,6 +90,7 @@ def _of_the_case(parties, agreement, request) -> dict:
         "files": NOBODYS,
         "suspensions": NOBODYS,
         "start": "renewal",
+        "go": "services",
         "disputes": NOBODYS,
         "tickets": NOBODYS,
         "calls": NOBODYS,
