@@ -43,9 +43,6 @@ class Span(NamedTuple):
     basis: str
     closed_by: int | None
 
-    def holds(self, day: dt.date) -> bool:
-        return self.start <= day and (self.end is None or self.end > day)
-
 
 class Edge(NamedTuple):
     old: Unit
@@ -118,8 +115,10 @@ class World:
         self.number = known_in if known_in is not None else 2**31 - 1
         self.window = (min(from_day, to_day), max(from_day, to_day))
         self.spans: dict[Unit, list[Span]] = {}
-        self.edges_out: dict[Unit, list[Edge]] = defaultdict(list)
-        self.edges_in: dict[Unit, list[Edge]] = defaultdict(list)
+        self.edges: dict[Unit, list[Edge]] = defaultdict(list)
+        """Lineage that leads on from a unit in the direction of the question."""
+        self.days_behind: dict[Unit, set[dt.date]] = defaultdict(set)
+        """Days on which other lineage arrives at a unit: its code does not simply go on there."""
         self.children: dict[Unit, list[Unit]] = {}
         self.instruments: dict[int, str] | None = None
 
@@ -130,29 +129,33 @@ class World:
             fresh = {unit for unit in wanted if unit not in self.spans}
             if not fresh:
                 break
-            self._fetch_spans(fresh)
-            wanted = self._fetch_edges(fresh) | self._fetch_children(fresh)
+            given = self._given(fresh)
+            with connection.cursor() as cursor:
+                self._fetch_spans(cursor, fresh, given)
+                wanted = self._fetch_edges(cursor, given)
+            wanted |= self._fetch_children(fresh)
 
-    def _fetch_spans(self, units: set[Unit]) -> None:
+    def _fetch_spans(self, cursor, units: set[Unit], given: dict) -> None:
         for unit in units:
             self.spans[unit] = []
-        with connection.cursor() as cursor:
-            cursor.execute(_SPANS, {**self._given(units)})
-            for level, code, start, end, name, full_name, parent_level, parent_code, basis, closed_by in cursor:
-                span = Span(start, end, name, full_name, Unit(parent_level, parent_code), basis or "", closed_by)
-                self.spans[Unit(level, code)].append(span)
+        cursor.execute(_SPANS, given)
+        for level, code, start, end, name, full_name, parent_level, parent_code, basis, closed_by in cursor.fetchall():
+            span = Span(start, end, name, full_name, Unit(parent_level, parent_code), basis or "", closed_by)
+            self.spans[Unit(level, code)].append(span)
 
-    def _fetch_edges(self, units: set[Unit]) -> set[Unit]:
-        """Edges at these units; returns the units at the other ends in the direction of the question."""
+    def _fetch_edges(self, cursor, given: dict) -> set[Unit]:
+        """Edges that leave these units in the direction of the question, and the days of the others; returns the units reached."""
         reached = set()
-        with connection.cursor() as cursor:
-            for side, store in (("old", self.edges_out), ("new", self.edges_in)):
-                cursor.execute(_EDGES[side], self._given(units))
-                for old_level, old_code, new_level, new_code, *rest in cursor:
-                    edge = Edge(Unit(old_level, old_code), Unit(new_level, new_code), *rest)
-                    store[edge.old if side == "old" else edge.new].append(edge)
-                    if side == ("old" if self.forward else "new"):
-                        reached.add(edge.new if self.forward else edge.old)
+        ahead, behind = ("old", "new") if self.forward else ("new", "old")
+        cursor.execute(_EDGES[ahead], given)
+        for old_level, old_code, new_level, new_code, *rest in cursor.fetchall():
+            edge = Edge(Unit(old_level, old_code), Unit(new_level, new_code), *rest)
+            here, there = (edge.old, edge.new) if self.forward else (edge.new, edge.old)
+            self.edges[here].append(edge)
+            reached.add(there)
+        cursor.execute(_DAYS[behind], given)
+        for level, code, day in cursor.fetchall():
+            self.days_behind[Unit(level, code)].add(day)
         reached.discard(Unit("", ""))
         return reached
 
@@ -163,7 +166,7 @@ class World:
         ending: dict[dt.date, set[Unit]] = defaultdict(set)
         for unit in units:
             spans = self.spans[unit]
-            if spans and not self.edges_out.get(unit) and spans[-1].end and spans[-1].end <= self.to_day:
+            if spans and not self.edges.get(unit) and spans[-1].end and spans[-1].end <= self.to_day:
                 ending[spans[-1].end - DAY].add(unit)
         reached = set()
         with connection.cursor() as cursor:
@@ -183,7 +186,10 @@ class World:
         }  # fmt: skip
 
     def span_on(self, unit: Unit, day: dt.date) -> Span | None:
-        return next((span for span in self.spans.get(unit, ()) if span.holds(day)), None)
+        for span in self.spans.get(unit, ()):
+            if span.start <= day and (span.end is None or span.end > day):
+                return span
+        return None
 
     def instrument(self, number: int | None) -> str:
         """The instrument of the release that recorded an end."""
@@ -207,6 +213,14 @@ _EDGE_COLUMNS = "old_level, old_code, new_level, new_code, kind, effective_on, l
 _EDGES = {
     side: f"""
 SELECT {_EDGE_COLUMNS} FROM catalogs_succession
+JOIN {_ASKED} ON asked.level = {side}_level AND asked.code = {side}_code
+WHERE catalog_id = %(catalog)s AND {_KNOWN} AND effective_on > %(low)s AND effective_on <= %(high)s
+"""
+    for side in ("old", "new")
+}
+_DAYS = {
+    side: f"""
+SELECT DISTINCT {side}_level, {side}_code, effective_on FROM catalogs_succession
 JOIN {_ASKED} ON asked.level = {side}_level AND asked.code = {side}_code
 WHERE catalog_id = %(catalog)s AND {_KNOWN} AND effective_on > %(low)s AND effective_on <= %(high)s
 """
@@ -303,7 +317,7 @@ def _next_moves(world: World, path: Path) -> list[Move] | None:
 
 
 def _forward_moves(world: World, path: Path, span: Span) -> list[Move] | None:
-    edges = [edge for edge in world.edges_out.get(path.unit, ()) if path.day < edge.day]
+    edges = [edge for edge in world.edges.get(path.unit, ()) if path.day < edge.day]
     days = [edge.day for edge in edges]
     if span.end is not None and span.end <= world.to_day:
         days.append(span.end)
@@ -328,7 +342,7 @@ def _forward_moves(world: World, path: Path, span: Span) -> list[Move] | None:
 def _own_continuation(world: World, unit: Unit, span: Span, day: dt.date) -> Move | None:
     """The same code goes on under the same meaning: no lineage says otherwise on that day."""
     after = world.span_on(unit, day)
-    if after is None or any(edge.day == day for edge in world.edges_in.get(unit, ())):
+    if after is None or day in world.days_behind.get(unit, ()):
         return None
     return _continuation(unit, span, after, day)
 
@@ -340,7 +354,7 @@ def _continuation(unit: Unit, before: Span, after: Span, day: dt.date) -> Move:
 
 
 def _backward_moves(world: World, path: Path, span: Span) -> list[Move] | None:
-    edges = [edge for edge in world.edges_in.get(path.unit, ()) if world.to_day < edge.day <= path.day]
+    edges = [edge for edge in world.edges.get(path.unit, ()) if world.to_day < edge.day <= path.day]
     days = [edge.day for edge in edges]
     if span.start > world.to_day:
         days.append(span.start)
@@ -353,7 +367,7 @@ def _backward_moves(world: World, path: Path, span: Span) -> list[Move] | None:
     if moves:
         return moves
     before = world.span_on(path.unit, day - DAY)
-    if before is None or any(edge.day == day for edge in world.edges_out.get(path.unit, ())):
+    if before is None or day in world.days_behind.get(path.unit, ()):
         return None
     return [_continuation(path.unit, before, span, day)]
 
