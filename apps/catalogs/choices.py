@@ -53,6 +53,7 @@ class HoldReason(models.TextChoices):
     CLOSED_SHARE = "closed_share", _("It ends more codes than the brake of this catalog lets pass unseen.")
     EMPTY_LIST = "empty_list", _("The list is empty. An empty list is never a catalog; it can only be rejected.")
     TRUNCATED_LIST = "truncated_list", _("The list is much shorter than the live one, or shorter than its source announced.")
+    GROWN_LIST = "grown_list", _("The list is several times as long as the live one.")
     REUSED_CODE = "reused_code", _("A code is used again with another meaning (same code, distant name).")
     BROKEN_TREE = "broken_tree", _("Parents are missing, end, or form a circle.")
     REFUSED_ROWS = "refused_rows", _("Rows were refused; publishing leaves their codes as they are.")

@@ -24,6 +24,7 @@ _NEIGHBORS = (P.UNKNOWN_CODE, P.OVERLAPS_HISTORY, P.UNKNOWN_PARENT)
 _FORGET = """UPDATE catalogs_stagedentry SET reused = false,
     problems = ARRAY(SELECT p FROM unnest(problems) AS p WHERE p <> ALL(%(again)s) OR (p = 'unknown_parent' AND parent_level = ''))
     WHERE release_id = %(release)s AND (reused OR problems && %(again)s::varchar[])"""
+SHORT_LIST = 50  # rows by which any list may grow unseen: a short one is several times as long soon
 _DEPTH = 12  # levels a tree may have: a refused parent takes its children along, one level a turn
 
 _DUPLICATES = f"""{_MARK} AND (level, code) IN (
@@ -294,6 +295,14 @@ def _reasons(release: Release, counts: dict[str, int]) -> list[str]:
     short = release.scope == Scope.FULL and counts["rows"] * 100 < catalog.brake_short_percent * counts["live"]
     if counts["rows"] and (short or (release.expected_rows or 0) > counts["rows"]):
         reasons.append(HoldReason.TRUNCATED_LIST)
+    more = counts["rows"] - counts["live"]
+    if (
+        release.scope == Scope.FULL
+        and counts["live"]
+        and more >= SHORT_LIST
+        and counts["rows"] * 100 > catalog.brake_grown_percent * counts["live"]
+    ):
+        reasons.append(HoldReason.GROWN_LIST)
     if counts["reused"]:
         reasons.append(HoldReason.REUSED_CODE)
     if counts["broken"] or counts["left_behind"]:

@@ -61,6 +61,7 @@ class Catalog(TimedModel):
     brake_short_percent = models.DecimalField(
         _("brake: shortest list, percent of the live one"), max_digits=5, decimal_places=2, default=80
     )
+    brake_grown_percent = models.PositiveIntegerField(_("brake: longest list, percent of the live one"), default=300)
     brake_citation = models.CharField(_("ground of the brake"), max_length=300, blank=True)
     current = models.ForeignKey(
         "Release",
@@ -85,7 +86,8 @@ class Catalog(TimedModel):
             models.CheckConstraint(
                 condition=Q(brake_closed_percent__range=(0, 100), brake_short_percent__range=(0, 100)),
                 name="catalogs_catalog_brake_is_a_percentage",
-            )
+            ),
+            models.CheckConstraint(condition=Q(brake_grown_percent__gte=100), name="catalogs_catalog_brake_lets_grow"),
         ]
 
     def __str__(self) -> str:

@@ -33,6 +33,8 @@ SUCCESSION_COLUMNS = (
     "area_share", "population_share", "note", "problems",
 )  # fmt: skip
 NULL = r"\N"
+_NO_PROBLEM = "\t{}\tf\t"
+"""The flags of a row in its derived half (`RowReader._line`) when nothing is wrong with it."""
 
 _SEP = "\u2502"  # between the values of a row, so that one search looks at all of them
 # Bytes read in the wrong encoding leave such traces; no Vietnamese text holds them.
@@ -240,9 +242,17 @@ def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
+def _flags(derived: str) -> str:
+    return derived.rsplit("\t", 3)[1]
+
+
 def digest(lines: list[tuple[str, str]], successions: list[str]) -> str:
-    """The identity of a content, whatever the order of its rows. SHA-256, hex."""
-    rows = "\n".join(sorted(content for content, derived in lines))
+    """The identity of a content, whatever the order of its rows: what they say, and what is wrong with them. SHA-256, hex.
+
+    A refused value is not among what a row says; without its problem the row would look like the live one.
+    """
+    marked = (content if _NO_PROBLEM in derived else f"{content}\t{_flags(derived)}" for content, derived in lines)
+    rows = "\n".join(sorted(marked))
     lineage = "\n".join(sorted(successions))
     return hashlib.sha256(f"{rows}\x1e{lineage}".encode("utf-8", "surrogatepass")).hexdigest()
 

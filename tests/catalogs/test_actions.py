@@ -168,6 +168,20 @@ def test_a_list_shorter_than_announced_is_held(catalog, machine):
     assert release.hold_reasons == [HoldReason.TRUNCATED_LIST]
 
 
+def test_a_list_several_times_as_long_is_held_and_one_that_grew_by_half_is_not(catalog, machine):
+    assert judged(catalog, rows(301), by=machine, effective_on=JUN).hold_reasons == [HoldReason.GROWN_LIST]
+    assert judged(catalog, rows(150), by=machine, effective_on=JUN).hold_reasons == []
+
+
+def test_a_refused_value_is_never_taken_for_the_live_list(catalog, machine):
+    """The row without its refused value says what is live; the list is still not the live one."""
+    listed = rows(100)
+    listed[3] = {**listed[3], "problems": ["impossible_date"]}
+    release = judged(catalog, listed, by=machine, effective_on=JUN)
+    assert (release.status, release.hold_reasons) == ("held", [HoldReason.REFUSED_ROWS])
+    assert judged(catalog, listed[::-1], by=machine, effective_on=JUN).pk == release.pk
+
+
 def test_a_list_ninety_percent_smaller_is_held_and_the_live_list_stays(catalog, machine):
     release = judged(catalog, rows(10), by=machine, effective_on=JUN)
     assert set(release.hold_reasons) == {HoldReason.CLOSED_SHARE, HoldReason.TRUNCATED_LIST}
