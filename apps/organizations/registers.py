@@ -6,10 +6,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit.models import AuditEvent
 from apps.core.registers import Register
-from apps.organizations.models import Organization
-from apps.organizations.roles import is_platform_reader, organization_ids
+from apps.organizations.audit_scope import events_visible_to
 
 SHOWN = 200
 EVENTS = {
@@ -38,17 +36,9 @@ class AuditedRegister(Register):
         obj = self.get_object(request, object_id)
         if obj is None or not self.has_view_permission(request, obj):
             raise Http404
-        rows = list(_readable(AuditEvent.objects.about(obj), request.user).select_related("actor")[:SHOWN])
+        rows = list(events_visible_to(request.user).about(obj).select_related("actor")[:SHOWN])
         for row in rows:
             row.words = EVENTS.get(row.event, row.event)
         crumbs = [(self.opts.verbose_name_plural.capitalize(), self._list_address()), (str(obj), self._row_address(obj))]
         context = {"title": str(_("History")), "crumbs": crumbs, "object": obj, "timeline": rows}
         return render(request, "registers/history.html", context)
-
-
-def _readable(events, user):
-    """Platform readers read all; a member what concerns one of their agencies (LOG-06)."""
-    if is_platform_reader(user):
-        return events
-    mine = Organization.objects.filter(pk__in=organization_ids(user)).values_list("uuid", flat=True)
-    return events.filter(organizations__overlap=list(mine))

@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.audit.models import AuditEvent
+from apps.organizations.audit_scope import events_visible_to
 from apps.organizations.models import Membership
-from apps.portal.audit_scope import events_visible_to
 
 
 class HeldRoleSerializer(serializers.ModelSerializer):
