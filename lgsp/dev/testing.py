@@ -13,6 +13,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from lgsp.dev import template
 from lgsp.dev.postgres import Cluster
 
 _FOLDER = "LGSP_TEST_FOLDER"
@@ -51,6 +52,7 @@ def prepare() -> None:
     folder = Path(os.environ[_FOLDER])
     var = folder / f"var-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}"
     var.mkdir(mode=0o700, exist_ok=True)
+    (var / "static").mkdir(exist_ok=True)
     os.environ["LGSP_VAR"] = str(var)
     # Several test processes may share one broker: nobody may eat another's wake-ups.
     os.environ["LGSP_CELERY_QUEUE"] = f"lgsp-test-{uuid.uuid4().hex[:12]}"
@@ -120,6 +122,8 @@ def clean_up() -> None:
     if _cluster is not None:
         _cluster.stop()
         _cluster = None
+    elif os.environ.get(_FOLDER, "").find(f"-{os.getpid()}-") >= 0 and os.environ.get("TEST_DATABASE_URL"):
+        template.drop(os.environ["TEST_DATABASE_URL"])
     folder = os.environ.get(_FOLDER, "")
     if folder and f"-{os.getpid()}-" in folder:
         shutil.rmtree(folder, ignore_errors=True)
