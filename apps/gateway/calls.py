@@ -57,6 +57,8 @@ class Asked(Struct, gc=False):
     source: str | None
     purpose: str = ""
     token: Token | None = None
+    tokens_seen: int = -1
+    """The generation of revocations in which the token was looked up."""
     caller: Caller | None = None
     admission: Admission | None = None
     digest: bytes = b""
@@ -109,12 +111,13 @@ class Calls:
         exchange.read_headers()
         asked.source = exchange.source(self.runtime.trusted_proxies)
         certificate_hash = exchange.certificate_hash(self.runtime.trusted_proxies)
-        asked.token = await self._token_of(exchange)
+        await self._know_token(exchange, asked)
         asked.purpose = _purpose_of(exchange)
         try:
             call = Call(asked.method, asked.service, major, segments(raw_path), query_pairs(exchange.scope["query_string"]),
                         asked.purpose, asked.source or "", certificate_hash)  # fmt: skip
         except Ambiguous:
+            await self._refreshed()
             await self._identify(asked, certificate_hash)
             raise Refused("path_ambiguous") from None
         endpoint = await self._admit(exchange, asked, call)
@@ -126,6 +129,10 @@ class Calls:
         await self._answer(exchange, asked, reply)
 
     # --- who
+    async def _know_token(self, exchange: Exchange, asked: Asked) -> None:
+        asked.tokens_seen = self.runtime.tokens.generation
+        asked.token = await self._token_of(exchange)
+
     async def _token_of(self, exchange: Exchange) -> Token:
         given = exchange.header(b"authorization")
         match = _BEARER.fullmatch(given)
@@ -153,9 +160,9 @@ class Calls:
     async def caller_of(self, exchange: Exchange) -> tuple[Token, Caller]:
         """The token and caller of a request that is no call. Raises Refused."""
         exchange.read_headers()
+        await self._refreshed()
         token = await self._token_of(exchange)
         asked = Asked("", 0.0, "GET", "", None, token=token)
-        await self._refreshed()
         await self._identify(asked, exchange.certificate_hash(self.runtime.trusted_proxies))
         return token, asked.caller
 
@@ -173,6 +180,8 @@ class Calls:
             policy = runtime.policy
             if policy is None:
                 raise Refused("not_ready")
+            if asked.tokens_seen != runtime.tokens.generation:
+                await self._know_token(exchange, asked)
             if asked.token.credential_id not in policy.rows["credential"]:
                 policy = await self._refreshed()
             now = runtime.clock.now()
@@ -186,7 +195,13 @@ class Calls:
                 raise
             asked.caller = admission.caller
             await self._read_request(exchange, asked)
-            endpoint = self._endpoint(admission)
+            try:
+                endpoint = self._endpoint(admission)
+            except Refused as refused:
+                # An address or credential may have been mended a moment ago; that a provider is busy is no matter of policy.
+                if not refused.row.retry_after and await self._refreshed() is not policy:
+                    continue
+                raise
             reached("decided")
             endpoint.running += 1
             admitted = False
@@ -409,19 +424,21 @@ class Calls:
         runtime.counts["refused", row.code] += 1
         if row.code not in ("not_ready", "overloaded"):
             try:
-                await runtime.ledger.submit(self._refused_call(asked, row.code, row.status))
+                await runtime.ledger.submit(self._refused_call(asked, refused))
             except (*_LEDGER, Overloaded):
                 refused = Refused("not_ready")
         await self._send_problem(exchange, asked, refused)
 
-    def _refused_call(self, asked: Asked, code: str, status: int) -> RefusedCall:
+    def _refused_call(self, asked: Asked, refused: Refused) -> RefusedCall:
         policy, admission = self.runtime.policy, asked.admission
+        operation = admission.operation if admission else refused.operation
+        grant = admission.grant if admission else refused.grant
         credential = policy.rows["credential"].get(asked.token.credential_id) if policy else None
         service = policy.service_codes.get(asked.service) if policy else None
         return RefusedCall(
             asked.call_id, asked.token.credential_id, credential.system_id if credential else None, service.id if service else None,
-            admission.operation.id if admission else None, admission.grant.id if admission else None, policy.epoch if policy else 0,
-            status, code, asked.method[:8], asked.service[:60], asked.purpose[:40], asked.source,
+            operation.id if operation else None, grant.id if grant else None, policy.epoch if policy else 0,
+            refused.row.status, refused.code, asked.method[:8], asked.service[:60], asked.purpose[:40], asked.source,
         )  # fmt: skip
 
     async def refuse_stranger(self, exchange: Exchange, refused: Refused, asked: Asked | None = None) -> None:
@@ -440,10 +457,14 @@ class Calls:
         self, exchange: Exchange, asked: Asked, refused: Refused, status: int
     ) -> tuple[list[tuple[bytes, bytes]], bytes]:
         row = refused.row
-        about = {"service": asked.service, "system": asked.caller.system.code if asked.caller else ""}
+        about = {"service": asked.service, "system": asked.caller.system.code if asked.caller else "", "purpose": asked.purpose}
         if asked.admission is not None:
             about["operation"] = asked.admission.operation.code
             about["agreement"] = asked.admission.agreement.number
+        elif refused.operation is not None:
+            about["operation"] = refused.operation.code
+            agreement = refused.grant and self.runtime.policy.rows["agreement"].get(refused.grant.agreement_id)
+            about["agreement"] = agreement.number if agreement else ""
         about["agreement"] = str(refused.facts.get("agreement", about.get("agreement", "")))
         facts = {**refused.facts, "status": status}
         body = problems.build(row, exchange.language, asked.call_id, facts, about)

@@ -155,14 +155,32 @@ def _decide_fully(policy: Policy, token: Token, call: Call, now: float) -> Admis
     caller = identify(policy, token, call.certificate_hash, now)
     service, route = _route(policy, call)
     operation, path_pairs = _operation(route, call)
-    query, subject = _parameters(operation, path_pairs, call.pairs)
-    grant = _grant(policy, caller, operation, call)
+    grant = None
+    try:
+        query, subject = _parameters(operation, path_pairs, call.pairs)
+        grant = _grant(policy, caller, operation, call.purpose)
+        right = _right(policy, caller, service, route, operation, grant, call.source, now)
+    except Refused as refused:
+        refused.operation, refused.grant = operation, grant
+        raise
+    if len(policy.rights) < REMEMBERED:
+        policy.rights[token.credential_id, operation.id, call.purpose] = right
+    return Admission(
+        caller, service, route, operation, grant, right.agreement, right.upstream, canonical_path(call.segments), query, subject,
+        right.not_before, min(right.not_after, token.expires_at),
+    )  # fmt: skip
+
+
+def _right(
+    policy: Policy, caller: Caller, service: Service, route: Route, operation: Operation, grant: Grant, source: str, now: float
+) -> Right:
+    """What `grant` gives at this instant to a call from `source`; Refused with the reason when it gives nothing."""
     agreement = policy.rows["agreement"][grant.agreement_id]
     _check_rights(grant, agreement, now)
     _check_provider(policy, service)
     if operation.kind != "read":
         raise Refused("kind_not_open")
-    if grant.networks and not _in_networks(call.source, grant.networks):
+    if grant.networks and not _in_networks(source, grant.networks):
         raise Refused("network_not_allowed")
     opens, closes = (0.0, FOREVER) if grant.hours is None else _hours(grant.hours, now)
     if not opens <= now < closes:
@@ -172,13 +190,7 @@ def _decide_fully(policy: Policy, token: Token, call: Call, now: float) -> Admis
         raise Refused("upstream_not_configured")
     not_before = max(opens, grant.valid_from, agreement.valid_from)
     not_after = min(closes, grant.valid_to, agreement.valid_to, caller.credential.expires_at)
-    right = Right(caller, service, grant, agreement, upstream, not_before, not_after)
-    if len(policy.rights) < REMEMBERED:
-        policy.rights[token.credential_id, operation.id, call.purpose] = right
-    return Admission(
-        caller, service, route, operation, grant, agreement, upstream, canonical_path(call.segments), query, subject, not_before,
-        min(not_after, token.expires_at),
-    )  # fmt: skip
+    return Right(caller, service, grant, agreement, upstream, not_before, not_after)
 
 
 def _route(policy: Policy, call: Call) -> tuple[Service, Route]:
@@ -234,7 +246,21 @@ def _matches(pattern: str, value: str) -> bool:
     return compiled is not None and compiled.fullmatch(value) is not None
 
 
-def _grant(policy: Policy, caller: Caller, operation: Operation, call: Call) -> Grant:
+def right_of(policy: Policy, token: Token, operation_id: int, purpose: str, source: str, now: float) -> Right:
+    """What `decide` says of a call whose path and parameters are as declared. Raises Refused.
+
+    For calls that are known from the log only (`preview`), which keeps neither paths nor parameters.
+    """
+    caller = identify(policy, token, token.certificate_hash, now)
+    route = policy.by_operation.get(operation_id)
+    if route is None or route.version.status not in LIVE_VERSIONS:
+        raise Refused("version_retired")
+    operation, service = route.operations[operation_id], policy.rows["dataservice"][route.version.service_id]
+    grant = _grant(policy, caller, operation, purpose)
+    return _right(policy, caller, service, route, operation, grant, source, now)
+
+
+def _grant(policy: Policy, caller: Caller, operation: Operation, purpose: str) -> Grant:
     """The caller's grant for this operation, environment and purpose; the reason when there is none."""
     found = policy.by_system.get(caller.system.id, {}).get(operation.id, ())
     here = [grant for grant in found if grant.environment == caller.credential.environment]
@@ -242,9 +268,9 @@ def _grant(policy: Policy, caller: Caller, operation: Operation, call: Call) -> 
         if any(grant.status != "ended" for grant in found):
             raise Refused("environment_mismatch")
         raise Refused("grant_missing")
-    if not call.purpose and any(grant.status == "active" for grant in here):
+    if not purpose and any(grant.status == "active" for grant in here):
         raise Refused("purpose_missing")
-    fitting = [grant for grant in here if grant.purpose == call.purpose]
+    fitting = [grant for grant in here if grant.purpose == purpose]
     if not fitting and any(grant.status == "active" for grant in here):
         raise Refused("purpose_not_granted")
     # Grants are kept in the order of preference (active first); an agreement in force beats one that is not.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from urllib.parse import urlencode
 
@@ -12,11 +13,32 @@ from django.utils import translation
 from apps.gateway.refusals import TABLE, Refusal
 
 CONTENT_TYPE = b"application/problem+json"
+_WEIGHT = re.compile(r"q\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 
+NEEDED = {
+    "request": ("service", "operation", "system", "purpose"), "service": ("service",), "services": (), "agreement": ("agreement",),
+    "change": ("agreement", "service", "operation", "system", "purpose"),
+    "renewal": ("agreement", "service", "operation", "system", "purpose"), "system": ("system",),
+}  # fmt: skip
+"""Place → the names its link carries. Codes only, all of them known to the caller."""
+
+
+@lru_cache(maxsize=512)
 def language_of(accept_language: str) -> str:
-    """Vietnamese unless the program asks for English first."""
-    return "en" if accept_language.strip().lower().startswith("en") else "vi"
+    """The better liked of Vietnamese and English (RFC 9110); Vietnamese when the program says nothing of either."""
+    liked = {"vi": 0.0, "en": 0.0}
+    for part in accept_language.lower().split(","):
+        name, _semicolon, weight = part.partition(";")
+        language = name.strip().split("-")[0]
+        if language in liked:
+            liked[language] = max(liked[language], _weight(weight))
+    return "en" if liked["en"] > liked["vi"] else "vi"
+
+
+def _weight(text: str) -> float:
+    match = _WEIGHT.fullmatch(text.strip())
+    return float(match[1]) if match else 0.0 if text.strip() else 1.0
 
 
 @lru_cache(maxsize=512)
@@ -27,7 +49,7 @@ def _texts(code: str, language: str) -> tuple[str, str]:
 
 
 def build(row: Refusal, language: str, call_id: str, facts: dict, about: dict[str, str]) -> bytes:
-    """The body. `facts` concern the caller alone; `about` names service, operation, system, agreement for the link."""
+    """The body. `facts` concern the caller alone; `about` names what the link may carry (`NEEDED`)."""
     title, next_step = _texts(row.code, language)
     body = {
         "type": f"{settings.SITE_URL}/go/refusal/?code={row.code}",
@@ -47,7 +69,5 @@ def link(fix: str, about: dict[str, str]) -> str | None:
     """Where a person mends what the refusal says: `/go/{fix}/` of the portal with the names it needs."""
     if not fix:
         return None
-    needed = {"request": ("service", "operation", "system"), "service": ("service",), "agreement": ("agreement", "system"),
-              "system": ("system",)}.get(fix, ())  # fmt: skip
-    query = urlencode({name: about[name] for name in needed if about.get(name)})
+    query = urlencode({name: about[name] for name in NEEDED[fix] if about.get(name)})
     return f"{settings.SITE_URL}/go/{fix}/" + (f"?{query}" if query else "")

@@ -1,7 +1,9 @@
 """Every way a call can be refused or fail: one stable code each, the clause it rests on, what to do next.
 
 Codes are part of the interface and never change; texts may. The documentation's table and the tests are made from this
-one. `fix` says where the link of the answer leads: a request for access, the agreement, the service page or nowhere.
+one (`docs/refusals.md`). `fix` says where the link of the answer leads (`problems.NEEDED` lists the places, the portal's
+`views.cures` follows them): the form of a new request already filled in, the page on which a change or a renewal of the
+agreement is asked for, the agreement, the account, the service, or nowhere.
 `durable` refusals are written to the log row by row; the others come from callers nobody knows and are counted.
 """
 
@@ -77,11 +79,11 @@ _ROWS = (
     Refusal("grant_suspended", 403, _("This right is suspended."), _("See the reason and the conditions in the agreement."), SUSPENSION, "agreement"),
     Refusal("grant_ended", 403, _("This right has ended."), _("File a new connection request."), TERMINATION, "request"),
     Refusal("grant_not_yet_valid", 403, _("This right is not valid yet."), _("Call again when it begins."), CONTENT, "agreement"),
-    Refusal("grant_expired", 403, _("This right has expired."), _("Ask for a renewal."), TERMINATION, "request"),
+    Refusal("grant_expired", 403, _("This right has expired."), _("Ask for a renewal."), TERMINATION, "renewal"),
     Refusal("agreement_suspended", 403, _("The agreement is suspended."),
             _("See the reason and the conditions in the agreement."), SUSPENSION, "agreement"),
     Refusal("agreement_not_in_force", 403, _("The agreement is not in force."), _("See its state in the portal."), CONTENT, "agreement"),
-    Refusal("agreement_expired", 403, _("The agreement has expired."), _("Ask for a renewal."), TERMINATION, "request"),
+    Refusal("agreement_expired", 403, _("The agreement has expired."), _("Ask for a renewal."), TERMINATION, "renewal"),
     Refusal("service_not_active", 503, _("The service is suspended by its provider."),
             _("See the service's page for the expected time of recovery."), SUSPENSION, "service", 300),
     Refusal("provider_not_active", 503, _("The providing organization is suspended or closed."), _("Ask the operator."), SUSPENSION, "service"),
@@ -89,15 +91,15 @@ _ROWS = (
             _("Send X-Purpose-Code with the purpose of your agreement."), PURPOSE, "agreement"),
     Refusal("purpose_not_granted", 403, _("The agreement does not cover this purpose."),
             _("Use the purpose of your agreement, or file a request for this one."), PURPOSE, "request"),
-    Refusal("outside_hours", 403, _("The agreement allows calls at other hours only."), _("Call within the agreed hours."), CONTENT, "agreement"),
+    Refusal("outside_hours", 403, _("The agreement allows calls at other hours only."), _("Call within the agreed hours, or ask for a change."), CONTENT, "change"),
     Refusal("network_not_allowed", 403, _("The agreement does not allow calls from this network address."),
-            _("Call from an agreed address, or ask for a change."), CONTENT, "agreement"),
+            _("Call from an agreed address, or ask for a change."), CONTENT, "change"),
     Refusal("kind_not_open", 403, _("Update connections are not opened on this platform yet."), _("Use a read operation."), REGULATION),
-    Refusal("rate_exceeded", 429, _("More calls in this second than the agreement allows."), _("Spread the calls."), CONTENT, "agreement", 1),
+    Refusal("rate_exceeded", 429, _("More calls in this second than the agreement allows."), _("Spread the calls, or ask for a higher rate."), CONTENT, "change", 1),
     Refusal("quota_day_exceeded", 429, _("The calls of this day are used up."),
-            _("Call again tomorrow, or ask for a larger quota."), CONTENT, "request"),
+            _("Call again tomorrow, or ask for a larger quota."), CONTENT, "change"),
     Refusal("quota_month_exceeded", 429, _("The calls of this month are used up."),
-            _("Call again next month, or ask for a larger quota."), CONTENT, "request"),
+            _("Call again next month, or ask for a larger quota."), CONTENT, "change"),
     # --- the same call again
     Refusal("already_completed", 409, _("A call with this Idempotency-Key was already completed."),
             _("Its id, status and digest are in this answer; bodies are not kept.")),
@@ -133,10 +135,14 @@ TABLE: dict[str, Refusal] = REFUSALS | FAILURES
 
 
 class Refused(Exception):
-    """A call is not let through. `facts` are JSON-ready and reveal nothing about anybody but the caller."""
+    """A call is not let through. `facts` are JSON-ready and reveal nothing about anybody but the caller.
+
+    `operation` and `grant` are rows of the policy, as far as the decision came: the log and the link name them.
+    """
 
     def __init__(self, code: str, **facts: object) -> None:
         self.row = TABLE[code]
         self.code = code
         self.facts = facts
+        self.operation = self.grant = None
         super().__init__(code)

@@ -143,6 +143,8 @@ class Tokens:
         self._pool = pool
         self._known: OrderedDict[bytes, Token] = OrderedDict()
         self._unknown: OrderedDict[bytes, float] = OrderedDict()
+        self.generation = 0
+        """Rises when tokens were revoked: what was looked up before must be looked up again."""
 
     def remembered(self, digest: bytes) -> Token | None:
         return self._known.get(digest)
@@ -151,6 +153,7 @@ class Tokens:
         """The token with this hash, or None. Unknown hashes are remembered for a while, so that guesses cost little."""
         if self._unknown.get(digest, 0.0) > now:
             return None
+        generation = self.generation
         async with self._pool.acquire() as connection:
             row = await connection.fetchrow(FIND, digest)
         if row is None:
@@ -158,13 +161,15 @@ class Tokens:
             _shrink(self._unknown)
             return None
         token = Token(row["credential_id"], _moment(row["expires_at"]), row["certificate_hash"], row["revoked"])
-        self._known[digest] = token
-        _shrink(self._known)
+        if generation == self.generation:
+            self._known[digest] = token
+            _shrink(self._known)
         return token
 
     def forget(self) -> None:
         """After tokens were revoked one by one (a policy change of the kind "accesstoken")."""
         self._known.clear()
+        self.generation += 1
 
 
 def _moment(value: datetime) -> float:

@@ -12,8 +12,11 @@ from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
 from apps.core.epoch import current_epoch
+from apps.gateway import actions
 from apps.gateway.models import AccessToken
-from tests.gateway.conftest import send, wait_for_epoch
+from apps.organizations.choices import Role
+from tests.factories.organizations import officer
+from tests.gateway.conftest import ask_token, send, wait_for_epoch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -91,3 +94,13 @@ def test_an_expired_token_is_refused_by_the_databases_clock(call, world):
     AccessToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     world.change(world.grant, "accesstoken")
     assert call().code == "token_expired"
+
+
+def test_a_revoked_token_is_worthless_for_the_very_next_call_while_the_account_stays(url, world, call, provider):
+    assert call().status == 200
+    actions.revoke_tokens(world.credential, by=officer(Role.OPERATOR))
+    assert call().code == "token_expired"
+    assert call("/gw/me").status == 401
+    assert len(provider.seen) == 1
+    token = ask_token(url, world.credential.client_id, world.secret)
+    assert call(Authorization=f"Bearer {token}").status == 200

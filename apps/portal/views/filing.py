@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid as uuids
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -22,7 +23,7 @@ from apps.organizations.roles import organization_ids
 from apps.portal import case, wizard
 from apps.portal.doors import asked, find, form_page, refused, version_of
 from apps.portal.forms import WhoForm, WhyForm
-from apps.registry.models import DataService
+from apps.registry.models import DataService, Purpose
 
 
 @form_page
@@ -30,15 +31,26 @@ def new_request(request: HttpRequest) -> HttpResponse:
     """Step 1 of a new request. The draft is made by sending the form, not by opening the page."""
     if not organization_ids(request.user, Role.CONSUMER_OFFICER):
         raise PermissionDenied
-    form = _who_form(request, initial={"uuid": uuids.uuid4()})
+    form = _who_form(request, initial={"uuid": uuids.uuid4(), **_asked_for(request)})
     if request.method == "POST" and form.is_valid():
-        given = dict(form.cleaned_data)
+        given = {**form.cleaned_data, **_purpose_asked_for(request)}
         try:
             draft = draft_request(given.pop("consumer"), by=request.user, **given)
         except DomainError as error:
             return refused(request, error, back=reverse("portal:request-new"))
         return _onward(request, draft, "who")
     return _page(request, None, "who", form=form)
+
+
+def _asked_for(request: HttpRequest) -> dict:
+    """The system (and its agency) a link names, as the gateway's refusals do."""
+    system = InformationSystem.objects.visible_to(request.user).filter(code=asked(request, "system")).first()
+    return {"systems": [system], "consumer": system.organization_id} if system else {}
+
+
+def _purpose_asked_for(request: HttpRequest) -> dict:
+    purpose = Purpose.objects.filter(code=clean(request.POST.get("purpose", "")), is_active=True).first()
+    return {"purpose": purpose} if purpose else {}
 
 
 def _who_form(request: HttpRequest, draft: ConnectionRequest | None = None, initial: dict | None = None) -> WhoForm:
@@ -81,7 +93,8 @@ def _data(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
     on_page = wizard.services_on_page(draft, request.user, extra)
     shown = [service.pk for service, _operations in on_page]
     others = DataService.objects.visible_to(request.user).live().exclude(pk__in=shown).select_related("provider")
-    return _page(request, draft, "data", services=on_page, others=others.order_by("sort_key")[:500])
+    wanted = asked(request, "operation")
+    return _page(request, draft, "data", services=on_page, others=others.order_by("sort_key")[:500], wanted_operation=wanted)
 
 
 def _why(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
@@ -123,7 +136,8 @@ def _onward(request: HttpRequest, draft: ConnectionRequest, step: str) -> HttpRe
     following = {"who": "data", "data": "why", "why": "check"}[step]
     target = reverse("portal:request-edit", args=[draft.uuid, following])
     wanted = DataService.objects.filter(code=service).exists() if step == "who" and service else False
-    return redirect(f"{target}?service={service}" if wanted else target)
+    named = {"service": service, "operation": clean(request.POST.get("operation", ""))}
+    return redirect(f"{target}?{urlencode({name: value for name, value in named.items() if value})}" if wanted else target)
 
 
 def _page(request: HttpRequest, draft: ConnectionRequest | None, step: str, **context) -> HttpResponse:
@@ -145,6 +159,8 @@ def _page(request: HttpRequest, draft: ConnectionRequest | None, step: str, **co
         "step": step,
         "draft": draft,
         "case": draft,
+        "operation_code": clean(request.POST.get("operation", asked(request, "operation")))[:80],
+        "purpose_code": clean(request.POST.get("purpose", asked(request, "purpose")))[:40],
         "service_code": clean(request.POST.get("service", asked(request, "service")))[:60],
     }
     status = 400 if request.method == "POST" else 200

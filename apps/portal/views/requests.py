@@ -19,6 +19,7 @@ from apps.organizations.models import Organization
 from apps.portal import case
 from apps.portal.doors import asked, find, page, paged
 from apps.portal.panel import request_panel
+from apps.portal.views.previews import may_preview
 
 ORDERS = {"due": ("due_at", "-id"), "new": ("-id",), "old": ("id",), "number": ("number",)}
 
@@ -93,6 +94,7 @@ def request_case(request: HttpRequest, uuid) -> HttpResponse:
         "crumbs": [(_("Home"), reverse("home")), (_("Connection requests"), reverse("portal:requests"))],
         "case": row,
         "panel": request_panel(row, request.user),
+        "may_preview": may_preview(request.user, row),
         "is_late": row.status in OPEN and row.paused_at is None and row.due_at is not None and row.due_at < timezone.now(),
         **case.pieces(row, request.user),
     }
