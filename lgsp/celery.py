@@ -6,7 +6,10 @@ from pathlib import Path
 from celery import Celery
 from celery.signals import worker_ready
 
+from lgsp import file_broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lgsp.settings")
+file_broker.use()
 app = Celery("lgsp")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
