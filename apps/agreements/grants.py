@@ -7,6 +7,7 @@ called it and raises the policy epoch for every row.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 
 from django.contrib.auth import get_user_model
 from django.utils import timezone
@@ -21,7 +22,8 @@ from apps.core.epoch import raise_epoch
 from apps.core.errors import FactMissing
 from apps.organizations.models import InformationSystem
 from apps.registry.choices import Environment
-from apps.registry.models import Operation, Purpose
+from apps.registry.models import DataService, Operation, Purpose
+from apps.registry.querysets import LIVE
 
 MACHINE_ISSUER = "account-issuer"
 
@@ -32,6 +34,7 @@ def open_grants(version: AgreementVersion, system: InformationSystem, environmen
     In the test environment from now, in production from the agreement's first day. Raises FactMissing when
     an operation of the content is not there any more.
     """
+    hold_services(row["service"] for row in version.content["scope"])
     now = timezone.now()
     starts, ends = term_of(version.content, version.agreement.in_force_at or now)
     first = now if environment == Environment.TEST else max(starts, version.agreement.valid_from or starts)
@@ -57,13 +60,23 @@ def _open(version, system, environment, row: dict, starts, ends, by) -> Grant:
     return grant
 
 
+def hold_services(codes: Iterable[str]) -> None:
+    """Keep other verbs from replacing a version of these services until this transaction ends.
+
+    Opening a grant and publishing a version take turns: no grant is opened on an operation that was replaced meanwhile.
+    """
+    list(DataService.objects.select_for_update().filter(code__in=set(codes)).order_by("pk").values_list("pk"))
+
+
 def operation_of(row: dict) -> Operation:
-    """The operation a scope row of a content names by its codes."""
+    """The operation a scope row of a content names by its codes, or the one of the minor version that replaced it."""
     major, minor = row["version"].split(".")
-    found = Operation.objects.select_related("version__service__provider").filter(
-        version__service__code=row["service"], version__major=major, version__minor=minor, code=row["operation"]
+    named = Operation.objects.select_related("version__service__provider").filter(
+        version__service__code=row["service"], version__major=major, code=row["operation"]
     )
-    operation = found.first()
+    exact = named.filter(version__minor=minor).first()
+    operation = named.filter(version__status__in=LIVE).first() if exact and exact.version.status not in LIVE else exact
+    operation = operation or exact
     if operation is None:
         raise FactMissing(
             _("The operation %(operation)s is no longer there.") % {"operation": row["operation"]}, code="operation_gone"
@@ -93,6 +106,7 @@ def follow_version(version: AgreementVersion, systems, *, by) -> None:
     the old grant had and the new content still has; the rest opens with the acceptance of the new version. So a
     narrower content narrows production at once, and a wider one widens it only after a test (WF-35, section 7).
     """
+    hold_services(row["service"] for row in version.content["scope"])
     agreement, limits = version.agreement, (_("replaced by version %(number)s") % {"number": version.number})
     running = list(agreement.grants.filter(environment=Environment.PRODUCTION).exclude(status=GrantStatus.ENDED))
     close_grants(agreement, by=by, reason=limits)

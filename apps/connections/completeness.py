@@ -19,6 +19,7 @@ from apps.organizations.choices import OrganizationStatus, SystemStatus
 from apps.organizations.models import Organization
 from apps.registry.choices import ConnectionKind, PersonalDataClass, SharingForm
 from apps.registry.models import DataService, Field, Operation
+from apps.registry.succession import served_as
 
 Missing = tuple[str, str]
 
@@ -81,9 +82,9 @@ def _scope(request: ConnectionRequest) -> Iterator[Missing]:
     rows = list(request.requested_operations.select_related("operation__version__service").prefetch_related("fields"))
     if not rows:
         yield "scope", _("Choose at least one operation.")
-    live = set(Operation.objects.live().filter(pk__in=[row.operation_id for row in rows]).values_list("pk", flat=True))
+    served = served_as(row.operation for row in rows)
     for row in rows:
-        if row.operation_id not in live:
+        if row.operation_id not in served:
             yield "scope", _("The service of “%(operation)s” cannot be asked for today.") % {"operation": row.operation}
         if row.operation.kind != ConnectionKind.READ:
             yield (
@@ -93,8 +94,21 @@ def _scope(request: ConnectionRequest) -> Iterator[Missing]:
         fields = list(row.fields.all())
         if not fields:
             yield "scope", _("Choose the fields of “%(operation)s”.") % {"operation": row.operation}
+        if gone := _gone(served.get(row.operation_id), row, fields):
+            yield (
+                "scope",
+                _("“%(operation)s” no longer gives: %(fields)s.") % {"operation": row.operation, "fields": ", ".join(gone)},
+            )
         if any(field.operation_id != row.operation_id for field in fields):
             yield "scope", _("“%(operation)s” has fields of another operation.") % {"operation": row.operation}
+
+
+def _gone(served: Operation | None, row, fields: list[Field]) -> list[str]:
+    """Fields asked for under a version that was replaced, which the one that answers now does not have."""
+    if served is None or served.pk == row.operation_id:
+        return []
+    present = set(served.fields.values_list("path", flat=True))
+    return sorted(field.path for field in fields if field.path not in present)
 
 
 def _regulations(request: ConnectionRequest) -> Iterator[Missing]:

@@ -258,6 +258,15 @@ def resolve(target: Target | str, *, resolver: Resolver | None = None) -> Checke
     return _choose(target, (resolver or _system_resolver)(target.host, target.port))
 
 
+def resolve_own(url: str) -> Checked:
+    """An address of the platform's own, from its settings and nobody's input: no allow-list. Raises EgressRefused."""
+    target = parse(url)
+    answers = [target.host] if literal(target.host) is not None else _system_resolver(target.host, target.port)
+    if not answers:
+        raise EgressRefused("unresolved", target.url)
+    return Checked(target, answers[0])
+
+
 async def resolve_async(target: Target | str, *, resolver: Resolver | None = None) -> Checked:
     """`resolve` for the event loop."""
     target = check_url(target) if isinstance(target, str) else target

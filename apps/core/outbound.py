@@ -116,9 +116,27 @@ def request(
     Raises PermanentError (`egress_refused`, `tls_failed`, `too_large`, `encoded`) or PassingError (`timed_out`,
     `connect_failed`, `reset`, `truncated`, `unresolved`). Ends within `total` seconds plus the time of one DNS look-up.
     """
+    return _send(method, lambda: egress.resolve(egress.check_url(url), resolver=resolver), headers, body, total, max_bytes)
+
+
+def ask_gateway(
+    method: str,
+    path: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    total: float = READ_SECONDS,
+    max_bytes: int = MAX_BYTES,
+) -> Answer:
+    """One request to the platform's own gateway (`settings.GATEWAY_URL`), as a consumer would send it. Raises as `request`."""
+    url = settings.GATEWAY_URL.rstrip("/") + path
+    return _send(method, lambda: egress.resolve_own(url), headers, body, total, max_bytes)
+
+
+def _send(method: str, judged, headers, body, total: float, max_bytes: int) -> Answer:
     with _Deadline(total) as deadline:
         try:
-            checked = egress.resolve(egress.check_url(url), resolver=resolver)
+            checked = judged()
         except egress.EgressRefused as refused:
             kind = PassingError if refused.reason == "unresolved" else PermanentError
             code = "unresolved" if refused.reason == "unresolved" else "egress_refused"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from apps.organizations.registers import EVENTS
+
 LABELS = {
     "request.drafted": _("Draft opened"),
     "request.edited": _("Draft changed"),
@@ -58,6 +60,8 @@ LABELS = {
     "acceptance.confirmed": _("Test record confirmed, production opened"),
     "acceptance.rejected": _("Test record not accepted"),
     "grant.opened": _("Access opened"),
+    "grant.carried_over": _("Access goes on under a new version of the service"),
+    "service_version.document_read": _("Document read"),
     "grant.suspended": _("Access suspended"),
     "grant.resumed": _("Access resumed"),
     "grant.ended": _("Access ended"),
@@ -70,4 +74,4 @@ LABELS = {
 
 
 def label(event: str) -> object:
-    return LABELS.get(event, event)
+    return LABELS.get(event) or EVENTS.get(event, event)

@@ -30,6 +30,7 @@ def holds(*roles: Role) -> Callable[[object], bool]:
 
 
 CONTROL = holds(Role.OPERATOR, Role.LEGAL_OFFICER, Role.AUDITOR)
+PROVIDING = holds(Role.PROVIDER_OFFICER, Role.SIGNER, Role.OPERATOR, Role.LEGAL_OFFICER, Role.AUDITOR)
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,11 @@ MENU = (
         ),
     ),
     Group(
-        _("Data services of my agency"),
+        _("Sharing of data"),
         (
-            Item(_("Register of services"), "dns", model="registry.DataService"),
-            Item(_("Service versions"), "deployed_code", model="registry.ServiceVersion"),
-            Item(_("Usage regulations"), "gavel", model="registry.UsageRegulation"),
-            Item(_("Purposes of use"), "flag", model="registry.Purpose"),
+            Item(_("Services of my agency"), "dns", "portal:offers", may=PROVIDING),
+            Item(_("Usage regulations"), "gavel", "portal:regulations"),
+            Item(_("Default-share lists"), "fact_check", "portal:default-lists"),
         ),
     ),
     Group(
@@ -98,8 +98,7 @@ MENU = (
     Group(
         _("Directory"),
         (
-            Item(_("Organizations"), "account_balance", model="organizations.Organization"),
-            Item(_("Focal points"), "contacts", model="organizations.FocalPoint"),
+            Item(_("Agencies"), "account_balance", "portal:agencies"),
             Item(_("Information systems"), "computer", model="organizations.InformationSystem"),
             Item(_("Roles of people"), "badge", model="organizations.Membership"),
             Item(_("People"), "group", model="accounts.User"),
@@ -109,6 +108,7 @@ MENU = (
         _("Law and control"),
         (
             Item(_("Legal rules"), "balance", model="legal.LegalRule", may=CONTROL),
+            Item(_("Purposes of use"), "flag", model="registry.Purpose", may=CONTROL),
             Item(_("Refusal grounds"), "block", model="legal.RefusalGround", may=CONTROL),
             Item(_("Calendar exceptions"), "calendar_month", model="legal.CalendarException", may=CONTROL),
             Item(_("Audit log"), "policy", model="audit.AuditEvent", may=CONTROL),

@@ -1,10 +1,10 @@
 from django.urls import path, re_path
 
+from apps.portal import registry_urls
 from apps.portal.views import (
     agreement_steps,
     agreements,
     beginnings,
-    catalog_of_services,
     catalogs,
     credentials,
     filing,
@@ -13,7 +13,6 @@ from apps.portal.views import (
     previews,
     request_steps,
     requests,
-    terms,
     thread,
 )
 
@@ -49,8 +48,7 @@ urlpatterns = [
     path("duties/<uuid:uuid>/done/", agreement_steps.complete_duty, name="duty-done"),
     path("accounts/<uuid:uuid>/", credentials.credential_page, name="credential"),
     path("accounts/<uuid:uuid>/do/<slug:verb>/", credentials.take_step, name="credential-step"),
-    path("regulations/<uuid:uuid>/", terms.terms_page, name="terms"),
-    path("regulations/<uuid:uuid>/sign/", terms.sign, name="terms-sign"),
+    *registry_urls.urlpatterns,
     path("gateway/", gateway.gateway, name="gateway"),
     path("catalogs/", catalogs.catalogs, name="catalogs"),
     path("catalog-releases/", catalogs.releases, name="catalog-releases"),
@@ -60,6 +58,4 @@ urlpatterns = [
     path("catalogs/<slug:code>/new-release/", catalogs.stage, name="catalog-stage"),
     path("catalogs/<slug:code>/reforms/<str:day>/", catalogs.catalog_reform, name="catalog-reform"),
     path("catalogs/<slug:code>/items/<str:level>/<str:item>/", catalogs.catalog_item, name="catalog-item"),
-    path("services/", catalog_of_services.services, name="services"),
-    path("services/<slug:code>/", catalog_of_services.service_page, name="service"),
 ]

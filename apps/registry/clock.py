@@ -56,7 +56,7 @@ def _late_publishing(now: datetime.datetime) -> int:
                 _officers(version.service.provider_id, with_operators=True), "service_version.late",
                 key=f"service_version.late:{version.uuid}",
                 message=gettext_noop("“%(service)s” %(number)s works but was not published within one working day."),
-                url=f"/admin/registry/serviceversion/{version.uuid}/change/", service=version.service.name,
+                url=f"/portal/service-versions/{version.uuid}/", service=version.service.name,
                 number=version.number,
             )  # fmt: skip
             told += 1
@@ -77,7 +77,7 @@ def _reviews(today: datetime.date) -> int:
         notify(
             _officers(row.organization_id, with_operators=stage == "late"), f"default_list.{stage}",
             key=f"default_list.{stage}:{row.uuid}", message=message,
-            url=f"/admin/registry/defaultsharelist/{row.uuid}/change/", number=row.number,
+            url="/portal/default-lists/", number=row.number,
             day=row.next_review_on.strftime("%d/%m/%Y"),
         )  # fmt: skip
         told += 1
@@ -91,7 +91,7 @@ def _announced_ends(today: datetime.date) -> int:
         notify(
             _officers(version.service.provider_id), "service_version.end_reached", key=f"service_version.end:{version.uuid}",
             message=gettext_noop("The announced end of “%(service)s” %(number)s is reached: retire it or announce another day."),
-            url=f"/admin/registry/serviceversion/{version.uuid}/change/", service=version.service.name, number=version.number,
+            url=f"/portal/service-versions/{version.uuid}/", service=version.service.name, number=version.number,
         )  # fmt: skip
         told += 1
     return told

@@ -6,15 +6,13 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from apps.core import outbound
 from apps.core.registers import ChangeForm, VerbForm
 from apps.core.upstream_auth import AuthKind
 from apps.organizations.choices import OrganizationStatus, Role
 from apps.organizations.forms import DAY
 from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
-from apps.registry.choices import Classification, Environment, PersonalDataClass, Protocol, SharingForm, UpstreamAuth
-from apps.registry.documents import MAX_BYTES
+from apps.registry.choices import Classification, Environment, Protocol, SharingForm, UpstreamAuth
 from apps.registry.models import DataService, UsageRegulation
 
 LONG = forms.Textarea(attrs={"rows": 4})
@@ -137,79 +135,6 @@ class UpstreamForm(VerbForm):
             AuthKind.HEADERS: {"headers": {name: word}},
             AuthKind.NGSP: {"consumer_key": name, "consumer_secret": word},
         }.get(self.cleaned_data["auth_kind"])
-
-
-class DocumentForm(ExpectedForm):
-    """An OpenAPI or WSDL document: a file, or an address the platform may call."""
-
-    file = forms.FileField(label=_("file"), required=False, help_text=_("OpenAPI 3 (JSON or YAML) or WSDL, at most 2 MiB."))
-    url = forms.CharField(label=_("or its address"), max_length=300, required=False)
-
-    def clean(self) -> dict:
-        given = super().clean()
-        if bool(given.get("file")) == bool(given.get("url")):
-            self.add_error("file", _("Choose a file or give an address."))
-        return given
-
-    def content(self) -> bytes:
-        """The document. Raises OutboundError when the address does not answer."""
-        file = self.cleaned_data["file"]
-        if file is not None:
-            return file.read(MAX_BYTES + 1)
-        return outbound.get(self.cleaned_data["url"], total=20, max_bytes=MAX_BYTES).checked().body
-
-
-class FieldsForm(ExpectedForm):
-    """One operation's fields, completed by hand. The names of the boxes are the fields' positions; paths are never sent."""
-
-    operation = forms.ChoiceField(label=_("operation"))
-
-    def __init__(self, *args, obj=None, **kwargs) -> None:
-        super().__init__(*args, obj=obj, **kwargs)
-        operations = list(obj.operations.order_by("id"))
-        self.fields["operation"].choices = [(row.code, row.name) for row in operations]
-        wanted = self.data.get("operation") or self.initial.get("operation")
-        self.shown = next((row for row in operations if row.code == wanted), operations[0] if operations else None)
-        if self.shown is None:
-            return
-        self.fields["operation"].initial = self.shown.code
-        self.fields["operation"].widget = forms.HiddenInput()
-        self.rows = list(self.shown.fields.order_by("position", "id"))
-        for row in self.rows:
-            self._boxes(row)
-
-    def _boxes(self, row) -> None:
-        name = f"f{row.position}"
-        self.fields[f"{name}-label"] = forms.CharField(label=row.path, max_length=200, required=False, initial=row.label)
-        if row.is_leaf:
-            self.fields[f"{name}-personal_data"] = forms.ChoiceField(
-                label=_("personal-data class"), choices=PersonalDataClass.choices, initial=row.personal_data
-            )
-            self.fields[f"{name}-catalog_code"] = forms.CharField(
-                label=_("shared catalog"), max_length=60, required=False, initial=row.catalog_code
-            )
-            self.fields[f"{name}-is_envelope"] = forms.BooleanField(
-                label=_("part of the envelope"), required=False, initial=row.is_envelope
-            )
-
-    def table(self) -> list[dict]:
-        """For the page: each field with its boxes."""
-        names = ("label", "personal_data", "catalog_code", "is_envelope")
-        return [
-            {"field": row, "indent": min(row.path.count("."), 8),
-             "boxes": {name: self[f"f{row.position}-{name}"] for name in names if f"f{row.position}-{name}" in self.fields}}
-            for row in getattr(self, "rows", ())
-        ]  # fmt: skip
-
-    def completed(self) -> dict:
-        """What `complete_fields` takes: only what was changed."""
-        changed: dict[str, dict] = {}
-        for row in self.rows:
-            for name in ("label", "personal_data", "catalog_code", "is_envelope"):
-                box = f"f{row.position}-{name}"
-                if box in self.changed_data:
-                    changed.setdefault(row.path, {})[name] = self.cleaned_data[box]
-        return {self.shown.code: changed}
 
 
 class TermsFacts(forms.Form):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Avg, Count, Q
+from django.db.models.functions import TruncHour
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -108,3 +109,35 @@ def summary(upstream: Upstream, *, hours: int = 24) -> dict:
         "answered_percent": round(100 * found["good"] / found["looks"], 2) if found["looks"] else None,
         "average_ms": round(found["average"]) if found["average"] is not None else None,
     }
+
+
+@dataclass(frozen=True)
+class Hour:
+    """One hour of one address: `at` its beginning; percent and time None where nobody looked (time: nothing answered)."""
+
+    at: datetime.datetime
+    looks: int
+    answered_percent: float | None
+    average_ms: int | None
+
+
+def hours(upstream: Upstream, number: int = 24) -> list[Hour]:
+    """The last `number` hours, oldest first, the present one last; one query."""
+    last = timezone.localtime().replace(minute=0, second=0, microsecond=0)
+    first = last - datetime.timedelta(hours=number - 1)
+    rows = upstream.probes.filter(at__gte=first).annotate(hour=TruncHour("at")).order_by().values("hour")
+    found = {
+        row["hour"]: row
+        for row in rows.annotate(
+            looks=Count("id"), good=Count("id", filter=Q(answered=True)), average=Avg("latency_ms", filter=Q(answered=True))
+        )
+    }
+    return [_hour(first + datetime.timedelta(hours=n), found) for n in range(number)]
+
+
+def _hour(at: datetime.datetime, found: dict) -> Hour:
+    row = found.get(at)
+    if row is None:
+        return Hour(at, 0, None, None)
+    average = round(row["average"]) if row["average"] is not None else None
+    return Hour(at, row["looks"], round(100 * row["good"] / row["looks"], 1), average)

@@ -28,6 +28,11 @@ VERBS = {
     "catalog-releases": "publish",
     "grants": "suspend",
     "agreements": "suspend",
+    "my-services": "change",
+    "service-versions": "deprecate",
+    "regulations": "end",
+    "agencies": "name-focal-point",
+    "systems": "change",
 }
 """The step that stands for all in the portal's addresses `…/do/{verb}/`."""
 NOBODYS = "00000000-0000-4000-8000-000000000000"
@@ -126,6 +131,8 @@ def _of_the_platform(parties) -> dict:
         "imports": "organizations",
         "services": parties.service.code,
         "dataservice": parties.service.code,
+        "my-services": parties.service.code,
+        "agencies": parties.consumer.code,
         "service-versions": version.uuid,
         "serviceversion": version.uuid,
         "operations": parties.operation.uuid,

@@ -14,6 +14,7 @@ from apps.organizations.choices import Role
 from apps.registry import actions
 from apps.registry.contract import contract_of, read_contract
 from apps.registry.documents import MAX_BYTES, DocumentRefused, keep_completed, read_document
+from tests.factories.catalogs import CatalogFactory
 from tests.factories.organizations import officer
 from tests.factories.registry import BUSINESS_REGISTRATION, DraftVersionFactory, PublishedVersionFactory
 
@@ -250,6 +251,7 @@ class TestImporting:
         return officer(Role.PROVIDER_OFFICER, draft.service.provider)
 
     def test_what_people_completed_is_kept_when_the_document_comes_again(self, draft, owner):
+        CatalogFactory(code="parcels")
         actions.import_document(draft, json.dumps(LAND).encode(), by=owner)
         completed = {"getParcel": {"owners[].name": {"label": "Chủ sử dụng", "personal_data": "basic"},
                                    "area": {"label": "Diện tích"}, "id": {"catalog_code": "parcels"}}}  # fmt: skip

@@ -19,6 +19,7 @@ from apps.agreements.actions.life import (
     suspend_agreement,
     terminate_agreement,
 )
+from apps.agreements.actions.publishing import announce_end_of_version, publish_service_version, retire_service_version
 from apps.agreements.actions.reorganization import merge_organizations
 from apps.agreements.actions.signing import (
     agree_content,
@@ -31,6 +32,9 @@ from apps.agreements.actions.signing import (
 from apps.agreements.actions.suspension import announce_suspension, cancel_suspension
 
 __all__ = [
+    "announce_end_of_version",
+    "publish_service_version",
+    "retire_service_version",
     "announce_suspension",
     "cancel_suspension",
     "start_change",

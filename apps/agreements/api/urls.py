@@ -1,7 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from apps.agreements.api import views
+from apps.agreements.api import publishing, views
 
 router = SimpleRouter(trailing_slash=False)
 router.register("agreements", views.Agreements, "agreement")
@@ -12,6 +12,14 @@ router.register("duties", views.Duties, "duty")
 router.register("planned-suspensions", views.PlannedSuspensions, "planned-suspension")
 
 urlpatterns = [
+    *(
+        path(
+            f"service-versions/<uuid:uuid>/{name}",
+            publishing.VersionLife.as_view({method: name}),
+            name=f"service-version-{name}",
+        )
+        for name, method in (("impact", "get"), ("publish", "post"), ("deprecate", "post"), ("retire", "post"))
+    ),
     path("requests/<uuid:uuid>/approve", views.RequestApproval.as_view({"post": "approve"}), name="request-approve"),
     path("joining/<str:number>", views.Joining.as_view({"post": "join"}), name="agreement-join"),
     path("reorganizations", views.Reorganizations.as_view({"post": "create"}), name="reorganization"),

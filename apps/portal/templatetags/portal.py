@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 
 from django import template
 from django.template.defaultfilters import floatformat
@@ -115,3 +116,9 @@ def milliseconds(microseconds: int) -> str:
 def of(mapping: dict, key):
     """The value of a key that a template holds in a variable; the key itself when there is none."""
     return mapping.get(key, key)
+
+
+@register.filter
+def pretty_json(value) -> str:
+    """A value as JSON for reading."""
+    return json.dumps(value, ensure_ascii=False, indent=2)

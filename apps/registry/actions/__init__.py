@@ -1,5 +1,12 @@
 """The verbs on services; one module a noun."""
 
+from apps.registry.actions.contracts import (
+    complete_examples,
+    complete_fields,
+    complete_operation,
+    define_contract,
+    import_document,
+)
 from apps.registry.actions.default_lists import decide_default_list
 from apps.registry.actions.offers import change_service, register_service, resume_service, retire_service, suspend_service
 from apps.registry.actions.purposes import change_purpose, name_purpose
@@ -7,11 +14,8 @@ from apps.registry.actions.terms import change_terms, end_terms, sign_terms, wri
 from apps.registry.actions.upstreams import set_upstream
 from apps.registry.actions.versions import (
     add_version,
-    complete_fields,
-    define_contract,
     deprecate_version,
     discard_version,
-    import_document,
     mark_ready,
     publish_version,
     retire_version,
@@ -22,7 +26,9 @@ __all__ = [
     "change_purpose",
     "change_service",
     "change_terms",
+    "complete_examples",
     "complete_fields",
+    "complete_operation",
     "decide_default_list",
     "define_contract",
     "deprecate_version",

@@ -16,8 +16,7 @@ from apps.core.permissions import require
 from apps.organizations.choices import OrganizationStatus
 from apps.registry.choices import ServiceStatus, VersionStatus
 from apps.registry.completeness import completeness
-from apps.registry.contract import contract_of, read_contract, write_contract
-from apps.registry.documents import Reading, keep_completed, read_document
+from apps.registry.contract import contract_of, write_contract
 from apps.registry.models import DataService, ServiceVersion, Upstream
 from apps.registry.workflow import VERSION
 
@@ -46,62 +45,10 @@ def add_version(service: DataService, *, by, bump: str = "minor", change_note: s
 
 
 @transaction.atomic
-def define_contract(version: ServiceVersion, contract: dict, *, by, expected: int | None = None) -> ServiceVersion:
-    """Set the whole contract of a draft: operations, parameters, fields, samples, errors, documents (`registry.contract`).
-
-    `expected` is the row version the caller saw. Raises InvalidFact (`contract_invalid`, with places), StaleVersion,
-    TransitionNotAllowed for what is no longer a draft.
-    """
-    require(by, "registry.change_version", version)
-    _lock_draft(version, expected)
-    read = read_contract(contract)
-    write_contract(version, read)
-    version.interface_spec = read.spec
-    version.version += 1
-    version.save(update_fields=["interface_spec", "version", "updated_at"])
-    audit.record("service_version.contract_defined", version, by=by, organizations=[version.service.provider],
-                 operations=[operation.code for operation in read.operations])  # fmt: skip
-    return version
-
-
-@transaction.atomic
-def import_document(version: ServiceVersion, content: bytes, *, by, expected: int | None = None) -> Reading:
-    """Set a draft's contract from an uploaded OpenAPI or WSDL document; what people completed before is kept.
-
-    Returns the reading, whose `notes` say what could not be taken over. Raises as `define_contract` does, and DocumentRefused.
-    """
-    require(by, "registry.change_version", version)
-    _lock_draft(version, expected)
-    reading = read_document(content)
-    define_contract(version, keep_completed(reading.data, contract_of(version)), by=by)
-    return reading
-
-
-@transaction.atomic
-def complete_fields(
-    version: ServiceVersion, facts: dict[str, dict[str, dict]], *, by, expected: int | None = None
-) -> ServiceVersion:
-    """Complete a draft by hand: operation code → field path → any of label, personal_data, is_envelope, catalog_code.
-
-    What is not named stays. Raises InvalidFact for a place that does not exist, otherwise as `define_contract`.
-    """
-    require(by, "registry.change_version", version)
-    _lock_draft(version, expected)
-    data = contract_of(version).as_data()
-    known = {(op["code"], field["path"]): field for op in data["operations"] for field in op["fields"]}
-    for code, fields in facts.items():
-        for path, given in fields.items():
-            if (code, path) not in known or set(given) - {"label", "personal_data", "is_envelope", "catalog_code"}:
-                raise InvalidFact(fields={f"{code} {path}"[:200]: [_("There is no such field.")]})
-            known[code, path].update(given)
-    return define_contract(version, data, by=by)
-
-
-@transaction.atomic
 def mark_ready(version: ServiceVersion, *, by, ready_at: datetime.datetime | None = None) -> ServiceVersion:
     """Say that the service works: from here the one working day for publishing runs (NĐ 47/2020 Điều 25(1), WF-12)."""
     require(by, "registry.change_version", version)
-    _lock_draft(version)
+    lock_draft(version)
     now = timezone.now()
     if ready_at is not None and ready_at > now:
         raise InvalidFact(fields={"ready_at": [_("This moment is still to come.")]})
@@ -193,7 +140,7 @@ def _copy_contract(source: ServiceVersion, target: ServiceVersion) -> None:
         )  # fmt: skip
 
 
-def _lock_draft(version: ServiceVersion, expected: int | None = None) -> None:
+def lock_draft(version: ServiceVersion, expected: int | None = None) -> None:
     version.refresh_from_db(from_queryset=ServiceVersion.objects.select_for_update())
     if version.status != VersionStatus.DRAFT:
         raise TransitionNotAllowed(_("A published version is never edited: add a new one."), state=version.status)

@@ -9,7 +9,7 @@ from unfold.decorators import display
 
 from apps.core.registers import NoFacts, VerbPage, facts_of
 from apps.organizations.registers import AuditedRegister
-from apps.registry import actions, forms, health
+from apps.registry import actions, contract_forms, forms, health
 from apps.registry.admin.offers import COLORS
 from apps.registry.choices import VersionStatus
 from apps.registry.clock import publishing_due
@@ -22,13 +22,15 @@ def set_upstream(request, version, form):
 
 
 def import_document(request, version, form):
-    reading = actions.import_document(version, form.content(), by=request.user, expected=form.cleaned_data["expected"])
+    reading = actions.import_document(
+        version, form.content(), by=request.user, source=form.source(), expected=form.cleaned_data["expected"]
+    )
     for note in reading.notes[:20]:
         messages.warning(request, note)
 
 
 def complete(request, version, form):
-    actions.complete_fields(version, form.completed(), by=request.user, expected=form.cleaned_data["expected"])
+    actions.complete_operation(version, by=request.user, **form.facts())
     return HttpResponseRedirect(f"{request.path}?operation={quote(form.shown.code)}")
 
 
@@ -38,7 +40,10 @@ def _is(*statuses: str):
 
 @admin.register(ServiceVersion)
 class ServiceVersionAdmin(AuditedRegister):
-    """A version on one page: what is missing, operations with their fields, addresses (never a secret)."""
+    """A version on one page: what is missing, operations with their fields, addresses (never a secret).
+
+    Publishing, announcing an end and ending look at agreements: their doors are in the portal (`portal:version`).
+    """
 
     list_display = ["service", "shown_number", "shown_status", "published_at", "deprecated_on"]
     list_filter = ["status"]
@@ -50,11 +55,11 @@ class ServiceVersionAdmin(AuditedRegister):
     readonly_fields = ["shown_number"]
     change_form_outer_before_template = "registry/version.html"
     verb_pages = (
-        VerbPage("document", _("Upload OpenAPI or WSDL"), import_document, "registry.change_version", forms.DocumentForm,
+        VerbPage("document", _("Upload OpenAPI or WSDL"), import_document, "registry.change_version", contract_forms.DocumentForm,
                  "primary", when=_is(VersionStatus.DRAFT),
                  help=_("Operations, parameters and fields are taken from the document; names, personal-data classes and "
                         "catalogs that were completed before are kept.")),
-        VerbPage("fields", _("Complete the fields"), complete, "registry.change_version", forms.FieldsForm,
+        VerbPage("fields", _("Complete the fields"), complete, "registry.change_version", contract_forms.OperationForm,
                  when=lambda row: row.status == VersionStatus.DRAFT and row.operations.exists(),
                  template="registry/fields.html"),
         VerbPage("address", _("Set an address"), set_upstream, "registry.set_upstream", forms.UpstreamForm,
@@ -63,12 +68,6 @@ class ServiceVersionAdmin(AuditedRegister):
         VerbPage("ready", _("It works: start the clock"), facts_of(actions.mark_ready), "registry.change_version", NoFacts,
                  help=_("From here a service is published within one working day (NĐ 47/2020/NĐ-CP Điều 25(1))."),
                  when=lambda row: row.status == VersionStatus.DRAFT and row.ready_at is None),
-        VerbPage("publish", _("Publish"), facts_of(actions.publish_version), "registry.publish_version", forms.ExpectedForm,
-                 "primary", help=_("A published version is never edited: a new one replaces it."), when=_is(VersionStatus.DRAFT)),
-        VerbPage("deprecate", _("Announce the end"), facts_of(actions.deprecate_version), "registry.deprecate_version",
-                 forms.DeprecationForm, when=_is(VersionStatus.PUBLISHED)),
-        VerbPage("retire", _("Retire"), facts_of(actions.retire_version), "registry.retire_version", forms.RetirementForm,
-                 "danger", when=_is(VersionStatus.PUBLISHED, VersionStatus.DEPRECATED)),
         VerbPage("discard", _("Discard"), facts_of(actions.discard_version), "registry.change_version", forms.ExpectedForm,
                  "danger", when=_is(VersionStatus.DRAFT)),
     )  # fmt: skip

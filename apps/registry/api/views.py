@@ -182,32 +182,6 @@ class Versions(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
 
     @step(serializers.ExpectedSerializer, serializers.VersionRefSerializer)
     @action(detail=True, methods=["post"])
-    def publish(self, request, uuid) -> Response:
-        """Publish a complete draft. A live version of the same major is not replaced here (409 `minor_in_use`)."""
-        row = self.get_object()
-        self.may("registry.publish_version", row)
-        seen = body(request, serializers.ExpectedSerializer).get("version")
-        return self.answer(actions.publish_version(row, by=request.user, expected=seen))
-
-    @step(serializers.DeprecationSerializer, serializers.VersionRefSerializer)
-    @action(detail=True, methods=["post"])
-    def deprecate(self, request, uuid) -> Response:
-        """Announce the day after which the version will be retired."""
-        row = self.get_object()
-        self.may("registry.deprecate_version", row)
-        facts = body(request, serializers.DeprecationSerializer)
-        return self.answer(actions.deprecate_version(row, by=request.user, until=facts["until"], expected=facts.get("version")))
-
-    @step(StepReasonSerializer, serializers.VersionRefSerializer)
-    @action(detail=True, methods=["post"])
-    def retire(self, request, uuid) -> Response:
-        row = self.get_object()
-        self.may("registry.retire_version", row)
-        facts = body(request, StepReasonSerializer)
-        return self.answer(actions.retire_version(row, by=request.user, reason=facts["reason"], expected=facts.get("version")))
-
-    @step(serializers.ExpectedSerializer, serializers.VersionRefSerializer)
-    @action(detail=True, methods=["post"])
     def discard(self, request, uuid) -> Response:
         """Close a draft nobody wants."""
         row = self.get_object()

@@ -1,0 +1,127 @@
+"""Verbs on the contract of a draft: set as a whole, read from a document, completed by hand."""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.audit import actions as audit
+from apps.catalogs.models import Catalog
+from apps.core.errors import InvalidFact
+from apps.core.permissions import require
+from apps.core.text import clean
+from apps.registry.actions.versions import lock_draft
+from apps.registry.contract import contract_of, read_contract, write_contract
+from apps.registry.documents import Reading, keep_completed, read_document
+from apps.registry.models import ServiceVersion
+
+FIELD_FACTS = {"label", "personal_data", "is_envelope", "catalog_code"}
+PARAMETER_FACTS = {"label", "is_subject", "example"}
+
+
+@transaction.atomic
+def define_contract(version: ServiceVersion, contract: dict, *, by, expected: int | None = None) -> ServiceVersion:
+    """Set the whole contract of a draft: operations, parameters, fields, samples, errors, documents (`registry.contract`).
+
+    `expected` is the row version the caller saw. Raises InvalidFact (`contract_invalid`, with places), StaleVersion,
+    TransitionNotAllowed for what is no longer a draft.
+    """
+    require(by, "registry.change_version", version)
+    lock_draft(version, expected)
+    read = read_contract(contract)
+    write_contract(version, read)
+    version.interface_spec = read.spec
+    version.version += 1
+    version.save(update_fields=["interface_spec", "version", "updated_at"])
+    audit.record("service_version.contract_defined", version, by=by, organizations=[version.service.provider],
+                 operations=[operation.code for operation in read.operations])  # fmt: skip
+    return version
+
+
+@transaction.atomic
+def import_document(version: ServiceVersion, content: bytes, *, by, source: str = "", expected: int | None = None) -> Reading:
+    """Set a draft's contract from an OpenAPI or WSDL document; what people completed before is kept.
+
+    `source` says where it came from: a file's name, or the address it was fetched from. Returns the reading, whose `notes` say what could not be taken over. Raises as `define_contract` does, and DocumentRefused.
+    """
+    require(by, "registry.change_version", version)
+    lock_draft(version, expected)
+    reading = read_document(content)
+    define_contract(version, keep_completed(reading.data, contract_of(version)), by=by)
+    audit.record("service_version.document_read", version, by=by, organizations=[version.service.provider], kind=reading.kind,
+                 source=clean(source)[:300], sha256=hashlib.sha256(content).hexdigest())  # fmt: skip
+    return reading
+
+
+@transaction.atomic
+def complete_fields(
+    version: ServiceVersion, facts: dict[str, dict[str, dict]], *, by, expected: int | None = None
+) -> ServiceVersion:
+    """Complete a draft by hand: operation code → field path → any of label, personal_data, is_envelope, catalog_code.
+
+    What is not named stays. Raises InvalidFact for a place or a catalog that does not exist, otherwise as `define_contract`.
+    """
+    require(by, "registry.change_version", version)
+    lock_draft(version, expected)
+    data = contract_of(version).as_data()
+    for code, fields in facts.items():
+        _update(_operation(data, code)["fields"], "path", fields, FIELD_FACTS, code)
+    _check_catalogs(given for fields in facts.values() for given in fields.values())
+    return define_contract(version, data, by=by)
+
+
+@transaction.atomic
+def complete_operation(
+    version: ServiceVersion, code: str, *, by, expected: int | None = None, facts: dict | None = None,
+    parameters: dict[str, dict] | None = None, fields: dict[str, dict] | None = None,
+) -> ServiceVersion:  # fmt: skip
+    """Complete one operation of a draft by hand: its name and description (`facts`), parameter name → any of label,
+    is_subject, example, and field path → as `complete_fields`. Raises as `complete_fields`.
+    """
+    require(by, "registry.change_version", version)
+    lock_draft(version, expected)
+    data = contract_of(version).as_data()
+    operation = _operation(data, code)
+    _update([operation], "code", {code: facts or {}}, {"name", "description"}, code)
+    _update(operation["parameters"], "name", parameters or {}, PARAMETER_FACTS, code)
+    _update(operation["fields"], "path", fields or {}, FIELD_FACTS, code)
+    _check_catalogs((fields or {}).values())
+    return define_contract(version, data, by=by)
+
+
+@transaction.atomic
+def complete_examples(
+    version: ServiceVersion, *, by, expected: int | None = None, samples: list[dict], errors: list[dict], documents: list[dict]
+) -> ServiceVersion:
+    """Set what people read beside the operations (NĐ 47/2020 Điều 24(3)). The shape is `registry.contract`'s."""
+    require(by, "registry.change_version", version)
+    lock_draft(version, expected)
+    data = {**contract_of(version).as_data(), "samples": samples, "errors": errors, "documents": documents}
+    return define_contract(version, data, by=by)
+
+
+def _operation(data: dict, code: str) -> dict:
+    found = next((row for row in data["operations"] if row["code"] == code), None)
+    if found is None:
+        raise InvalidFact(fields={code[:200]: [_("There is no such operation.")]})
+    return found
+
+
+def _update(rows, key: str, facts: dict[str, dict], allowed: set[str], code: str) -> None:
+    """Write `facts` (key → values) into the rows named by them. Raises InvalidFact for what is not there."""
+    known = {row[key]: row for row in rows}
+    for name, given in facts.items():
+        if name not in known or set(given) - allowed:
+            raise InvalidFact(fields={f"{code} {name}"[:200]: [_("There is no such field.")]})
+        known[name].update(given)
+
+
+def _check_catalogs(facts) -> None:
+    """A field is bound to a catalog that exists; what was bound before is not judged again."""
+    wanted = {given["catalog_code"] for given in facts if given.get("catalog_code")}
+    unknown = wanted - set(Catalog.objects.filter(code__in=wanted).values_list("code", flat=True))
+    if unknown:
+        names = ", ".join(sorted(unknown))[:200]
+        raise InvalidFact(fields={"catalog_code": [_("There is no shared catalog %(names)s.") % {"names": names}]})
