@@ -98,6 +98,7 @@ def _of_the_case(parties, agreement, request) -> dict:
         "go": "services",
         "disputes": NOBODYS,
         "tickets": NOBODYS,
+        "log": "calls",
         "calls": NOBODYS,
         "call-refusals": NOBODYS,
         "callintent": NOBODYS,

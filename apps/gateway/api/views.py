@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
-
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -15,9 +12,8 @@ from apps.core.api.views import VisibleRows
 from apps.gateway import actions
 from apps.gateway.api.filters import CallFilter, RefusalFilter
 from apps.gateway.api.serializers import CallSerializer, RefusalSerializer
+from apps.gateway.export import EXPORTED, csv_response
 from apps.gateway.models import CallIntent, CallRefusal
-
-EXPORTED = 100_000
 
 
 class NewestFirst(CursorPagination):
@@ -61,31 +57,7 @@ class _Log(VisibleRows, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
         """The same rows as CSV (UTF-8 with a mark for spreadsheets), newest first, at most 100,000."""
         rows = self.filter_queryset(self.get_queryset()).order_by("-call_id")[:EXPORTED]
         self._note(min(rows.count(), EXPORTED), export="csv")
-        response = StreamingHttpResponse(self._lines(rows), content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="{self.what}.csv"'
-        response["Cache-Control"] = "no-store"
-        return response
-
-    def _lines(self, rows) -> Iterator[str]:
-        names = self.serializer_class.Meta.fields
-        writer = csv.writer(_Echo())
-        yield "\ufeff" + writer.writerow(names)
-        for row in rows.iterator(chunk_size=1000):
-            data = self.serializer_class(row).data
-            yield writer.writerow([_cell(data[name]) for name in names])
-
-
-class _Echo:
-    """A file for csv.writer that hands each line back."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _cell(value: object) -> str:
-    """Text of a cell; one a spreadsheet would take for a formula is made text."""
-    text = ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+        return csv_response(rows, self.serializer_class, self.what)
 
 
 class CallLog(_Log):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -23,7 +22,6 @@ def gateway(request: HttpRequest) -> HttpResponse:
     context = {
         "title": _("Gateway"),
         "crumbs": [(_("Home"), reverse("home"))],
-        "may_read_log": admin.site.has_permission(request),
         **found,
     }
     return render(request, "portal/gateway.html", context)
