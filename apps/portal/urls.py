@@ -6,7 +6,6 @@ from apps.portal.views import (
     agreements,
     beginnings,
     call_log,
-    catalog_of_services,
     catalogs,
     credentials,
     filing,
