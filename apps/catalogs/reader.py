@@ -68,7 +68,8 @@ class Book:
     def body(self, rest: str, query: str) -> bytes | None:
         """The bytes for the path after the catalog's code; None where they are not ready-made (or not there)."""
         given = dict(parse_qsl(query, keep_blank_values=True))
-        if len(given) != len([part for part in query.split("&") if part]) or not set(given) <= {"level", "page"}:
+        # Only the one spelling of each question: answers are kept by address, and addresses must not be made up without end.
+        if not set(given) <= {"level", "page"} or "&".join(f"{name}={value}" for name, value in given.items()) != query:
             return None
         level = given.get("level")
         if level is not None and level not in self.levels:
@@ -87,7 +88,7 @@ class Book:
 
     def _page(self, chosen: list[dict[str, bytes]], given: dict[str, str], level: str | None) -> bytes | None:
         text = given.get("page", "1")
-        if not (text.isascii() and text.isdigit() and len(text) < 7 and int(text) > 0):
+        if not (text.isascii() and text.isdigit() and len(text) < 7) or text[0] == "0":
             return None
         lines = [line for group in chosen for line in group.values()]
         number, size = int(text), render.PAGE_SIZE
