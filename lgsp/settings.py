@@ -299,6 +299,7 @@ SPECTACULAR_SETTINGS = {
         "Environment": "apps.registry.choices.Environment",
         "CatalogReleaseStatus": "apps.catalogs.choices.ReleaseStatus",
         "CatalogHoldReason": "apps.catalogs.choices.HoldReason",
+        "CatalogWebhookStatus": "apps.catalogs.choices.WebhookStatus",
         "SuccessionKind": "apps.catalogs.choices.SuccessionKind",
         "SuccessionShare": "apps.catalogs.choices.Share",
         "RequestStatus": "apps.connections.choices.RequestStatus",

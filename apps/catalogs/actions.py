@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import actions as audit
-from apps.catalogs import judgement, publication, render, staging
+from apps.catalogs import judgement, publication, render, staging, webhooks
 from apps.catalogs.calendar import proposed_day
 from apps.catalogs.choices import NEVER_ACCEPTED, HoldReason, ReleaseStatus, RowProblem, Scope
 from apps.catalogs.models import Catalog, Entry, Release
@@ -283,6 +283,7 @@ def _make_current(catalog: Catalog, release: Release) -> None:
     Catalog.objects.filter(pk=catalog.pk).update(current=release)
     catalog.current = release
     render.write_snapshots(catalog, release)
+    webhooks.announce(catalog, release)
 
 
 def _now() -> dt.datetime:

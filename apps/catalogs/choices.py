@@ -93,3 +93,9 @@ class TranslateResult(models.TextChoices):
     MANY = "many", _("several heirs, or one of a part")
     ENDED = "ended", _("ended without heir")
     UNKNOWN = "unknown", _("not known")
+
+
+class WebhookStatus(models.TextChoices):
+    ACTIVE = "active", _("active")
+    PAUSED = "paused", _("paused")
+    ENDED = "ended", _("ended")

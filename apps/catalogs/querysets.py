@@ -7,8 +7,9 @@ import datetime as dt
 from django.db import models
 from django.db.models import Case, F, Q, When
 
-from apps.catalogs.choices import LIVE_STATUSES, OPEN_STATUSES
+from apps.catalogs.choices import LIVE_STATUSES, OPEN_STATUSES, WebhookStatus
 from apps.core.text import words
+from apps.organizations.roles import is_platform_reader, organization_ids
 
 
 class CatalogQuerySet(models.QuerySet):
@@ -92,3 +93,14 @@ class SuccessionQuerySet(models.QuerySet):
 class SnapshotQuerySet(models.QuerySet):
     def covering(self, day: dt.date):
         return self.filter(Q(day_to__isnull=True) | Q(day_to__gt=day), day_from__lte=day)
+
+
+class WebhookQuerySet(models.QuerySet):
+    def active(self):
+        return self.filter(status=WebhookStatus.ACTIVE)
+
+    def visible_to(self, user):
+        """A member sees the webhooks of their own organizations' systems; operator, legal officer and auditor see all."""
+        if is_platform_reader(user):
+            return self.all()
+        return self.filter(system__organization_id__in=organization_ids(user))

@@ -4,13 +4,14 @@ An ASGI application, mounted in the gateway's process at the paths of the portal
 `/items`, `/items?level=&page=`, `/items/{code}`, `/snapshot`. All else is the portal's. It looks for a new release at most a
 second after the last look, and one question is answered from one release: all old or all new.
 
-`ready(data)` is the shortcut for a server protocol: one whole, plain request in, the answer's bytes out, or None for "take the
-ordinary way".
+`ready(data)` is the shortcut for a server protocol: one whole, plain request in, the head's bytes and the answer out, or None for
+"take the ordinary way".
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -38,21 +39,52 @@ WHERE catalog.code = $1 AND snapshot.release_id = catalog.current_id AND day_fro
 """
 
 
+class Sheet:
+    """A large body once more, as a file in memory: the kernel sends its pages without copying them for each reader."""
+
+    __slots__ = ("fd", "size")
+
+    def __init__(self, body: bytes) -> None:
+        self.size = len(body)
+        self.fd = os.memfd_create("catalog-list", os.MFD_CLOEXEC)
+        with open(self.fd, "wb", closefd=False) as file:
+            file.write(body)
+
+    def __del__(self) -> None:
+        if hasattr(self, "fd"):
+            os.close(self.fd)
+
+
+SHEET_BYTES = 128 * 1024
+"""Bodies from here on get a sheet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. `head` ends before the line of the date."""
+    """A whole answer. `head` ends before the line of the date. `sheet` is the body as a file, where it is large."""
 
     head: bytes
     unchanged_head: bytes
     etag: bytes
     body: bytes
+    sheet: Sheet | None = None
 
 
 def make_answer(body: bytes) -> Answer:
     etag = render.etag(body).encode()
     common = b"etag: " + etag + b"\r\ncache-control: no-cache\r\n"
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % len(body) + common
-    return Answer(head, b"HTTP/1.1 304 Not Modified\r\n" + common, etag, body)
+    return Answer(head, b"HTTP/1.1 304 Not Modified\r\n" + common, etag, body, _sheet(body))
+
+
+def _sheet(body: bytes) -> Sheet | None:
+    """None for small bodies, and where the system has no such files (or no more of them): those are sent as bytes."""
+    if len(body) < SHEET_BYTES or not hasattr(os, "memfd_create"):
+        return None
+    try:
+        return Sheet(body)
+    except OSError:
+        return None
 
 
 @dataclass
@@ -116,8 +148,11 @@ class CatalogReader:
         self._date = (0, b"")
 
     # --- the shortcut
-    def ready(self, data: bytes, peer: str) -> tuple[bytes, ...] | None:
-        """The answer to `data` when that is one whole plain GET for ready bytes, and they are fresh."""
+    def ready(self, data: bytes, peer: str) -> tuple[bytes, Answer | None] | None:
+        """What answers `data`, when that is one whole plain GET for ready bytes, and they are fresh.
+
+        The bytes of the head with its blank line, and the answer whose body follows (None: no body, 304).
+        """
         if not data.startswith(b"GET " + PREFIX) or not data.endswith(b" HTTP/1.1\r\n", 0, end := data.find(b"\r\n") + 2):
             return None
         if time.monotonic() - self.looked_at > LOOK_SECONDS or peer in self.trusted_proxies or not _is_plain(data):
@@ -130,8 +165,8 @@ class CatalogReader:
         if b"\nconnection:" in head and b"close" in head:
             return None
         if b"\nif-none-match:" in head and answer.etag in data:
-            return answer.unchanged_head, self._date_line()
-        return answer.head, self._date_line(), answer.body
+            return answer.unchanged_head + self._date_line(), None
+        return answer.head + self._date_line(), answer
 
     def _cached(self, target: bytes) -> Answer | None:
         name = target[len(PREFIX) : target.find(b"/", len(PREFIX))]

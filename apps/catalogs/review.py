@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import orjson
 from django.db import connection, transaction
 from django.db.models import TextChoices
+from django.utils.formats import number_format
+from django.utils.translation import gettext as now
 from django.utils.translation import gettext_lazy as _
 
 from apps.catalogs import difference
-from apps.catalogs.choices import OPEN_STATUSES, ReleaseStatus
+from apps.catalogs.choices import OPEN_STATUSES, HoldReason, ReleaseStatus
 from apps.catalogs.judgement import is_distant
 from apps.catalogs.models import Release
 from apps.core.text import words
@@ -38,6 +40,51 @@ class Change:
     after: dict | None
     row_no: int | None = None
     problems: tuple[str, ...] = ()
+
+
+def reasons_in_words(release: Release) -> list[tuple[str, str]]:
+    """Each reason for which the release is (or was) held, with the numbers that made it one, in the reader's language."""
+    return [(reason, _in_words(release, reason)) for reason in release.hold_reasons]
+
+
+def _in_words(release: Release, reason: str) -> str:
+    counts, catalog = release.counts, release.catalog
+    rows, live = counts.get("rows", release.rows), counts.get("live", 0)
+    if reason == HoldReason.CLOSED_SHARE:
+        return now(
+            "%(closed)s of %(live)s live codes end (%(share)s %%). More than %(limit)s %% never passes unseen in this catalog."
+        ) % {**_amounts(closed=counts["closed"], live=live), **_shares(catalog.brake_closed_percent, counts["closed"], live)}
+    if reason == HoldReason.TRUNCATED_LIST and (release.expected_rows or 0) > rows:
+        text = now("The list is cut short: its source announced %(expected)s rows and %(rows)s came.")
+        return text % _amounts(expected=release.expected_rows, rows=rows)
+    if reason == HoldReason.TRUNCATED_LIST:
+        return now(
+            "The list is short: %(rows)s rows where %(live)s codes are live (%(share)s %%). Below %(limit)s %% it may be cut."
+        ) % {**_amounts(rows=rows, live=live), **_shares(catalog.brake_short_percent, rows, live)}
+    if reason == HoldReason.GROWN_LIST:
+        text = now("The list is very long: %(rows)s rows where %(live)s codes are live.")
+        return text % _amounts(rows=rows, live=live)
+    if reason == HoldReason.REUSED_CODE:
+        text = now("%(codes)s codes would mean something else from that day on: the same code, a distant name.")
+        return text % _amounts(codes=counts.get("reused", 0))
+    if reason == HoldReason.BROKEN_TREE:
+        text = now(
+            "The tree breaks: %(rows)s rows have a parent that is missing, ends or leads in a circle; %(left)s units lose theirs."
+        )
+        return text % _amounts(rows=counts.get("broken", 0), left=counts.get("left_behind", 0))
+    if reason == HoldReason.REFUSED_ROWS:
+        text = now("%(rows)s rows and %(lines)s lines of lineage were refused. Publishing leaves their codes as they are.")
+        return text % _amounts(rows=counts.get("refused", 0), lines=counts.get("lineage_refused", 0))
+    return str(HoldReason(reason).label)
+
+
+def _amounts(**numbers: int) -> dict[str, str]:
+    return {name: number_format(number, force_grouping=True) for name, number in numbers.items()}
+
+
+def _shares(limit, part: int, whole: int) -> dict[str, str]:
+    share = number_format(100 * part / whole if whole else 100, decimal_pos=1)
+    return {"share": share, "limit": number_format(limit.normalize() if limit else 0)}
 
 
 _SIDES = """

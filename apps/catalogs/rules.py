@@ -4,7 +4,8 @@ import rules
 
 from apps.catalogs.choices import ReleaseStatus
 from apps.organizations.choices import Role
-from apps.organizations.roles import has_role, is_platform_reader
+from apps.organizations.models import InformationSystem
+from apps.organizations.roles import has_role, is_operator, is_platform_reader, organization_ids
 
 
 @rules.predicate
@@ -29,6 +30,20 @@ def is_reader(user) -> bool:
     return is_platform_reader(user) or is_machine(user)
 
 
+@rules.predicate
+def works_at_owner(user, obj) -> bool:
+    """An officer of the agency that owns the system (or the webhook's system); without an object: of any agency."""
+    mine = organization_ids(user, Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
+    if obj is None:
+        return bool(mine)
+    return (obj if isinstance(obj, InformationSystem) else obj.system).organization_id in mine
+
+
+operator = rules.predicate(lambda user: is_operator(user), name="is_operator")
+
+rules.add_perm("catalogs.add_webhook", works_at_owner)
+rules.add_perm("catalogs.change_webhook", works_at_owner)
+rules.add_perm("catalogs.pause_webhook", works_at_owner | operator)
 rules.add_perm("catalogs.publish_release", is_keeper | (is_machine & may_publish_itself))
 rules.add_perm("catalogs.reject_release", is_keeper)
 rules.add_perm("catalogs.undo_release", is_keeper)

@@ -1,4 +1,4 @@
-"""The lifecycle of a release.
+"""The lifecycles of a release and of a webhook.
 
 `staged` is the list as it came; the judgement makes of it `unchanged`, `ready` or `held`. Only published releases
 have a number: the numbers are the catalog's record time.
@@ -6,7 +6,7 @@ have a number: the numbers are the catalog's record time.
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.catalogs.choices import OPEN_STATUSES, ReleaseStatus
+from apps.catalogs.choices import OPEN_STATUSES, ReleaseStatus, WebhookStatus
 from apps.core.workflow import Step, Workflow
 
 S = ReleaseStatus
@@ -27,5 +27,20 @@ RELEASE = Workflow(
         Step(
             "undo", (S.PUBLISHED,), S.UNDONE, "catalogs.undo_release", _("Undo"), "danger", "its inverse becomes a new release"
         ),
+    ),
+)
+
+W = WebhookStatus
+
+WEBHOOK = Workflow(
+    "webhook",
+    (
+        Step("pause", (W.ACTIVE,), W.PAUSED, "catalogs.pause_webhook", _("Pause")),
+        Step(
+            "give_up", (W.ACTIVE,), W.PAUSED, None, _("Give up"), note="the receiver said it is gone, or every attempt failed"
+        ),
+        Step("resume", (W.PAUSED,), W.ACTIVE, "catalogs.change_webhook", _("Resume"), "primary", "the newest release is told"),
+        Step("renew_secret", (W.ACTIVE,), W.ACTIVE, "catalogs.change_webhook", _("Renew the secret")),
+        Step("end", (W.ACTIVE, W.PAUSED), W.ENDED, "catalogs.pause_webhook", _("End"), "danger"),
     ),
 )

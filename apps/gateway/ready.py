@@ -6,7 +6,9 @@ Everything else goes through `StrictProtocol` and the ASGI application, which an
 
 from __future__ import annotations
 
-from apps.catalogs.reader import CatalogReader
+import os
+
+from apps.catalogs.reader import Answer, CatalogReader
 from apps.gateway.server import StrictProtocol
 
 
@@ -27,20 +29,52 @@ class ReadyProtocol(StrictProtocol):
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        parts = self._ready(data)
-        if parts is None:
+        found = self._ready(data)
+        if found is None:
             super().data_received(data)
             return
         self._timer.cancel()
         self._unset_keepalive_if_required()
-        self.transport.write(b"".join(parts))
+        self._answer(*found)
         self.server_state.total_requests += 1
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
-    def _ready(self, data: bytes) -> tuple[bytes, ...] | None:
+    def _ready(self, data: bytes) -> tuple[bytes, Answer | None] | None:
         if self.reader is None or self._in_message or self.flow.write_paused or self.pipeline or not self.client:
             return None
         cycle = self.cycle
         if cycle is not None and not (cycle.response_complete and cycle.keep_alive):
             return None
         return self.reader.ready(data, self.client[0])
+
+    def _answer(self, head: bytes, answer: Answer | None) -> None:
+        if answer is None:
+            self.transport.write(head)
+        elif answer.sheet is None or self.scheme != "http" or self.transport.get_write_buffer_size():
+            self.transport.write(head + answer.body)
+        else:
+            self._send_sheet(head, answer)
+
+    def _send_sheet(self, head: bytes, answer: Answer) -> None:
+        """As much as the socket takes at once goes from file to socket, without a copy; the transport sends the rest."""
+        socket = self.transport.get_extra_info("socket").fileno()
+        try:
+            written = _at_once(os.write, socket, head)
+            if written < len(head):
+                self.transport.write(head[written:] + answer.body)
+                return
+            sent = 0
+            while part := _at_once(os.sendfile, socket, answer.sheet.fd, sent, answer.sheet.size - sent):
+                sent += part
+            if sent < answer.sheet.size:
+                self.transport.write(memoryview(answer.body)[sent:])
+        except OSError:
+            self.transport.abort()
+
+
+def _at_once(call, *args) -> int:
+    """What a call on a non-blocking socket wrote; 0 when the socket takes nothing now."""
+    try:
+        return call(*args)
+    except BlockingIOError:
+        return 0

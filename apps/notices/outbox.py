@@ -50,6 +50,10 @@ def send_email(message: OutboxMessage) -> None:
     EmailMessage(subject, body, to=[payload["to"]], headers={"Message-ID": mail_id}).send()
 
 
+class Undeliverable(Exception):
+    """Raised by a sender: no later attempt can be right. The row is closed at once as given up."""
+
+
 SENDERS: dict[str, Callable[[OutboxMessage], None]] = {"email": send_email}
 """Channel → sender. Upper floors add theirs in their AppConfig.ready()."""
 
@@ -93,11 +97,13 @@ def _deliver(message: OutboxMessage) -> bool:
 
 def _plan_again(message: OutboxMessage, error: Exception) -> None:
     wait = min(FIRST_WAIT * 2 ** min(message.attempts - 1, 12), LONGEST_WAIT) * random.uniform(0.8, 1.2)  # noqa: S311
+    if asked := getattr(error, "retry_after", None):
+        wait = max(wait, datetime.timedelta(seconds=asked))  # the other side said when
     changes = {
         "lease_until": None,
         "next_attempt_at": timezone.now() + wait,
-        "last_error": f"{type(error).__name__}: {error}"[:500],
+        "last_error": f"{getattr(error, 'code', type(error).__name__)}: {error}"[:500],
     }
-    if message.attempts >= MOST_ATTEMPTS:
+    if message.attempts >= MOST_ATTEMPTS or isinstance(error, Undeliverable):
         changes["failed_at"] = timezone.now()
     OutboxMessage.objects.filter(pk=message.pk).update(**changes)

@@ -70,6 +70,13 @@ LABELS = {
     "credential.rotated": _("Credential rotated"),
     "credential.revoked": _("Credential revoked"),
     "terms.signed": _("Standard terms signed"),
+    "catalog_webhook.added": _("Webhook added"),
+    "catalog_webhook.secret_renewed": _("Secret renewed"),
+    "catalog_webhook.tried": _("Trial message sent off"),
+    "catalog_webhook.paused": _("Paused"),
+    "catalog_webhook.resumed": _("Resumed"),
+    "catalog_webhook.ended": _("Ended"),
+    "catalog_webhook.given_up": _("Paused: the receiver takes no messages"),
 }
 
 

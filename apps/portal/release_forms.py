@@ -7,8 +7,9 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.catalogs import actions
 from apps.catalogs.calendar import proposed_day
-from apps.catalogs.choices import NEVER_ACCEPTED, HoldReason, Scope
+from apps.catalogs.choices import NEVER_ACCEPTED, Scope
 from apps.catalogs.models import Catalog, Release
+from apps.catalogs.review import reasons_in_words
 from apps.catalogs.workflow import RELEASE
 from apps.core.errors import InvalidFact
 from apps.portal.panel import Button
@@ -39,9 +40,9 @@ class PublishForm(StepForm):
     def __init__(self, release: Release, data=None) -> None:
         super().__init__(release, data)
         self.fields["effective_on"].initial = release.effective_on
-        for reason in release.hold_reasons:
+        for reason, words in reasons_in_words(release):
             if reason not in NEVER_ACCEPTED:
-                label = _("I have looked at it and accept: %(reason)s") % {"reason": HoldReason(reason).label}
+                label = _("I have looked at it and accept: %(reason)s") % {"reason": words}
                 self.fields[f"accept_{reason}"] = forms.BooleanField(label=label, required=False)
 
     def facts(self) -> dict:

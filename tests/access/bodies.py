@@ -70,6 +70,7 @@ BODIES: dict[str, dict] = {
     "catalogs/{catalog}/levels/{level}/items/{code}/correct": {
         "valid_on": "2026-01-01", "note": "x", "facts": {"name": "Tên đúng"},
     },
+    "catalog-webhooks": {"catalog": "$catalogs", "system": "$systems", "url": "http://127.0.0.1:8099/"},
     "catalog-releases/{uuid}/reject": {"note": "x"},
     "catalog-releases/{uuid}/undo": {"note": "x"},
     "purposes": {"code": "muc-dich-moi", "name": "Mục đích mới"},

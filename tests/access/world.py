@@ -14,7 +14,7 @@ from apps.organizations.choices import Role
 from apps.registry.choices import Environment
 from tests.factories.accounts import UserFactory
 from tests.factories.agreements import accepted
-from tests.factories.catalogs import CatalogFactory, published, rows
+from tests.factories.catalogs import CatalogFactory, WebhookFactory, published, rows
 from tests.factories.connections import forwarded
 from tests.factories.connections import world as two_parties
 from tests.factories.organizations import officer
@@ -26,6 +26,7 @@ VERBS = {
     "accounts": "revoke",
     "test-records": "confirm",
     "catalog-releases": "publish",
+    "catalog-webhooks": "pause",
     "grants": "suspend",
     "agreements": "suspend",
     "my-services": "change",
@@ -152,6 +153,7 @@ def _of_the_platform(parties) -> dict:
         "reforms": "2025-07-01",
         "levels": catalog.entries.first().level,
         "catalog-releases": catalog.releases.first().uuid,
+        "catalog-webhooks": WebhookFactory(catalog=catalog, system=parties.system, added_by=parties.consumer_officer).uuid,
         "sources": source.code,
         "source": source.code,
         "runs": run.uuid,

@@ -180,6 +180,36 @@ def test_the_shortcut_never_tears_a_connection_s_order(gateway):
         assert item not in exchange(gateway, bad)
 
 
+def test_a_large_list_arrives_whole_however_slowly_it_is_read(gateway):
+    """Lists go to the socket straight from a file in memory; what the socket does not take at once follows in order."""
+    catalog = TreeCatalogFactory()
+    communes = [{"code": f"{n:05}", "name": f"Xã {n} " + "ấ" * 300} for n in range(1, 4000)]
+    published(catalog, communes, by=officer(Role.OPERATOR))
+    wait_for(gateway, catalog)
+    url = f"{ROOT}/{catalog.code}/snapshot"
+    body = Client().get(url).content
+    assert len(body) > 4_000_000
+    assert ask(gateway, url)[2] == body
+    request = f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", urlsplit(gateway.url).port), timeout=20) as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 131072)
+        for _ in range(3):  # on one connection, one after the other
+            link.sendall(request)
+            received = bytearray()
+            while len(received) < len(body) or not received.endswith(body[-100:]):
+                part = link.recv(30_000)
+                assert part
+                received += part
+            head, _, rest = bytes(received).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK")
+            assert rest == body
+    for _ in range(3):  # readers that go away in the middle harm nobody
+        with socket.create_connection(("127.0.0.1", urlsplit(gateway.url).port), timeout=20) as link:
+            link.sendall(request)
+            link.recv(1000)
+    assert ask(gateway, url)[2] == body
+
+
 def test_readers_see_all_old_or_all_new_while_releases_are_published(gateway):
     """Every release renames every entry; pages, whole lists and the fast reader's bytes each show one release only."""
     person = officer(Role.OPERATOR)

@@ -8,8 +8,9 @@ import factory
 
 from apps.catalogs import actions
 from apps.catalogs.choices import ReleaseStatus
-from apps.catalogs.models import Catalog, Release
-from tests.factories.accounts import MachineFactory
+from apps.catalogs.models import Catalog, Release, Webhook
+from tests.factories.accounts import MachineFactory, UserFactory
+from tests.factories.organizations import InformationSystemFactory
 
 FLAT = [{"code": "item", "name": "Mục", "pattern": r"[A-Z0-9]{1,6}", "parents": []}]
 TREE = [
@@ -48,6 +49,19 @@ class TreeCatalogFactory(CatalogFactory):
 
 class SelfTreeCatalogFactory(CatalogFactory):
     levels = SELF_TREE
+
+
+class WebhookFactory(factory.django.DjangoModelFactory):
+    """A system that is told of a catalog's releases."""
+
+    class Meta:
+        model = Webhook
+
+    catalog = factory.SubFactory(CatalogFactory)
+    system = factory.SubFactory(InformationSystemFactory)
+    url = factory.Sequence(lambda n: f"http://127.0.0.1:8099/nhan/{n}")
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the published example
+    added_by = factory.SubFactory(UserFactory)
 
 
 def rows(count: int, name: str = "Tên gọi số") -> list[dict]:

@@ -112,6 +112,7 @@ def test_an_officer_sees_what_a_held_release_would_do_and_decides(as_person, ope
     assert "&lt;script&gt;" in text
     for reason in held.hold_reasons:
         assert f'name="accept_{reason}"' in text
+    assert "Kết thúc 10 trên 100 mã đang dùng (10,0 %)" in text
     assert "A095" in read(client, "portal:catalog-release", held.uuid, kind="closed")
     assert "Dòng hỏng" in read(client, "portal:catalog-release", held.uuid, kind="refused")
     step = reverse("portal:catalog-release-step", args=[held.uuid, "publish"])

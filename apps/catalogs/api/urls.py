@@ -1,6 +1,10 @@
 from django.urls import path, re_path
+from rest_framework.routers import SimpleRouter
 
-from apps.catalogs.api import releases, views
+from apps.catalogs.api import releases, views, webhooks
+
+router = SimpleRouter(trailing_slash=False)
+router.register("catalog-webhooks", webhooks.Webhooks, "catalog-webhook")
 
 urlpatterns = [
     path("catalogs", views.Catalogs.as_view(), name="catalog-list"),
@@ -20,4 +24,5 @@ urlpatterns = [
     path("catalog-releases/<uuid:uuid>/publish", releases.PublishRelease.as_view(), name="catalog-release-publish"),
     path("catalog-releases/<uuid:uuid>/reject", releases.RejectRelease.as_view(), name="catalog-release-reject"),
     path("catalog-releases/<uuid:uuid>/undo", releases.UndoRelease.as_view(), name="catalog-release-undo"),
+    *router.urls,
 ]  # fmt: skip

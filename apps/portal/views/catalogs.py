@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.catalogs import actions, reform, review
 from apps.catalogs.calendar import today
-from apps.catalogs.choices import OPEN_STATUSES, HoldReason, ReleaseStatus, RowProblem
+from apps.catalogs.choices import OPEN_STATUSES, ReleaseStatus, RowProblem
 from apps.catalogs.models import Catalog, Entry, Release, Succession
 from apps.catalogs.staging import parse_date
 from apps.catalogs.tables import read_table
@@ -170,7 +170,7 @@ def release(request: HttpRequest, uuid) -> HttpResponse:
         "kind_labels": dict(review.Kind.choices),
         "problem_labels": dict(RowProblem.choices),
         "level_names": {item["code"]: item["name"] for item in row.catalog.levels},
-        "reasons": [(reason, HoldReason(reason).label) for reason in row.hold_reasons],
+        "reasons": review.reasons_in_words(row),
         "buttons": release_forms.buttons(row, request.user),
         "is_stale": row.status in OPEN_STATUSES and row.judged_on_id != row.catalog.current_id,
     }  # fmt: skip
