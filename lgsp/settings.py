@@ -253,6 +253,7 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not IS_PRODUCTION
+DOCUMENT_PLACE = env.str("LGSP_DOCUMENT_PLACE", default="")  # place name before the date of official documents (NĐ 30/2020)
 SIGNATURE_ROOTS = env.str("LGSP_SIGNATURE_ROOTS", default="")
 """Folder with the root certificates (PEM or DER) of signed documents; without it no uploaded signature is accepted."""
 MEDIA_ROOT = env.str("LGSP_MEDIA", default=str(VAR_DIR / "media"))

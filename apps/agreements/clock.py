@@ -87,7 +87,7 @@ def _warn(credential: Credential, now) -> int:
     notify(
         people(Role.CONSUMER_OFFICER, [credential.system.organization_id]), "credential.ends_soon",
         key=f"credential.ends_soon:{credential.uuid}:{end}:{days}",
-        message=N_("The account %(client)s of %(system)s ends on %(end)s. Rotate it in time."), url="/portal/credentials/",
+        message=N_("The account %(client)s of %(system)s ends on %(end)s. Rotate it in time."), url=f"/portal/accounts/{credential.uuid}/",
         client=credential.client_id, system=credential.system.name, end=end,
     )  # fmt: skip
     return 1

@@ -15,9 +15,11 @@ from apps.agreements.models import Agreement, StandardClause
 from apps.connections.completeness import sensitive_fields, services_of
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
+from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 
-FORMAT = 1
+FORMAT = 2
+"""2: parties with the people who sign for them; when data is to be deleted; the addendum of one who joined."""
 NEGOTIABLE = (
     "scope", "systems", "place", "term", "method", "post_processing", "restrictions", "commitments", "security", "storage",
     "disposal", "other_terms", "service_level", "open_to_join",
@@ -66,7 +68,7 @@ def content_of(request: ConnectionRequest, agreement: Agreement, number: int, *,
         "commitments": clauses.get("commitments", ""),
         "security": {"text": clauses.get("security", ""), "levels": _levels(request)},
         "storage": {"ground": clauses.get("storage", ""), "derived_data": clauses.get("derived_data", "")},
-        "disposal": {"method": clauses.get("disposal", "")},
+        "disposal": {"method": clauses.get("disposal", ""), "deadline": clauses.get("disposal_deadline", "")},
         "other_terms": request.note,
         "usage_regulations": [
             {"number": row.number, "title": row.title, "organization": row.organization.name, "terms": row.terms,
@@ -97,8 +99,15 @@ def _midnight(day: datetime.date) -> datetime.datetime:
 
 
 def _parties(ids) -> list[dict]:
+    """The agencies with the people who may sign for them today (item 1: representatives)."""
     rows = Organization.objects.filter(pk__in=ids).order_by("code")
-    return [{"code": row.code, "name": row.name, "kind": row.kind} for row in rows]
+    return [{"code": row.code, "name": row.name, "kind": row.kind, "representatives": representatives(row)} for row in rows]
+
+
+def representatives(organization: Organization) -> list[dict]:
+    rows = organization.memberships.filter(role=Role.SIGNER, ended_at__isnull=True, user__is_active=True)
+    people = rows.select_related("user").order_by("user__full_name", "pk")
+    return [{"name": row.user.full_name, "position": row.user.position} for row in people]
 
 
 def _system_rows(request: ConnectionRequest) -> list:

@@ -36,7 +36,7 @@ NESTED = (
     (("method", "calls_per_day"), _("Calls per day")), (("method", "calls_per_second"), _("Calls per second")),
     (("purpose", "name"), _("Purpose")), (("purpose", "text"), _("Purpose in words")), (("restrictions", "text"), _("Restrictions")),
     (("restrictions", "hours"), _("Hours")), (("security", "text"), _("Security")), (("storage", "ground"), _("Storage")),
-    (("storage", "derived_data"), _("Derived data")), (("disposal", "method"), _("Disposal")),
+    (("storage", "derived_data"), _("Derived data")), (("disposal", "method"), _("Disposal")), (("disposal", "deadline"), _("Deletion: by when")),
     (("place", "exchange_point"), _("Place of exchange")),
     (("personal_data", "assessment_or_exemption"), _("Assessment or exemption")),
 )  # fmt: skip
@@ -92,11 +92,16 @@ def _lists(old: dict, new: dict) -> Iterator[Difference]:
 
 def _values(old: dict, new: dict) -> Iterator[Difference]:
     pairs = [(old[name], new[name], item) for name, item in PLAIN]
-    pairs += [(old[group][name], new[group][name], item) for (group, name), item in NESTED]
+    # A content of an older format may lack a part that the newer one has.
+    pairs += [(old[group].get(name), new[group].get(name), item) for (group, name), item in NESTED]
     for was, now, item in pairs:
         if was != now:
             yield Difference(item, CHANGED, before=_text(was), after=_text(now))
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(_("yes") if value else _("no"))
+    if isinstance(value, dict):
+        return f"{value['from']} – {value['to']}"  # hours are the only value with parts
     return "" if value is None else str(value)

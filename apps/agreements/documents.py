@@ -1,20 +1,26 @@
 """The official document of a version: layout of NĐ 30/2020/NĐ-CP, the content's hash as text and QR code.
 
-The PDF of a version is made once and kept, so that everybody signs the same bytes. Where the machine lacks the
+The PDF of a version is made once and kept, so that everybody signs the same bytes; who signed in the portal stands on a
+copy made when it is asked for. Where the machine lacks the
 PDF library's system parts, `PdfUnavailable` is raised and doors show `document_html` for printing.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import segno
+from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 
-from apps.agreements.models import AgreementDocument, AgreementVersion
+from apps.agreements.choices import Side, VersionState
+from apps.agreements.models import AgreementDocument, AgreementVersion, Signature
+from apps.agreements.templatetags.agreements_documents import basis_words
 from apps.connections import files
 from apps.core.errors import DomainError
 
@@ -31,16 +37,62 @@ class PdfUnavailable(DomainError):
     title = _("PDF documents cannot be made on this machine; use the print view.")
 
 
-def document_html(version: AgreementVersion) -> str:
-    """The document as a page for printing: self-contained, no script, nothing from another host."""
+MOST_ISSUERS = 4
+"""Names at the head of the document; with more parties the first of each side stands for all, which Điều 1 names."""
+
+
+def document_html(version: AgreementVersion, *, signed: bool = True, in_browser: bool = False, no_pdf: bool = False) -> str:
+    """The document as a page for printing: self-contained, no script, nothing from another host.
+
+    `signed` puts the hands that signed so far under it; without them it is the sheet that is given out to be signed.
+    `in_browser` takes the fonts of the reader's machine; `no_pdf` says that the page stands in for a PDF.
+    """
     made = timezone.localdate(version.created_at)
-    signatures = list(version.signatures.select_related("party__organization", "signer"))
     with translation.override("vi"):
         return render_to_string(
             "documents/agreement.html",
-            {"c": version.content, "version": version, "made": made, "signatures": signatures, "qr": qr_code(version.content_hash),
-             "short_hash": version.content_hash[:16]},
+            {"c": version.content, "version": version, "made": made, "issuers": _issuers(version.content),
+             "place": settings.DOCUMENT_PLACE, "blocks": _blocks(version, signed), "qr": qr_code(version.content_hash),
+             "short_hash": version.content_hash[:16], "in_browser": in_browser, "no_pdf": no_pdf},
         )  # fmt: skip
+
+
+def _issuers(content: dict) -> list[str]:
+    rows = [*content["providers"], *content["consumers"]]
+    if len(rows) > MOST_ISSUERS:
+        rows = [content["providers"][0], content["consumers"][0]]
+    return [row["name"] for row in rows]
+
+
+@dataclass(frozen=True)
+class Block:
+    """The place where one party signs; empty until it did."""
+
+    side: str
+    agency: str
+    signature: Signature | None
+
+    @property
+    def name(self) -> str:
+        return self.signature.signer.full_name if self.signature.signer else self.signature.signer_name
+
+    @property
+    def position(self) -> str:
+        return self.signature.signer.position if self.signature.signer else ""
+
+    @property
+    def how(self) -> str:
+        return basis_words(self.signature)
+
+
+def _blocks(version: AgreementVersion, signed: bool) -> list[tuple[Block | None, Block | None]]:
+    """Pairs of (consumer, provider), as the sheet shows them beside each other, in the order of Điều 1."""
+    hands = {row.party.organization.code: row for row in version.signatures.select_related("party__organization", "signer")}
+    sides = [
+        [Block(side, row["name"], hands.get(row["code"]) if signed else None) for row in version.content[rows]]
+        for side, rows in ((Side.CONSUMER, "consumers"), (Side.PROVIDER, "providers"))
+    ]
+    return list(zip_longest(*sides))
 
 
 def qr_code(content_hash: str) -> str:
@@ -48,8 +100,8 @@ def qr_code(content_hash: str) -> str:
     return segno.make(f"sha256:{content_hash}", error="m").svg_data_uri(scale=2, border=1)
 
 
-def render_pdf(version: AgreementVersion) -> bytes:
-    """The document as PDF. Raises PdfUnavailable without the system's Pango."""
+def render_pdf(version: AgreementVersion, *, signed: bool = True) -> bytes:
+    """The document as PDF (`document_html`). Raises PdfUnavailable without the system's Pango."""
     try:
         from weasyprint import HTML  # heavy, needs system libraries: only when a document is made
         from weasyprint.urls import URLFetcher, URLFetcherResponse
@@ -66,7 +118,7 @@ def render_pdf(version: AgreementVersion) -> bytes:
                 return URLFetcherResponse(url, path.read_bytes(), {"Content-Type": "font/woff2"})
             return super().fetch(url, headers)  # knows only data: and refuses the rest
 
-    return HTML(string=document_html(version), url_fetcher=OurFontsOnly(allowed_protocols=("data",))).write_pdf()
+    return HTML(string=document_html(version, signed=signed), url_fetcher=OurFontsOnly(allowed_protocols=("data",))).write_pdf()
 
 
 def original(version: AgreementVersion) -> tuple[AgreementDocument, bytes]:
@@ -74,7 +126,7 @@ def original(version: AgreementVersion) -> tuple[AgreementDocument, bytes]:
     found = version.documents.filter(signature__isnull=True).first()
     if found is not None:
         return found, files.read(found)
-    data = render_pdf(version)
+    data = render_pdf(version, signed=version.state != VersionState.DRAFT)
     document, created = AgreementDocument.objects.get_or_create(
         version=version, signature=None, defaults={"sha256": files.digest(data), "size": len(data)}
     )
@@ -88,3 +140,8 @@ def newest(version: AgreementVersion) -> tuple[AgreementDocument, bytes]:
     """The document with the signatures it has so far: what the next signer signs."""
     signed = version.documents.filter(signature__isnull=False).order_by("-pk").first()
     return (signed, files.read(signed)) if signed else original(version)
+
+
+def copy(version: AgreementVersion) -> bytes:
+    """The document with every hand that signed so far, however it did: what is read and filed, not what is signed."""
+    return render_pdf(version)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from apps.agreements.choices import CredentialStatus, GrantStatus
 from apps.agreements.content import term_of
-from apps.agreements.models import Agreement, AgreementVersion, Credential, Grant
+from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Credential, Grant
 from apps.agreements.workflow import GRANT
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
@@ -45,12 +45,14 @@ def _open(version, system, environment, row: dict, starts, ends, by) -> Grant:
     operation = operation_of(row)
     limits, method = version.content["restrictions"], version.content["method"]
     hours = limits.get("hours") or {}
+    held = held_by(version.agreement, system, operation)
     grant = Grant.objects.create(
         agreement=version.agreement, version_of=version, system=system, operation=operation, environment=environment,
         purpose=Purpose.objects.get(code=version.content["purpose"]["code"]), fields=granted_paths(operation, row),
         quota_per_day=method.get("calls_per_day"), rate_per_second=method.get("calls_per_second"),
         hours_from=hours.get("from"), hours_to=hours.get("to"), networks=limits.get("source_networks") or [],
-        valid_from=starts, valid_to=ends,
+        valid_from=starts, valid_to=ends, status=GrantStatus.SUSPENDED if held else GrantStatus.ACTIVE, held_by=held,
+        status_reason=held.violation if held else "",
     )  # fmt: skip
     raise_epoch("grant", grant.uuid)
     audit.record(
@@ -66,6 +68,12 @@ def hold_services(codes: Iterable[str]) -> None:
     Opening a grant and publishing a version take turns: no grant is opened on an operation that was replaced meanwhile.
     """
     list(DataService.objects.select_for_update().filter(code__in=set(codes)).order_by("pk").values_list("pk"))
+
+
+def held_by(agreement: Agreement, system: InformationSystem, operation: Operation) -> ConsumerSuspension | None:
+    """The suspension of the system's organization that holds a grant on `operation`, if one is open."""
+    provider = operation.version.service.provider_id
+    return ConsumerSuspension.objects.holding(agreement, system.organization_id, provider).first()
 
 
 def operation_of(row: dict) -> Operation:

@@ -22,6 +22,7 @@ from apps.agreements.choices import (
 from apps.agreements.querysets import (
     AcceptanceQuerySet,
     AgreementQuerySet,
+    ConsumerSuspensionQuerySet,
     CredentialQuerySet,
     DutyQuerySet,
     GrantQuerySet,
@@ -310,6 +311,52 @@ class PlannedSuspension(TimedModel):
         return f"{self.agreement} {self.starts_at:%d/%m/%Y %H:%M}"
 
 
+class ConsumerSuspension(TimedModel):
+    """One consumer's access stopped for a violation or an unsafe connection (NĐ 47/2020 Điều 43(2), (5), WF-42).
+
+    It holds the grants on the operations of `provider` (of all providers when empty) that the consumer's systems have, and
+    those that open under the agreement while it lasts. `notice_due_at` is when the consumer had to know at the latest.
+    """
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="consumer_suspensions")
+    party = models.ForeignKey(Party, verbose_name=_("consumer"), on_delete=models.PROTECT, related_name="suspensions")
+    provider = models.ForeignKey(
+        Organization, verbose_name=_("provider"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    violation = models.TextField(_("violation"))
+    handling_plan = models.TextField(_("handling plan"))
+    restore_conditions = models.TextField(_("what to do to restore"))
+    determined_at = models.DateTimeField(_("violation determined at"))
+    notice_due_at = models.DateTimeField(_("consumer to be told by"))
+    suspended_by = models.ForeignKey(USER, verbose_name=_("suspended by"), on_delete=models.PROTECT, related_name="+")
+    lifted_at = models.DateTimeField(_("lifted at"), null=True, blank=True)
+    lifted_by = models.ForeignKey(USER, verbose_name=_("lifted by"), on_delete=models.PROTECT, null=True, related_name="+")
+    comment = models.TextField(_("comment"), blank=True)
+
+    objects = ConsumerSuspensionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("suspension of one consumer")
+        verbose_name_plural = _("suspensions of one consumer")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["party", "provider"], condition=Q(lifted_at__isnull=True), nulls_distinct=False,
+                name="agreements_consumersuspension_one_open",
+            ),
+            models.CheckConstraint(
+                condition=Q(lifted_at__isnull=True) | Q(lifted_by__isnull=False), name="agreements_consumersuspension_lifted_by"
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.agreement}: {self.party.organization}"
+
+    @property
+    def was_told_late(self) -> bool:
+        return self.created_at > self.notice_due_at
+
+
 class AcceptanceRecord(WithHistory, StatefulModel):
     """The test record (biên bản kiểm thử, WF-35) of one system under an agreement; confirmed, it opens production."""
 
@@ -369,6 +416,9 @@ class Grant(WithHistory, StatefulModel):
     valid_to = models.DateTimeField(_("valid until"), null=True, blank=True)
     status = models.CharField(_("status"), max_length=12, choices=GrantStatus, default=GrantStatus.ACTIVE)
     status_reason = models.TextField(_("reason"), blank=True)
+    held_by = models.ForeignKey(
+        ConsumerSuspension, on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="grants"
+    )
 
     objects = GrantQuerySet.as_manager()
 
@@ -383,6 +433,9 @@ class Grant(WithHistory, StatefulModel):
             ),
             models.CheckConstraint(
                 condition=Q(valid_to__isnull=True) | Q(valid_to__gt=F("valid_from")), name="agreements_grant_period"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="active") | Q(held_by__isnull=True), name="agreements_grant_held_is_not_active"
             ),
         ]  # fmt: skip
         indexes = [models.Index(fields=["system", "operation", "environment"], name="agreements_grant_lookup")]

@@ -10,9 +10,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from apps.agreements.choices import AgreementStatus, GrantStatus
-from apps.agreements.models import Grant
+from apps.agreements.models import AgreementVersion, Grant, RequestBasis
 from apps.connections.models import ConnectionRequest
-from apps.registry.choices import Environment
+from apps.organizations.models import InformationSystem
+from apps.registry.choices import Environment, PersonalDataClass
+from apps.registry.models import Operation
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,12 @@ class Load:
     asked: int
 
     @property
+    def total(self) -> int:
+        return self.agreed + self.asked
+
+    @property
     def exceeds(self) -> bool:
-        return self.capacity is not None and self.agreed + self.asked > self.capacity
+        return self.capacity is not None and self.total > self.capacity
 
 
 @dataclass(frozen=True)
@@ -56,52 +62,101 @@ class Preview:
     overlaps: tuple[Overlap, ...]
     loads: tuple[Load, ...]
 
+    @property
+    def classes(self) -> list[tuple[str, object, int]]:
+        """(class, its name, number of fields) over all operations."""
+        total = sum((Counter(row.classes) for row in self.operations), Counter())
+        return [(value, label, total[value]) for value, label in PersonalDataClass.choices]
+
+    @property
+    def opens_sensitive(self) -> bool:
+        return any(row.classes.get(PersonalDataClass.SENSITIVE) for row in self.operations)
+
+    @property
+    def exceeds(self) -> bool:
+        return any(load.exceeds for load in self.loads)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One operation asked for: its row, and path → personal-data class of the fields."""
+
+    operation: Operation
+    fields: dict[str, str]
+
 
 def preview(request: ConnectionRequest) -> Preview:
     """What approving `request` would open. Reads only; a constant number of queries."""
-    rows = list(request.requested_operations.select_related("operation__version__service__provider").prefetch_related("fields"))
-    systems = [row.system_id for row in request.request_systems.all()]
+    rows = request.requested_operations.select_related("operation__version__service__provider").prefetch_related("fields")
+    asked = [_Asked(row.operation, {field.path: field.personal_data for field in row.fields.all()}) for row in rows]
+    systems = {row.system_id for row in request.request_systems.all()}
+    basis = RequestBasis.objects.filter(request=request).first()
+    return _preview(asked, systems, request.calls_per_second, agreement_id=basis.agreement_id if basis else None)
+
+
+def preview_of(version: AgreementVersion) -> Preview:
+    """What signing `version` would open, beside what its own agreement and others open already."""
+    content = version.content
+    by_code = {_key(row): row for row in content["scope"]}
+    found = Operation.objects.filter(code__in=[row["operation"] for row in content["scope"]])
+    asked = []
+    for operation in found.select_related("version__service__provider"):
+        row = by_code.get(
+            (operation.version.service.code, f"{operation.version.major}.{operation.version.minor}", operation.code)
+        )
+        if row is not None:
+            asked.append(_Asked(operation, {field["path"]: field["personal_data"] for field in row["fields"]}))
+    codes = [row["code"] for row in content["systems"]]
+    systems = set(InformationSystem.objects.filter(code__in=codes).values_list("pk", flat=True))
+    return _preview(asked, systems, content["method"].get("calls_per_second"), agreement_id=version.agreement_id)
+
+
+def _key(row: dict) -> tuple[str, str, str]:
+    return row["service"], row["version"], row["operation"]
+
+
+def _preview(asked: list[_Asked], systems: set[int], rate: int | None, *, agreement_id: int | None) -> Preview:
     grants = list(
         Grant.objects.filter(
-            operation__version__service__in={row.operation.version.service_id for row in rows}, environment=Environment.PRODUCTION,
-            agreement__status=AgreementStatus.IN_FORCE,
+            operation__version__service__in={row.operation.version.service_id for row in asked},
+            environment=Environment.PRODUCTION, agreement__status=AgreementStatus.IN_FORCE,
         ).exclude(status=GrantStatus.ENDED).select_related("agreement", "system", "operation__version__service")
     )  # fmt: skip
     held = [grant for grant in grants if grant.system_id in systems]
+    # The agreement that is being changed makes room for itself: its own grants are replaced, not added to.
+    others = [grant for grant in grants if grant.agreement_id != agreement_id]
     return Preview(
-        operations=tuple(_operation(row, held) for row in rows),
-        overlaps=tuple(overlap for row in rows for overlap in _overlaps(row, held)),
-        loads=tuple(_loads(request, rows, grants, len(systems))),
+        operations=tuple(_operation(row, held) for row in asked),
+        overlaps=tuple(overlap for row in asked for overlap in _overlaps(row, held, agreement_id)),
+        loads=tuple(_loads(asked, others, (rate or 0) * max(len(systems), 1))),
     )
 
 
-def _operation(row, held: list[Grant]) -> OperationPreview:
-    fields = list(row.fields.all())
-    known = {path for grant in held if grant.operation_id == row.operation_id for path in grant.fields}
+def _operation(row: _Asked, held: list[Grant]) -> OperationPreview:
+    known = {path for grant in held if grant.operation_id == row.operation.pk for path in grant.fields}
+    service = row.operation.version.service
     return OperationPreview(
-        service=row.operation.version.service.name, operation=row.operation.name,
-        provider=row.operation.version.service.provider.name, classes=dict(Counter(field.personal_data for field in fields)),
-        new_fields=tuple(sorted(field.path for field in fields if field.path not in known)),
+        service=service.name, operation=row.operation.name, provider=service.provider.name,
+        classes=dict(Counter(row.fields.values())), new_fields=tuple(sorted(path for path in row.fields if path not in known)),
     )  # fmt: skip
 
 
-def _overlaps(row, held: list[Grant]) -> list[Overlap]:
-    asked = {field.path for field in row.fields.all()}
-    same = [grant for grant in held if grant.operation_id == row.operation_id]
+def _overlaps(row: _Asked, held: list[Grant], agreement_id: int | None) -> list[Overlap]:
+    same = [grant for grant in held if grant.operation_id == row.operation.pk and grant.agreement_id != agreement_id]
+    asked = set(row.fields)
     return [
         Overlap(grant.agreement.number, grant.system.name, row.operation.name, len(asked & set(grant.fields))) for grant in same
     ]
 
 
-def _loads(request: ConnectionRequest, rows, grants: list[Grant], systems: int) -> list[Load]:
+def _loads(asked: list[_Asked], grants: list[Grant], rate: int) -> list[Load]:
     """Each system's grant may be used up to its own rate, so rates add up; one system's operations share one rate."""
     found = []
-    for service in {row.operation.version.service for row in rows}:
+    for service in {row.operation.version.service for row in asked}:
         rates: dict[tuple[int, int], int] = {}
         for grant in grants:
             if grant.operation.version.service_id == service.pk:
                 key = (grant.agreement_id, grant.system_id)
                 rates[key] = max(rates.get(key, 0), grant.rate_per_second or 0)
-        asked = (request.calls_per_second or 0) * max(systems, 1)
-        found.append(Load(service.name, service.capacity_rps, sum(rates.values()), asked))
+        found.append(Load(service.name, service.capacity_rps, sum(rates.values()), rate))
     return sorted(found, key=lambda load: load.service)

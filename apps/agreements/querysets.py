@@ -79,3 +79,20 @@ class PlannedSuspensionQuerySet(models.QuerySet):
             return self.all()
         mine = organization_ids(user)
         return self.filter(pk__in=self.model.objects.filter(agreement__parties__organization_id__in=mine).values("pk"))
+
+
+class ConsumerSuspensionQuerySet(models.QuerySet):
+    def open(self):
+        return self.filter(lifted_at__isnull=True)
+
+    def holding(self, agreement, organization_id: int, provider_id: int):
+        """The open suspension that holds grants of `organization_id` on operations of `provider_id` under `agreement`."""
+        rows = self.open().filter(agreement=agreement, party__organization_id=organization_id)
+        return rows.filter(Q(provider__isnull=True) | Q(provider_id=provider_id))
+
+    def visible_to(self, user):
+        """The parties of the agreement and the platform's readers."""
+        if is_platform_reader(user):
+            return self.all()
+        mine = organization_ids(user)
+        return self.filter(pk__in=self.model.objects.filter(agreement__parties__organization_id__in=mine).values("pk"))

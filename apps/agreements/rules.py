@@ -6,7 +6,7 @@ import rules
 
 from apps.agreements.choices import GrantStatus, Side
 from apps.organizations.choices import Role
-from apps.organizations.roles import is_operator, organization_ids
+from apps.organizations.roles import is_operator, is_platform_reader, organization_ids
 
 
 @rules.predicate
@@ -67,6 +67,18 @@ def issues_account(user, credential) -> bool:
     return any(is_operator(user) if delegated else provider in mine for provider, delegated in services)
 
 
+@rules.predicate
+def reads_platform(user, obj) -> bool:
+    return is_platform_reader(user)
+
+
+@rules.predicate
+def decides_request(user, request) -> bool:
+    return rules.has_perm("connections.approve_request", user, request)
+
+
+# The preview tells of the provider's other consumers in sums: it is for whoever decides.
+rules.add_perm("agreements.preview_request", decides_request | reads_platform)
 rules.add_perm("agreements.negotiate", provides | consumes)
 rules.add_perm("agreements.sign", signs_for_a_party)
 rules.add_perm("agreements.suspend", provides | operates)

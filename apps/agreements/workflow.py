@@ -56,6 +56,15 @@ GRANT = Workflow(
         Step("suspend", (ACTIVE,), HALTED, "agreements.suspend_grant", _("Suspend"), "danger"),
         Step("resume", (HALTED,), ACTIVE, "agreements.suspend_grant", _("Resume"), "primary"),
         Step("end", (ACTIVE, HALTED), ENDED, "agreements.end_grant", _("End"), "danger"),
+        Step(
+            "hold",
+            (ACTIVE,),
+            HALTED,
+            None,
+            _("Suspend with its consumer"),
+            note="the consumer is suspended under the agreement",
+        ),
+        Step("release", (HALTED,), ACTIVE, None, _("Resume with its consumer"), note="the consumer's suspension was lifted"),
         Step("close", (ACTIVE, HALTED), ENDED, None, _("End with the agreement"), note="grants follow their agreement"),
     ),
 )

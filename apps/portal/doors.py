@@ -70,7 +70,8 @@ def refused(request: HttpRequest, error: DomainError, *, back: str) -> HttpRespo
     if isinstance(error, NotFound):
         raise Http404
     if isinstance(error, Conflict):
-        return render(request, "portal/conflict.html", {"detail": said(error), "back": back}, status=409)
+        return render(request, "portal/conflict.html", {"detail": said(error), "back": back, "differences": getattr(error, "differences", [])},
+                      status=409)  # fmt: skip
     messages.error(request, said(error))
     return redirect(back)
 

@@ -55,6 +55,8 @@ LABELS = {
     "agreement.carried_over": _("Carried over to the successor agency"),
     "organization.merged": _("Agency merged into its successor"),
     "agreement.joined": _("A further agency joined"),
+    "consumer.suspended": _("Access of one consumer suspended"),
+    "consumer.resumed": _("Access of one consumer open again"),
     "duty.done": _("Duty before termination done"),
     "acceptance.recorded": _("Test record entered"),
     "acceptance.confirmed": _("Test record confirmed, production opened"),

@@ -228,8 +228,26 @@ class PlannedForm(forms.Form):
 
 
 class ProposalForm(forms.Form):
-    """The words of an agreement that may be negotiated; scope and systems are narrowed through the API or a new request."""
+    """What may be negotiated: words, limits, and which of the fields and systems asked for stay. A wider scope is a new request."""
 
+    kept_fields = forms.MultipleChoiceField(
+        label=_("Fields that are shared"), required=False, widget=forms.CheckboxSelectMultiple
+    )
+    kept_systems = forms.MultipleChoiceField(label=_("Systems that read"), required=False, widget=forms.CheckboxSelectMultiple)
+    calls_per_day = forms.IntegerField(label=_("Calls per day"), required=False, min_value=1)
+    calls_per_second = forms.IntegerField(label=_("Calls per second"), required=False, min_value=1)
+    hours_from = forms.TimeField(
+        label=_("From (hour)"),
+        required=False,
+        widget=forms.TimeInput(format="%H:%M", attrs={"class": "short", "placeholder": "07:00"}),
+    )
+    hours_to = forms.TimeField(
+        label=_("Until (hour)"),
+        required=False,
+        widget=forms.TimeInput(format="%H:%M", attrs={"class": "short", "placeholder": "19:00"}),
+    )
+    source_networks = LinesField(label=_("Addresses the calls will come from"), required=False)
+    valid_to = forms.DateField(label=_("Valid until"), required=False, widget=date_input())
     post_processing = forms.CharField(
         label=_("Processing after receipt"), required=False, widget=forms.Textarea(attrs={"rows": 3})
     )
@@ -238,8 +256,72 @@ class ProposalForm(forms.Form):
         label=_("Commitments on protecting the data"), required=False, widget=forms.Textarea(attrs={"rows": 3})
     )
     security = forms.CharField(label=_("Security and authentication"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    storage = forms.CharField(label=_("Storage"), required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    derived_data = forms.CharField(label=_("Derived data"), required=False, widget=forms.Textarea(attrs={"rows": 2}))
     disposal = forms.CharField(label=_("Deletion and destruction"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    disposal_deadline = forms.CharField(label=_("Deletion: by when"), required=False, max_length=300)
     other_terms = forms.CharField(label=_("Other terms"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
-    calls_per_day = forms.IntegerField(label=_("Calls per day"), required=False, min_value=1)
-    valid_to = forms.DateField(label=_("Valid until"), required=False, widget=date_input())
+    open_to_join = forms.BooleanField(label=_("Open to join"), required=False)
     note = forms.CharField(label=_("What changes and why"), widget=forms.Textarea(attrs={"rows": 2}))
+
+    def __init__(self, *args, fields: list[tuple[str, str]], systems: list[tuple[str, str]], **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["kept_fields"].choices = fields
+        self.fields["kept_systems"].choices = systems
+
+    def clean(self):
+        given = super().clean()
+        if bool(given.get("hours_from")) != bool(given.get("hours_to")):
+            self.add_error("hours_to", _("Give both hours, or none."))
+        return given
+
+
+class ConsumerSuspendForm(forms.Form):
+    """Suspending one consumer for a violation (NĐ 47/2020 Điều 43(2), (5))."""
+
+    party = forms.ChoiceField(label=_("Consumer"))
+    violation = forms.CharField(label=_("What was violated, or is unsafe"), widget=forms.Textarea(attrs={"rows": 3}))
+    plan = forms.CharField(label=_("How it is handled"), widget=forms.Textarea(attrs={"rows": 2}))
+    restore_conditions = forms.CharField(label=_("What restores the connection"), widget=forms.Textarea(attrs={"rows": 2}))
+    determined_at = forms.DateTimeField(
+        label=_("Violation determined at"), widget=forms.DateTimeInput(attrs={"class": "short", "placeholder": _("dd/mm/yyyy hh:mm")}),
+        help_text=_("The consumer is told at once; the law allows one day from this moment."),
+    )  # fmt: skip
+
+    def __init__(self, *args, parties, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["party"].choices = [(str(party.organization.uuid), str(party.organization)) for party in parties]
+
+
+class SignedFileForm(forms.Form):
+    """The document given out, signed with one's own token."""
+
+    file = forms.FileField(label=_("The signed PDF"), widget=forms.FileInput(attrs={"accept": ".pdf,application/pdf"}))
+
+
+class JoinForm(forms.Form):
+    """An outsider's wish to join an agreement in force (NĐ 47/2020 Điều 36(4))."""
+
+    number = forms.CharField(
+        label=_("Number of the agreement"), max_length=30, widget=forms.TextInput(attrs={"placeholder": "TT-2026-000001"}),
+        help_text=_("It stands in the public register and on the document."),
+    )  # fmt: skip
+    consumer = forms.ModelChoiceField(Organization.objects.none(), label=_("Requesting agency"), empty_label=None)
+
+    def __init__(self, *args, agencies, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["consumer"].queryset = agencies
+
+
+class MergeForm(forms.Form):
+    """Merging one agency into another by force of a legal instrument."""
+
+    source = forms.ModelChoiceField(Organization.objects.none(), label=_("Agency that ends"), to_field_name="code")
+    into = forms.ModelChoiceField(Organization.objects.none(), label=_("Agency that succeeds it"), to_field_name="code")
+    instrument = forms.CharField(
+        label=_("Legal instrument"), max_length=300, help_text=_("Number, date and issuer of the resolution or decision.")
+    )
+
+    def __init__(self, *args, agencies, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["source"].queryset = self.fields["into"].queryset = agencies

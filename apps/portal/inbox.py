@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus
-from apps.agreements.models import AcceptanceRecord, Agreement, Credential, Signature
+from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Signature
 from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Release
 from apps.connections.choices import DecisionStatus, RequestStatus
@@ -116,11 +116,14 @@ def _agreements_to_sign(user):
         signed = Signature.objects.filter(
             version__agreement=OuterRef("pk"), version__state="draft", party__organization_id__in=mine
         )
-        rows = Agreement.objects.visible_to(user).filter(status=AgreementStatus.AWAITING_SIGNATURES)
+        # The first content awaits signatures, or a change does while the former version is in force.
+        change = AgreementVersion.objects.filter(agreement=OuterRef("pk"), state="draft")
+        waits = Q(status=AgreementStatus.AWAITING_SIGNATURES) | (Q(status=AgreementStatus.IN_FORCE) & Exists(change))
+        rows = Agreement.objects.visible_to(user).filter(waits)
         rows = rows.filter(parties__organization_id__in=mine).exclude(Exists(signed)).distinct()[:MOST]
         for row in rows:
-            yield Task(_("Sign the agreement"), row.number, row.title, reverse("portal:agreement", args=[row.uuid]),
-                       since=row.updated_at)  # fmt: skip
+            what = _("Sign the change") if row.status == AgreementStatus.IN_FORCE else _("Sign the agreement")
+            yield Task(what, row.number, row.title, reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)
 
 
 def _terms_to_sign(user):

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-
-from django.utils.dateparse import parse_date
-from django.utils.formats import number_format
-from django.utils.translation import gettext as _
+from django.http import Http404
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from apps.agreements.choices import AgreementStatus, GrantStatus, Side
+from apps.agreements.actions.signing import party_to_sign
+from apps.agreements.choices import AgreementStatus, CredentialStatus, GrantStatus, Side, VersionState
+from apps.agreements.differences import Difference, differences
 from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
-from apps.connections.choices import SharingMethod
-from apps.organizations.choices import Network, Role
+from apps.core.errors import NotPermitted
+from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem
-from apps.organizations.roles import organization_ids
+from apps.organizations.roles import is_operator, organization_ids
 from apps.portal.forms import (
     AcceptanceForm,
     CommentForm,
+    ConsumerSuspendForm,
     NoteForm,
     PasswordForm,
     PlannedForm,
-    ProposalForm,
     ReasonForm,
+    SignedFileForm,
     SuspendForm,
     TerminateForm,
 )
+from apps.portal.items import items, scope
 from apps.portal.panel import Button, buttons
-from apps.registry.choices import Environment, PersonalDataClass, Protocol
+from apps.portal.proposing import proposal_form
+from apps.registry.choices import Environment
 
 MOST_GRANTS = 200
 
 AGREEMENT_FORMS = {
-    "sign": PasswordForm,
     "reopen": ReasonForm,
     "decline": ReasonForm,
     "suspend": SuspendForm,
@@ -43,7 +44,6 @@ AGREEMENT_FORMS = {
 }
 AGREEMENT_HELP = {
     "agree": gettext_lazy("You agree, for your agency, to exactly the content shown on this page."),
-    "sign": gettext_lazy("You sign exactly the content shown on this page. The last signature puts the agreement in force."),
     "suspend": gettext_lazy("Takes effect at once: the very next call is refused. The parties are told."),
     "resume": gettext_lazy("Access opens again at once."),
     "terminate": gettext_lazy("Closes every access at once and opens the checklist of duties."),
@@ -54,39 +54,133 @@ ACCEPTANCE_FORMS = {"confirm": CommentForm, "reject": CommentForm}
 CREDENTIAL_FORMS = {"revoke": ReasonForm}
 
 
-def pieces(agreement: Agreement, user) -> dict:
-    """Everything the page shows, read with a number of queries that does not grow with the agreement."""
+def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
+    """Everything the page shows, read with a number of queries that does not grow with the agreement.
+
+    `number` is the version to be read; without it the one in force, or the newest while there is none.
+    """
     parties = list(agreement.parties.select_related("organization"))
     versions = list(agreement.versions.select_related("drafted_by").order_by("-number"))
-    shown = next((row for row in versions if row.state == "current"), versions[0] if versions else None)
+    shown = _shown(versions, number)
+    former = _former(versions, shown)
+    newest = versions[0] if versions else None
+    pending = newest if newest and newest.state == VersionState.DRAFT and agreement.status == AgreementStatus.IN_FORCE else None
+    signing = signing_of(agreement, shown, user)
     return {
         "parties": parties,
         "versions": versions,
         "shown": shown,
+        "former": former,
+        "pending": pending if pending is not shown else None,
+        "is_pending": pending is not None and pending is shown,
+        "differences": differences(former.content, shown.content) if former else [],
         "items": items(shown.content) if shown else [],
         "scope": scope(shown.content) if shown else [],
         "signatures": list(shown.signatures.select_related("signer", "party__organization")) if shown else [],
+        "unsigned": _unsigned(shown, parties),
         "consents": list(shown.consents.select_related("officer", "party__organization")) if shown else [],
         "grants": grants(agreement, user),
         "credentials": credentials(agreement, user),
+        "reissuable": reissuable(agreement, user),
         "acceptances": acceptances(agreement, user),
         "acceptance_form": acceptance_form(agreement, user),
         "duties": duties(agreement, user),
         "bases": list(agreement.bases.select_related("request")),
         "buttons": agreement_buttons(agreement, shown, user),
+        "sign_form": PasswordForm() if signing else None,
+        "file_form": SignedFileForm() if signing else None,
+        "suspensions": suspensions(agreement, user),
+        "suspendable": suspendable(agreement, parties, user),
         **beginnings(agreement, shown, user),
     }
 
 
+def _shown(versions: list[AgreementVersion], number: int | None) -> AgreementVersion | None:
+    if number is not None:
+        found = next((row for row in versions if row.number == number), None)
+        if found is None:
+            raise Http404
+        return found
+    return next((row for row in versions if row.state == VersionState.CURRENT), versions[0] if versions else None)
+
+
+def _former(versions: list[AgreementVersion], shown: AgreementVersion | None) -> AgreementVersion | None:
+    """The version that the shown one was written against: what its hash names, not merely the number before."""
+    before = shown.content.get("supersedes") if shown else ""
+    return next((row for row in versions if before and row.content_hash == before), None)
+
+
+def _unsigned(shown: AgreementVersion | None, parties) -> list:
+    """Parties whose signature a draft still waits for."""
+    if shown is None or shown.state != VersionState.DRAFT:
+        return []
+    done = set(shown.signatures.values_list("party_id", flat=True))
+    return [party for party in parties if party.left_at is None and party.pk not in done]
+
+
+def signing_of(agreement: Agreement, shown: AgreementVersion | None, user) -> bool:
+    """Whether this very person may sign the version that is shown: the agreement's first content, or a change of it."""
+    open_states = (AgreementStatus.AWAITING_SIGNATURES, AgreementStatus.IN_FORCE)
+    if shown is None or shown.state != VersionState.DRAFT or agreement.status not in open_states:
+        return False
+    if shown.number != max(agreement.versions.values_list("number", flat=True)) or not user.has_perm(
+        "agreements.sign", agreement
+    ):
+        return False
+    try:
+        party_to_sign(shown, user)
+    except NotPermitted:
+        return False
+    return True
+
+
+def changed_since(agreement: Agreement, content_hash: str) -> list[Difference]:
+    """What is on the table now instead of the content with this hash: for whoever decided on a former page."""
+    seen = agreement.versions.filter(content_hash=content_hash).order_by("-number").first() if content_hash else None
+    newest = agreement.versions.order_by("-number").first()
+    return differences(seen.content, newest.content) if seen and newest and seen.pk != newest.pk else []
+
+
 def agreement_buttons(agreement: Agreement, shown: AgreementVersion | None, user) -> list[Button]:
-    """The table's steps, less those this very person has taken already: whoever signed or agreed is not asked again."""
-    hide = []
-    if shown and agreement.status == AgreementStatus.AWAITING_SIGNATURES:
-        signed = shown.signatures.filter(signer=user).exists()
-        hide += ["sign"] if signed or shown.drafted_by_id == user.pk else []
+    """The table's steps, less those this very person has taken already; signing has a place of its own on the page."""
+    hide = ["sign"]
     if shown and agreement.status == AgreementStatus.NEGOTIATING:
-        hide += ["agree"] if shown.consents.filter(officer=user).exists() else []
+        newest = agreement.versions.order_by("-number").first()
+        hide += ["agree"] if shown.pk != newest.pk or shown.consents.filter(officer=user).exists() else []
     return buttons(AGREEMENT, agreement, user, AGREEMENT_FORMS, AGREEMENT_HELP, hide=tuple(hide))
+
+
+def suspensions(agreement: Agreement, user) -> list:
+    """Consumers that are suspended under the agreement, with the way to lift it for whoever may."""
+    found = list(agreement.consumer_suspensions.open().select_related("party__organization", "provider", "suspended_by"))
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    for row in found:
+        row.may_lift = is_operator(user) or row.provider_id in mine
+        row.form = CommentForm(prefix=f"lift-{row.pk}") if row.may_lift else None
+    return found
+
+
+def suspendable(agreement: Agreement, parties, user) -> ConsumerSuspendForm | None:
+    """The form to suspend one consumer; None when the person may not, or nobody is left to be suspended."""
+    if agreement.status != AgreementStatus.IN_FORCE or not user.has_perm("agreements.suspend", agreement):
+        return None
+    open_to = set(agreement.grants.filter(status=GrantStatus.ACTIVE).values_list("system__organization_id", flat=True))
+    rows = [party for party in parties if party.side == Side.CONSUMER and party.organization_id in open_to]
+    return ConsumerSuspendForm(prefix="one", parties=rows, initial={"determined_at": timezone.localtime()}) if rows else None
+
+
+def reissuable(agreement: Agreement, user) -> list[tuple]:
+    """(system, environment, its name) that have access and no account that works, as far as `user` issues accounts."""
+    pairs = agreement.grants.exclude(status=GrantStatus.ENDED).values_list("system_id", "environment").distinct()
+    live = Credential.objects.exclude(status=CredentialStatus.REVOKED).exclude(expires_at__lte=timezone.now())
+    held = set(live.filter(system_id__in=[pk for pk, _env in pairs]).values_list("system_id", "environment"))
+    missing = [pair for pair in pairs if pair not in held]
+    systems = InformationSystem.objects.in_bulk([pk for pk, _env in missing])
+    return [
+        (systems[pk], environment, Environment(environment).label)
+        for pk, environment in missing
+        if user.has_perm("agreements.reissue_credential", Credential(system=systems[pk], environment=environment))
+    ]
 
 
 def grants(agreement: Agreement, user) -> list:
@@ -142,164 +236,6 @@ def duties(agreement: Agreement, user) -> list:
     return found
 
 
-@dataclass(frozen=True)
-class Item:
-    """One of the twenty items: its number and name in the decree's order, and its content as lines."""
-
-    number: int
-    name: object
-    lines: list[str]
-
-
-def items(content: dict) -> list[Item]:
-    """The content of a version as a reader's list (NĐ 47/2020 Điều 38 and regulations section 8). Empty items are shown as such."""
-    named = [
-        (_("Providing and consuming agencies"), _parties(content)),
-        (_("Data shared"), [_scope_line(row) for row in content.get("scope", [])]),
-        (_("Place of sharing and of use"), _place(content.get("place", {}))),
-        (_("Term"), _term(content.get("term", {}))),
-        (_("Method of sharing"), _method(content.get("method", {}))),
-        (_("Processing after receipt"), [content.get("post_processing", "")]),
-        (_("Conditions and limits"), _restrictions(content)),
-        (_("Commitments on protecting the data"), [content.get("commitments", "")]),
-        (_("Security and authentication"), _security(content.get("security", {}))),
-        (_("Storage; derived data"), list(content.get("storage", {}).values())),
-        (_("Deletion and destruction"), list(content.get("disposal", {}).values())),
-        (_("Other terms"), [content.get("other_terms", "")]),
-        (
-            _("Usage regulation"),
-            [f"{row['number']} – {row['title']} ({row['organization']})" for row in content.get("usage_regulations", [])],
-        ),
-        (_("Access log kept for"), _months(content.get("log_retention_months"))),
-        (_("Legal bases"), content.get("legal_bases", [])),
-        (_("Service level"), [row["text"] for row in content.get("service_level", [])]),
-        (_("Technical contacts"), [_contact(row) for row in content.get("contacts", [])]),
-        (_("Personal data"), _personal(content.get("personal_data", {}))),
-        (_("Joining by others"), [_("open to be joined") if content.get("open_to_join") else _("not open to be joined")]),
-        (_("Version and history"), _history(content)),
-    ]
-    return [Item(number, name, [str(line) for line in lines if line]) for number, (name, lines) in enumerate(named, 1)]
-
-
-def _parties(content: dict) -> list[str]:
-    return [_("Provider: %(name)s") % {"name": row["name"]} for row in content.get("providers", [])] + [
-        _("Consumer: %(name)s") % {"name": row["name"]} for row in content.get("consumers", [])
-    ]
-
-
-def _scope_line(row: dict) -> str:
-    return _("%(service)s, %(operation)s: %(n)s fields") % {
-        "service": row["service_name"],
-        "operation": row["operation_name"],
-        "n": len(row["fields"]),
-    }
-
-
-def _place(place: dict) -> list[str]:
-    names = dict(Network.choices)
-    used = ", ".join(place.get("usage_location", []))
-    networks = ", ".join(str(names.get(value, value)) for value in place.get("networks", []))
-    return [place.get("exchange_point", ""), used, networks]
-
-
-def _term(term: dict) -> list[str]:
-    first, last = (parse_date(term.get(key) or "") for key in ("valid_from", "valid_to"))
-    period = _("from %(first)s until %(last)s") % {
-        "first": f"{first:%d/%m/%Y}" if first else _("coming into force"),
-        "last": f"{last:%d/%m/%Y}" if last else _("no end"),
-    }
-    return [period, *(_("Use of received data: %(text)s") % {"text": text} for text in term.get("usage_duration", []))]
-
-
-def _method(method: dict) -> list[str]:
-    names, protocols = dict(SharingMethod.choices), dict(Protocol.choices)
-    lines = [str(names.get(method.get("method"), method.get("method", "")))]
-    lines += [str(protocols.get(value, value)) for value in method.get("protocols", [])]
-    if method.get("calls_per_day"):
-        lines.append(_("%(n)s calls a day") % {"n": number_format(method["calls_per_day"], force_grouping=True)})
-    if method.get("calls_per_second"):
-        lines.append(_("at most %(n)s calls a second") % {"n": method["calls_per_second"]})
-    return lines
-
-
-def _restrictions(content: dict) -> list[str]:
-    limits, purpose = content.get("restrictions", {}), content.get("purpose", {})
-    lines = [_("Purpose: %(name)s") % {"name": purpose.get("name", "")}, purpose.get("text", ""), limits.get("text", "")]
-    if limits.get("source_networks"):
-        lines.append(_("Only from: %(networks)s") % {"networks": ", ".join(limits["source_networks"])})
-    if content.get("procedures"):
-        lines.append(_("Procedures served: %(codes)s") % {"codes": ", ".join(content["procedures"])})
-    return lines
-
-
-def _security(security: dict) -> list[str]:
-    levels = [
-        _("%(system)s: security level %(level)s, decision %(decision)s") % row
-        for row in security.get("levels", [])
-    ]  # fmt: skip
-    return [security.get("text", ""), *levels]
-
-
-def _months(months: int | None) -> list[str]:
-    return [_("%(n)s months") % {"n": months}] if months else []
-
-
-def _contact(row: dict) -> str:
-    parts = [row.get("name"), row.get("position"), row.get("phone"), row.get("email"), row.get("technician")]
-    return f"{row.get('organization', '')}: " + ", ".join(part for part in parts if part)
-
-
-def _personal(personal: dict) -> list[str]:
-    fields = personal.get("sensitive_fields", [])
-    first = (
-        _("Sensitive fields: %(fields)s") % {"fields": ", ".join(fields)}
-        if fields
-        else _("No sensitive personal data is shared.")
-    )
-    return [first, personal.get("assessment_or_exemption", "")]
-
-
-def _history(content: dict) -> list[str]:
-    lines = [_("Version %(n)s") % {"n": content.get("version", "")}]
-    lines += [_("Rests on request %(number)s") % {"number": row["number"]} for row in content.get("requests", [])]
-    return [*lines, content.get("change_note", "")]
-
-
-def scope(content: dict) -> list[dict]:
-    """The operations of a content with their fields, and how many of each class."""
-    labels = dict(PersonalDataClass.choices)
-    found = []
-    for row in content.get("scope", []):
-        counts = Counter(field["personal_data"] for field in row["fields"])
-        fields = [{**field, "class": labels.get(field["personal_data"], "")} for field in row["fields"]]
-        totals = [(value, label, counts[value]) for value, label in PersonalDataClass.choices if counts[value]]
-        found.append({**row, "fields": fields, "totals": totals})
-    return found
-
-
-_INSIDE = {"restrictions": ("restrictions", "text"), "security": ("security", "text"), "disposal": ("disposal", "method"),
-           "calls_per_day": ("method", "calls_per_day"), "valid_to": ("term", "valid_to")}  # fmt: skip
-"""Form field → (item of the content, key inside it); the others are items themselves."""
-_PLAIN = ("post_processing", "commitments", "other_terms")
-
-
-def proposal(content: dict) -> dict:
-    """What the form of a counter-proposal starts from: the words on the table."""
-    first = {name: content.get(item, {}).get(key) for name, (item, key) in _INSIDE.items()}
-    first["valid_to"] = parse_date(first["valid_to"] or "")
-    return {**{name: content.get(name, "") for name in _PLAIN}, **first}
-
-
-def changes(content: dict, given: dict) -> dict:
-    """The items that differ from `content`, whole, as `propose_content` wants them."""
-    found = {name: given[name] for name in _PLAIN if given[name].replace("\r\n", "\n") != content.get(name, "")}
-    for name, (item, key) in _INSIDE.items():
-        value = given[name].isoformat() if name == "valid_to" and given[name] else given[name]
-        if value != content.get(item, {}).get(key) and not (value in (None, "") and not content.get(item, {}).get(key)):
-            found[item] = {**content.get(item, {}), **found.get(item, {}), key: value}
-    return found
-
-
 def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> dict:
     """What may begin here: a change or renewal by the consumer, a planned suspension, a counter-proposal."""
     in_force = agreement.status == AgreementStatus.IN_FORCE
@@ -310,7 +246,8 @@ def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> di
     return {
         "may_change": in_force and consumes,
         "planned": planned,
+        "document_url": reverse("portal:agreement-document", args=[agreement.uuid]),
         "may_cancel": bool(planned) and planned.started_at is None and user.has_perm("agreements.suspend", agreement),
         "planned_form": PlannedForm(prefix="planned") if suspends and planned is None else None,
-        "proposal_form": ProposalForm(prefix="propose", initial=proposal(shown.content)) if negotiates and shown else None,
+        "proposal_form": proposal_form(shown.content) if negotiates and shown else None,
     }

@@ -73,6 +73,7 @@ MENU = (
             Item(_("Home"), "home", "home"),
             Item(_("Connection requests"), "assignment", "portal:requests"),
             Item(_("Agreements"), "handshake", "portal:agreements"),
+            Item(_("Accounts of systems"), "key", "portal:accounts"),
             Item(_("Data services"), "database", "portal:services"),
             Item(_("Notices"), "notifications", "portal:notices"),
         ),
@@ -99,6 +100,7 @@ MENU = (
         _("Directory"),
         (
             Item(_("Agencies"), "account_balance", "portal:agencies"),
+            Item(_("Merge agencies"), "merge", "portal:reorganization", may=holds(Role.OPERATOR)),
             Item(_("Information systems"), "computer", model="organizations.InformationSystem"),
             Item(_("Roles of people"), "badge", model="organizations.Membership"),
             Item(_("People"), "group", model="accounts.User"),

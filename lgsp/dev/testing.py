@@ -7,6 +7,7 @@ the controller starts the one cluster and its workers inherit the address; each 
 from __future__ import annotations
 
 import atexit
+import ctypes.util
 import os
 import shutil
 import tempfile
@@ -105,6 +106,10 @@ def not_covered() -> list[str]:
     lines.append(f"the worker on {' and '.join(brokers)} (TEST_CELERY_BROKER_URL)")
     if chromium() is None:
         lines.append("browser tests (no Chromium on this machine)")
+    if not has_pango():
+        lines.append(
+            "official documents as PDF (this machine lacks Pango; apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0)"
+        )
     if not is_full():
         lines.append("the whole of the large numbers (make test-full)")
     return lines
@@ -114,6 +119,11 @@ def chromium() -> str | None:
     """The path of the system's Chromium (LGSP_CHROMIUM names another one), or None."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     return os.environ.get("LGSP_CHROMIUM") or next((path for name in names if (path := shutil.which(name))), None)
+
+
+def has_pango() -> bool:
+    """Whether the PDF library finds what it needs from the system."""
+    return all(ctypes.util.find_library(name) for name in ("pango-1.0", "pangoft2-1.0", "harfbuzz-subset"))
 
 
 def clean_up() -> None:

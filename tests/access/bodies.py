@@ -29,6 +29,9 @@ BODIES: dict[str, dict] = {
     "agreements/{uuid}/planned-suspensions": {
         "starts_at": "2030-01-01T08:00:00+07:00", "ends_at": "2030-01-02T08:00:00+07:00", "reason": "Bảo trì",
     },
+    "agreements/{uuid}/consumer-suspensions": {
+        "consumer": "$organizations", "violation": "x", "plan": "x", "restore_conditions": "x",
+    },
     "agreements/{uuid}/sign": {"content_hash": HASH, "password": PASSWORD},
     "agreements/{uuid}/suspend": {
         "kind": "violation", "violation": "x", "plan": "x", "handling_plan": "x", "restore_conditions": "x",

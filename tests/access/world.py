@@ -95,6 +95,7 @@ def _of_the_case(parties, agreement, request) -> dict:
         "attachments": NOBODYS,
         "files": NOBODYS,
         "suspensions": NOBODYS,
+        "consumer-suspensions": NOBODYS,
         "start": "renewal",
         "go": "services",
         "disputes": NOBODYS,

@@ -17,7 +17,7 @@ from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
 from apps.agreements import documents, signed_pdf
-from apps.agreements.actions import sign_with_pdf
+from apps.agreements.actions import sign_agreement, sign_with_pdf
 from apps.agreements.choices import AgreementStatus, SignatureBasis
 from apps.agreements.models import AgreementDocument, Signature
 from apps.core.errors import InvalidFact, NotPermitted
@@ -65,7 +65,7 @@ def authority() -> Authority:
 
 
 @pytest.fixture
-def roots(authority, settings, tmp_path):
+def roots(authority, settings, tmp_path, pango):
     (tmp_path / "root.pem").write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
     settings.SIGNATURE_ROOTS = str(tmp_path)
 
@@ -78,10 +78,36 @@ def test_the_page_has_what_nd_30_asks_for_and_the_hash(w):
     page = documents.document_html(version)
     for text in (
         "Cộng hòa xã hội chủ nghĩa Việt Nam", "Độc lập - Tự do - Hạnh phúc", version.content["agreement"], "THỎA THUẬN",
-        w.provider.name, w.consumer.name, version.content_hash, "Điều 1.", w.system.name, "500 lượt/ngày",
+        w.provider.name, w.consumer.name, version.content_hash, "Điều 1.", w.system.name, "500 lượt/ngày", "Nơi nhận:",
+        w.provider_signer.full_name, w.consumer_signer.full_name, "trong 30 ngày kể từ",
     ):  # fmt: skip
         assert text in page
     assert all(f">{path}<" in page for path in w.fields())
+
+
+def test_the_sheet_to_be_signed_is_the_same_for_everybody_and_the_copy_shows_every_hand(special, pango):
+    agreement = awaiting_signatures(special)
+    version = agreement.current_version
+    _document, before = documents.newest(version)
+    sign_agreement(agreement, by=special.consumer_signer, content_hash=version.content_hash)
+    _document, after = documents.newest(version)
+    assert before == after, "the next signer would sign other bytes"
+    assert "ký trên nền tảng ngày" in documents.document_html(version)
+    assert "ký trên nền tảng ngày" not in documents.document_html(version, signed=False)
+    assert documents.copy(version) != before
+
+
+def test_each_party_has_a_place_to_sign_and_a_joiner_gets_an_addendum(w):
+    agreement = agreement_in_force(w)
+    content = {**agreement.current_version.content, "addendum": {"number": 2, "joined": [w.consumer.code]}}
+    second = {"code": "H03.77", "name": "Sở Thứ Hai", "kind": "department", "representatives": [{"name": "A", "position": "B"}]}
+    version = agreement.current_version
+    version.content = {**content, "consumers": [*content["consumers"], second]}
+    page = documents.document_html(version)
+    assert page.count('class="agency"') == 3
+    assert "PHỤ LỤC SỐ 2" in page
+    assert f"Về việc tham gia của {w.consumer.name}" in page
+    assert "đại diện: A, B" in page
 
 
 def test_the_page_runs_nothing_and_loads_nothing_from_elsewhere(w):
@@ -93,7 +119,7 @@ def test_the_page_runs_nothing_and_loads_nothing_from_elsewhere(w):
     assert "https://" not in page
 
 
-def test_the_pdf_is_made_once_and_kept(w):
+def test_the_pdf_is_made_once_and_kept(w, pango):
     version = agreement_in_force(w).current_version
     document, data = documents.original(version)
     again, same = documents.original(version)
@@ -102,7 +128,7 @@ def test_the_pdf_is_made_once_and_kept(w):
     assert AgreementDocument.objects.count() == 1
 
 
-def test_the_pdf_carries_vietnamese_fonts_of_its_own(w):
+def test_the_pdf_carries_vietnamese_fonts_of_its_own(w, pango):
     _document, data = documents.original(agreement_in_force(w).current_version)
     fonts = PdfFileReader(io.BytesIO(data)).root["/Pages"]["/Kids"][0]["/Resources"]["/Font"]
     assert all("Tinos" in str(fonts[name]["/BaseFont"]) for name in fonts)
@@ -199,7 +225,7 @@ def test_somebody_elses_token_is_refused(special, authority, roots):
     assert refused(agreement, special.consumer_signer, signed(data, token, "Ky")) == "pdf_other_person"
 
 
-def test_without_trusted_roots_nothing_is_accepted(special, authority, settings):
+def test_without_trusted_roots_nothing_is_accepted(special, authority, settings, pango):
     settings.SIGNATURE_ROOTS = ""
     agreement = awaiting_signatures(special)
     _document, data = documents.newest(agreement.current_version)

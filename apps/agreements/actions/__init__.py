@@ -20,7 +20,7 @@ from apps.agreements.actions.life import (
     terminate_agreement,
 )
 from apps.agreements.actions.publishing import announce_end_of_version, publish_service_version, retire_service_version
-from apps.agreements.actions.reorganization import merge_organizations
+from apps.agreements.actions.reorganization import merge_organizations, plan_merge
 from apps.agreements.actions.signing import (
     agree_content,
     decline_agreement,
@@ -29,7 +29,12 @@ from apps.agreements.actions.signing import (
     sign_agreement,
     sign_with_pdf,
 )
-from apps.agreements.actions.suspension import announce_suspension, cancel_suspension
+from apps.agreements.actions.suspension import (
+    announce_suspension,
+    cancel_suspension,
+    lift_consumer_suspension,
+    suspend_consumer,
+)
 
 __all__ = [
     "announce_end_of_version",
@@ -37,6 +42,8 @@ __all__ = [
     "retire_service_version",
     "announce_suspension",
     "cancel_suspension",
+    "lift_consumer_suspension",
+    "suspend_consumer",
     "start_change",
     "start_join",
     "start_renewal",
@@ -50,6 +57,7 @@ __all__ = [
     "expire_agreements",
     "finish_termination",
     "merge_organizations",
+    "plan_merge",
     "propose_content",
     "record_acceptance",
     "reissue_credential",

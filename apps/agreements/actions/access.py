@@ -126,7 +126,11 @@ def suspend_grant(grant: Grant, *, by, reason: str, version: int | None = None) 
 
 @transaction.atomic
 def resume_grant(grant: Grant, *, by, version: int | None = None) -> Grant:
-    """Open the access again; the agreement must be in force or suspended as a whole."""
+    """Open the access again. Raises Conflict while its consumer is suspended under the agreement: that is lifted, not this."""
+    if grant.held_by_id and grant.held_by.lifted_at is None:
+        raise Conflict(
+            _("Its consumer is suspended under the agreement; that suspension is lifted."), code="consumer_suspended"
+        )
     GRANT.move(grant, "resume", by=by, version=version, status_reason="")
     return _changed(grant, "resumed", by, N_("Access of %(system)s under agreement %(number)s is open again."))
 

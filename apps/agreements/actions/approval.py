@@ -230,8 +230,13 @@ def amended_content(request: ConnectionRequest, agreement: Agreement, current: A
     }
     levels = [*old["security"]["levels"], *content["security"]["levels"]]
     head = {name: content[name] for name in ("version", "supersedes", "change_note")}
+    addenda = agreement.versions.filter(content__has_key="addendum").count()
+    addendum = {
+        "number": addenda + 1,
+        "joined": sorted({row["code"] for row in content["consumers"]} - {row["code"] for row in old["consumers"]}),
+    }
     return {
-        **old, **head, **joined, "requests": [*old["requests"], *content["requests"]], "security": {**old["security"], "levels": levels},
+        **old, **head, **joined, "addendum": addendum, "requests": [*old["requests"], *content["requests"]], "security": {**old["security"], "levels": levels},
     }  # fmt: skip
 
 

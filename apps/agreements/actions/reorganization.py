@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -10,7 +12,8 @@ from django.utils.translation import gettext_noop as N_
 from apps.agreements.actions.life import require_texts
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, SignatureBasis, VersionState
-from apps.agreements.models import Agreement, AgreementVersion, Party, Signature
+from apps.agreements.content import representatives
+from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Party, Signature
 from apps.audit import actions as audit
 from apps.connections.models import ConnectionRequest
 from apps.core.canonical import content_hash
@@ -53,17 +56,43 @@ def merge_organizations(source: Organization, into: Organization, *, by, instrum
     return agreements
 
 
+@dataclass(frozen=True)
+class MergePlan:
+    """What a merge would carry over, and what must be finished first (then nothing is carried)."""
+
+    systems: list
+    services: list
+    agreements: list[Agreement]
+    unfinished: list[str]
+
+
+def plan_merge(source: Organization, into: Organization, *, by) -> MergePlan:
+    """Read only: what `merge_organizations` would do now. Raises NotPermitted."""
+    require(by, "agreements.merge_organizations", source)
+    if source.pk == into.pk:
+        raise InvalidFact(_("Two different, active organizations are merged."), code="not_mergeable")
+    agreements = Agreement.objects.filter(status__in=LIVE, parties__organization=source, parties__left_at__isnull=True)
+    return MergePlan(
+        list(source.systems.all()), list(source.services.all()), list(agreements.distinct()), unfinished(source, into)
+    )
+
+
 def _nothing_unfinished(source: Organization, into: Organization) -> None:
+    numbers = unfinished(source, into)
+    if numbers:
+        raise Conflict(
+            _("Finish these first: %(numbers)s.") % {"numbers": ", ".join(numbers)}, code="unfinished", numbers=numbers
+        )
+
+
+def unfinished(source: Organization, into: Organization) -> list[str]:
+    """Numbers of open requests, unfinished agreements, and agreements between the two."""
     theirs = ConnectionRequest.objects.open()
     requests = theirs.filter(consumer=source) | theirs.filter(decisions__provider=source)
     agreements = Agreement.objects.filter(status__in=UNFINISHED, parties__organization=source)
     between = Agreement.objects.filter(status__in=LIVE, parties__organization=source).filter(parties__organization=into)
     opposed = [row for row in between.distinct() if _side(row, source) != _side(row, into)]
-    numbers = sorted({row.number for row in (*requests, *agreements, *opposed)})
-    if numbers:
-        raise Conflict(
-            _("Finish these first: %(numbers)s.") % {"numbers": ", ".join(numbers)}, code="unfinished", numbers=numbers
-        )
+    return sorted({row.number for row in (*requests, *agreements, *opposed)})
 
 
 def _side(agreement: Agreement, organization: Organization) -> str:
@@ -99,6 +128,7 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
         state=VersionState.CURRENT, change_note=instrument,
     )  # fmt: skip
     _carry_signatures(current, version, old_party, party)
+    _carry_suspensions(old_party, party)
     raise_epoch("agreement", agreement.uuid)
     agreement.version += 1
     agreement.save(update_fields=["version", "updated_at"])
@@ -108,6 +138,13 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
     )  # fmt: skip
     tell_parties("carried_over", agreement, N_("Agreement %(number)s is carried over to %(successor)s."), key=f"v{number}",
                  successor=into.name)  # fmt: skip
+
+
+def _carry_suspensions(old_party: Party, party: Party) -> None:
+    """Who was suspended stays so under the successor's name; where the successor is suspended itself, that holds them all."""
+    for row in ConsumerSuspension.objects.open().filter(party=old_party):
+        if not ConsumerSuspension.objects.open().filter(party=party, provider=row.provider).exists():
+            ConsumerSuspension.objects.filter(pk=row.pk).update(party=party)
 
 
 def _carry_signatures(current: AgreementVersion, version: AgreementVersion, old_party: Party, party: Party) -> None:
@@ -129,12 +166,14 @@ def _carry_signatures(current: AgreementVersion, version: AgreementVersion, old_
 def _renamed(content: dict, source: Organization, into: Organization) -> dict:
     """The content with `source` replaced by `into` as party, owner of systems, provider of operations and contact."""
 
+    successor = {"code": into.code, "name": into.name, "kind": into.kind, "representatives": representatives(into)}
+
     def swap(code: str) -> str:
         return into.code if code == source.code else code
 
     def parties(rows: list[dict]) -> list[dict]:
-        new = [{"code": into.code, "name": into.name, "kind": into.kind} if row["code"] == source.code else row for row in rows]
-        return [row for index, row in enumerate(new) if row not in new[:index]]
+        new = [successor if row["code"] == source.code else row for row in rows]
+        return list({row["code"]: row for row in new}.values())
 
     contacts = [row for row in content["contacts"] if row["organization"] != source.code]
     points = into.focal_points.filter(ended_at__isnull=True)
@@ -142,7 +181,7 @@ def _renamed(content: dict, source: Organization, into: Organization) -> dict:
         {"organization": into.code, "name": p.name, "position": p.position, "phone": p.phone, "email": p.email} for p in points
     ]
     return {
-        **content,
+        **{name: value for name, value in content.items() if name != "addendum"},
         "providers": parties(content["providers"]),
         "consumers": parties(content["consumers"]),
         "systems": [{**row, "organization": swap(row["organization"])} for row in content["systems"]],

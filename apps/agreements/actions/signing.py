@@ -12,15 +12,16 @@ from apps.agreements import documents, signed_pdf
 from apps.agreements.actions.approval import make_current, open_test
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
-from apps.agreements.content import NEGOTIABLE, term_of
+from apps.agreements.content import term_of
 from apps.agreements.grants import operation_of
 from apps.agreements.models import Agreement, AgreementDocument, AgreementVersion, Consent, Party, Signature
+from apps.agreements.proposals import checked
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
 from apps.connections import files
 from apps.core.canonical import content_hash
 from apps.core.epoch import raise_epoch
-from apps.core.errors import FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
+from apps.core.errors import FactMissing, NotPermitted, StaleVersion, TransitionNotAllowed
 from apps.core.workflow import require
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
@@ -39,12 +40,13 @@ def propose_content(agreement: Agreement, *, by, changes: dict, note: str, versi
         raise TransitionNotAllowed(state=agreement.status)
     if not note.strip():
         raise FactMissing(fields={"note": [_("Say what changes and why.")]})
-    strange = sorted(set(changes) - set(NEGOTIABLE))
-    if strange:
-        raise InvalidFact(_("Not open to negotiation: %(items)s.") % {"items": ", ".join(strange)}, code="not_negotiable")
-    last = agreement.versions.order_by("-number").first()
-    _check_scope(agreement, changes)
-    draft = next_version(agreement, {**last.content, **changes}, by=by, note=note, supersedes=last.content_hash)
+    first, last = (agreement.versions.order_by(order).first() for order in ("number", "-number"))
+    items = checked(changes, first.content, last.content)
+    if all(last.content[name] == value for name, value in items.items()):
+        raise FactMissing(_("The proposal changes nothing."), code="nothing_changes")
+    for row in items.get("scope", []):
+        operation_of(row)
+    draft = next_version(agreement, {**last.content, **items}, by=by, note=note, supersedes=last.content_hash)
     _consent(draft, by)
     touch(agreement)
     audit.record(
@@ -61,24 +63,6 @@ def next_version(agreement: Agreement, content: dict, *, by, note: str, supersed
     return AgreementVersion.objects.create(
         agreement=agreement, number=number, content=content, content_hash=content_hash(content), drafted_by=by, change_note=note
     )
-
-
-def _check_scope(agreement: Agreement, changes: dict) -> None:
-    """Negotiation narrows: every operation and field proposed is one the first version asked for."""
-    asked = agreement.versions.order_by("number").first().content
-    wide = {(row["service"], row["version"], row["operation"]): {f["path"] for f in row["fields"]} for row in asked["scope"]}
-    for row in changes.get("scope", []):
-        try:
-            paths = wide.get((row["service"], row["version"], row["operation"]))
-            beyond = paths is None or not {field["path"] for field in row["fields"]} <= paths
-        except (TypeError, KeyError) as error:
-            raise InvalidFact(code="scope_malformed") from error
-        if beyond:
-            raise InvalidFact(_("The proposal asks for more than the request; file a new request."), code="scope_widened")
-        operation_of(row)
-    systems = {row["code"] for row in asked["systems"]}
-    if not {row["code"] for row in changes.get("systems", [])} <= systems:
-        raise InvalidFact(_("The proposal asks for more than the request; file a new request."), code="scope_widened")
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""Planned suspensions: announced seven working days ahead, begun and ended by the clock."""
+"""Suspensions of their own kind: planned ones, begun and ended by the clock, and those of one consumer alone."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from django.utils.translation import gettext_noop as N_
 from apps.agreements.actions.life import require_texts
 from apps.agreements.actions.signing import lock_agreement
 from apps.agreements.announcements import tell_parties
-from apps.agreements.choices import AgreementStatus, SuspensionKind
-from apps.agreements.models import Agreement, PlannedSuspension
-from apps.agreements.workflow import AGREEMENT
+from apps.agreements.choices import AgreementStatus, GrantStatus, Side, SuspensionKind
+from apps.agreements.grants import held_by
+from apps.agreements.models import Agreement, ConsumerSuspension, Grant, Party, PlannedSuspension
+from apps.agreements.workflow import AGREEMENT, GRANT
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
-from apps.core.errors import Conflict, FactMissing, InvalidFact
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.workflow import require
 from apps.legal import deadlines
+from apps.organizations.choices import Role
+from apps.organizations.models import Organization
+from apps.organizations.roles import is_operator, organization_ids
 
 NOTICE = "suspension.planned_notice"
+VIOLATION_NOTICE = "suspension.violation_notice"
 
 
 @transaction.atomic
@@ -116,6 +121,103 @@ def finish_suspension(planned: PlannedSuspension, *, by) -> None:
     raise_epoch("agreement", agreement.uuid)
     audit.record("agreement.resumed", agreement, by=by, organizations=agreement.party_uuids())
     tell_parties("resumed", agreement, N_("Agreement %(number)s is in force again."))
+
+
+@transaction.atomic
+def suspend_consumer(
+    party: Party, *, by, violation: str, plan: str, restore_conditions: str, determined_at: datetime.datetime | None = None
+) -> ConsumerSuspension:
+    """Stop one consumer's access now and tell it why, what is done and what restores it (NĐ 47/2020 Điều 43(2), (5)).
+
+    A provider stops the access to its own operations, the operator all of it; the others of the agreement go on. The
+    consumer hears of it in the same transaction, so the day of the rule `suspension.violation_notice` runs from when the
+    violation was determined. Raises FactMissing when nothing is open to be stopped, Conflict when it is stopped already.
+    """
+    agreement = party.agreement
+    require(by, "agreements.suspend", agreement)
+    require_texts({"violation": violation, "plan": plan, "restore_conditions": restore_conditions})
+    lock_agreement(agreement)
+    now = timezone.now()
+    determined_at = determined_at or now
+    if determined_at > now:
+        raise InvalidFact(code="in_future", fields={"determined_at": [_("That moment lies in the future.")]})
+    provider = _acting_for(agreement, by)
+    grants = _grants_of(party, provider)
+    if agreement.status != AgreementStatus.IN_FORCE or party.side != Side.CONSUMER or not grants:
+        raise FactMissing(_("This consumer has no open access under the agreement."), code="no_open_access")
+    try:
+        with transaction.atomic():
+            made = ConsumerSuspension.objects.create(
+                agreement=agreement, party=party, provider=provider, violation=violation.strip(), handling_plan=plan.strip(),
+                restore_conditions=restore_conditions.strip(), determined_at=determined_at, suspended_by=by,
+                notice_due_at=deadlines.start(VIOLATION_NOTICE, determined_at).due_at,
+            )  # fmt: skip
+    except IntegrityError as error:
+        raise Conflict(_("This consumer is suspended already."), code="already_suspended") from error
+    for grant in grants:
+        GRANT.move(grant, "hold", by=by, status_reason=made.violation, held_by=made)
+        raise_epoch("grant", grant.uuid)
+    audit.record(
+        "consumer.suspended", agreement, by=by, organizations=agreement.party_uuids(), consumer=party.organization.code,
+        determined_at=determined_at.isoformat(), told_late=made.was_told_late, grants=len(grants),
+    )  # fmt: skip
+    tell_parties(
+        "consumer_suspended", agreement, N_("Access of %(consumer)s under agreement %(number)s is suspended: %(violation)s"),
+        key=str(made.uuid), consumer=party.organization.name, violation=made.violation,
+    )  # fmt: skip
+    return made
+
+
+def _acting_for(agreement: Agreement, by) -> Organization | None:
+    """The provider in whose name `by` acts; None for the operator, who acts for all."""
+    mine = organization_ids(by, Role.PROVIDER_OFFICER) & agreement.organization_ids(Side.PROVIDER)
+    return Organization.objects.get(pk=min(mine)) if mine else None
+
+
+def _grants_of(party: Party, provider: Organization | None) -> list[Grant]:
+    rows = party.agreement.grants.filter(system__organization=party.organization, status=GrantStatus.ACTIVE)
+    if provider is not None:
+        rows = rows.filter(operation__version__service__provider=provider)
+    return list(rows.select_for_update(of=("self",)))
+
+
+@transaction.atomic
+def lift_consumer_suspension(suspension: ConsumerSuspension, *, by, comment: str = "") -> ConsumerSuspension:
+    """The conditions are met: what was held opens again. What was suspended on its own before stays so.
+
+    Raises NotPermitted for another provider than the one that suspended, Conflict when it was lifted already.
+    """
+    agreement = suspension.agreement
+    require(by, "agreements.suspend", agreement)
+    lock_agreement(agreement)
+    if not is_operator(by) and suspension.provider_id not in organization_ids(by, Role.PROVIDER_OFFICER):
+        raise NotPermitted(
+            _("Only the provider that suspended it, or the operator, lifts a suspension."), code="not_the_suspender"
+        )
+    rows = ConsumerSuspension.objects.open().filter(pk=suspension.pk)
+    if rows.update(lifted_at=timezone.now(), lifted_by=by, comment=comment.strip(), updated_at=timezone.now()) != 1:
+        raise Conflict(_("This suspension was lifted already."), code="already_lifted")
+    suspension.refresh_from_db()
+    for grant in suspension.grants.filter(status=GrantStatus.SUSPENDED).select_for_update(of=("self",)):
+        _open_or_hand_on(grant, agreement, by)
+    audit.record(
+        "consumer.resumed", agreement, by=by, organizations=agreement.party_uuids(), consumer=suspension.party.organization.code
+    )
+    tell_parties(
+        "consumer_resumed", agreement, N_("Access of %(consumer)s under agreement %(number)s is open again."),
+        key=str(suspension.uuid), consumer=suspension.party.organization.name,
+    )  # fmt: skip
+    return suspension
+
+
+def _open_or_hand_on(grant: Grant, agreement: Agreement, by) -> None:
+    """Open what was held, unless another suspension of the same consumer holds it too."""
+    other = held_by(agreement, grant.system, grant.operation)
+    if other is not None:
+        Grant.objects.filter(pk=grant.pk).update(held_by=other, status_reason=other.violation)
+        return
+    GRANT.move(grant, "release", by=by, status_reason="", held_by=None)
+    raise_epoch("grant", grant.uuid)
 
 
 def _local(moment: datetime.datetime) -> str:

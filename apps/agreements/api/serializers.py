@@ -8,6 +8,7 @@ from apps.agreements.models import (
     AcceptanceRecord,
     Agreement,
     AgreementVersion,
+    ConsumerSuspension,
     Credential,
     Duty,
     Grant,
@@ -235,6 +236,10 @@ class ReissueSerializer(serializers.Serializer):
     environment = serializers.ChoiceField(choices=Environment.choices)
 
 
+class LiftSerializer(serializers.Serializer):
+    comment = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
+
+
 class NoteSerializer(serializers.Serializer):
     note = serializers.CharField(max_length=LONG)
 
@@ -259,6 +264,56 @@ class AnnouncementSerializer(serializers.Serializer):
     starts_at = serializers.DateTimeField()
     ends_at = serializers.DateTimeField()
     reason = serializers.CharField(max_length=LONG)
+
+
+class ConsumerSuspensionInputSerializer(serializers.Serializer):
+    consumer = serializers.CharField(max_length=35, help_text="Code of the consumer, a party of the agreement.")
+    violation = serializers.CharField(max_length=LONG)
+    plan = serializers.CharField(max_length=LONG, help_text="How it is handled.")
+    restore_conditions = serializers.CharField(max_length=LONG, help_text="What restores the connection.")
+    determined_at = serializers.DateTimeField(required=False, help_text="When the violation was determined; now, if left out.")
+
+
+class ConsumerSuspensionSerializer(serializers.ModelSerializer):
+    agreement = serializers.SlugRelatedField(slug_field="uuid", read_only=True)
+    party = PartySerializer(read_only=True)
+    provider = OrganizationRefSerializer(read_only=True, help_text="Null: all providers of the agreement.")
+
+    class Meta:
+        model = ConsumerSuspension
+        fields = ["uuid", "agreement", "party", "provider", "violation", "handling_plan", "restore_conditions", "determined_at",
+                  "notice_due_at", "was_told_late", "created_at", "lifted_at", "comment"]  # fmt: skip
+
+
+class OperationPreviewSerializer(serializers.Serializer):
+    service = serializers.CharField()
+    operation = serializers.CharField()
+    provider = serializers.CharField()
+    classes = serializers.DictField(child=serializers.IntegerField(), help_text="Personal-data class → number of fields.")
+    new_fields = serializers.ListField(child=serializers.CharField(), help_text="Not open to these systems today.")
+
+
+class OverlapSerializer(serializers.Serializer):
+    agreement = serializers.CharField()
+    system = serializers.CharField()
+    operation = serializers.CharField()
+    shared_fields = serializers.IntegerField()
+
+
+class LoadSerializer(serializers.Serializer):
+    """Calls a second, at most."""
+
+    service = serializers.CharField()
+    capacity = serializers.IntegerField(allow_null=True)
+    agreed = serializers.IntegerField()
+    asked = serializers.IntegerField()
+    exceeds = serializers.BooleanField()
+
+
+class PreviewSerializer(serializers.Serializer):
+    operations = OperationPreviewSerializer(many=True)
+    overlaps = OverlapSerializer(many=True)
+    loads = LoadSerializer(many=True)
 
 
 class BegunSerializer(serializers.Serializer):

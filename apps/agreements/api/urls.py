@@ -10,8 +10,10 @@ router.register("credentials", views.Credentials, "credential")
 router.register("acceptances", views.Acceptances, "acceptance")
 router.register("duties", views.Duties, "duty")
 router.register("planned-suspensions", views.PlannedSuspensions, "planned-suspension")
+router.register("consumer-suspensions", views.ConsumerSuspensions, "consumer-suspension")
 
 urlpatterns = [
+    path("requests/<uuid:uuid>/preview", views.RequestPreview.as_view({"get": "preview"}), name="request-preview"),
     *(
         path(
             f"service-versions/<uuid:uuid>/{name}",

@@ -3,8 +3,9 @@ from __future__ import annotations
 from django.db.models import Prefetch
 from django.http import Http404, HttpResponse
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import MultiPartParser
@@ -13,14 +14,26 @@ from rest_framework.response import Response
 
 from apps.agreements import actions, documents, signed_pdf
 from apps.agreements.api import filters, serializers
+from apps.agreements.choices import Side
 from apps.agreements.differences import differences
-from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Duty, Grant, PlannedSuspension
+from apps.agreements.models import (
+    AcceptanceRecord,
+    Agreement,
+    AgreementVersion,
+    ConsumerSuspension,
+    Credential,
+    Duty,
+    Grant,
+    PlannedSuspension,
+)
+from apps.agreements.preview import preview, preview_of
 from apps.agreements.reauthentication import prove
 from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
 from apps.connections.models import ConnectionRequest
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
 from apps.core.errors import InvalidFact
+from apps.core.workflow import require
 from apps.organizations.models import InformationSystem, Organization
 
 DETAIL = serializers.AgreementDetailSerializer
@@ -57,6 +70,19 @@ class RequestApproval(VisibleRows, viewsets.GenericViewSet):
         made = actions.approve_request(obj, by=request.user, **given.validated_data)
         answer = {"status": obj.status, "agreement": made and made.uuid, "number": made and made.number}
         return Response(serializers.ApprovedSerializer(answer).data)
+
+
+class RequestPreview(VisibleRows, viewsets.GenericViewSet):
+    """What approving a request would open."""
+
+    queryset = ConnectionRequest.objects.all()
+    serializer_class = serializers.PreviewSerializer
+
+    @extend_schema(responses=serializers.PreviewSerializer)
+    def preview(self, request, uuid=None) -> Response:
+        obj = self.get_object()
+        require(request.user, "agreements.preview_request", obj)
+        return Response(serializers.PreviewSerializer(preview(obj)).data)
 
 
 class Agreements(Rows):
@@ -156,14 +182,46 @@ class Agreements(Rows):
         rows = differences(older[0].content, newest.content) if older else []
         return Response(serializers.ContentDifferenceSerializer(rows, many=True).data)
 
-    @extend_schema(responses={(200, "application/pdf"): OpenApiTypes.BINARY})
+    @extend_schema(responses=serializers.PreviewSerializer)
+    @action(detail=True, methods=["get"], filterset_class=None)
+    def preview(self, request, uuid=None) -> Response:
+        """What signing the newest version would open."""
+        newest = self.get_object().versions.order_by("-number").first()
+        return Response(serializers.PreviewSerializer(preview_of(newest)).data)
+
+    @extend_schema(
+        responses={(200, "application/pdf"): OpenApiTypes.BINARY},
+        parameters=[
+            OpenApiParameter("copy", OpenApiTypes.BOOL, description="The copy that shows every hand, also portal signatures.")
+        ],
+    )
     @action(detail=True, methods=["get"], filterset_class=None)
     def document(self, request, uuid=None) -> HttpResponse:
-        """The official PDF of the newest version, with the signatures it has so far; 503 where PDFs cannot be made."""
+        """The official PDF of the newest version, to be signed with a token, with the token signatures it has so far.
+
+        503 where PDFs cannot be made.
+        """
         agreement = self.get_object()
         version = agreement.versions.order_by("-number").first()
-        _document, data = documents.newest(version)
+        wants_copy = request.query_params.get("copy", "").lower() in ("1", "true")
+        data = documents.copy(version) if wants_copy else documents.newest(version)[1]
         return pdf_download(data, f"{agreement.number}-v{version.number}.pdf")
+
+    @extend_schema(
+        request=serializers.ConsumerSuspensionInputSerializer, responses={201: serializers.ConsumerSuspensionSerializer}
+    )
+    @action(detail=True, methods=["post"], url_path="consumer-suspensions")
+    def suspend_consumer(self, request, uuid=None) -> Response:
+        """Stop one consumer's access at once; the other parties go on."""
+        agreement = self.get_object()
+        given = serializers.ConsumerSuspensionInputSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        facts = dict(given.validated_data)
+        party = agreement.present_parties().filter(side=Side.CONSUMER, organization__code=facts.pop("consumer")).first()
+        if party is None:
+            raise InvalidFact(code="unknown_consumer", fields={"consumer": [_("This is no consumer of the agreement.")]})
+        made = actions.suspend_consumer(party, by=request.user, **facts)
+        return Response(serializers.ConsumerSuspensionSerializer(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request={"multipart/form-data": serializers.SignedFileSerializer}, responses=DETAIL)
     @action(detail=True, methods=["post"], url_path="sign-with-pdf", parser_classes=[MultiPartParser])
@@ -255,6 +313,20 @@ class PlannedSuspensions(VisibleRows, TakesSteps, mixins.ListModelMixin, viewset
     @action(detail=True, methods=["post"])
     def cancel(self, request, uuid=None) -> Response:
         return self.act(request, serializers.EmptySerializer, actions.cancel_suspension)
+
+
+class ConsumerSuspensions(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Consumers suspended under an agreement, open and lifted."""
+
+    queryset = ConsumerSuspension.objects.select_related("agreement", "party__organization", "provider")
+    serializer_class = serializers.ConsumerSuspensionSerializer
+    detail_serializer_class = serializers.ConsumerSuspensionSerializer
+    filterset_fields = {"lifted_at": ["isnull"], "agreement__uuid": ["exact"]}
+
+    @extend_schema(request=serializers.LiftSerializer, responses=serializers.ConsumerSuspensionSerializer)
+    @action(detail=True, methods=["post"])
+    def lift(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.LiftSerializer, actions.lift_consumer_suspension)
 
 
 def _prove_and_sign(agreement: Agreement, *, by, password: str, **facts):

@@ -12,6 +12,8 @@ from apps.agreements.choices import SignatureBasis
 register = template.Library()
 PERSONAL = {"none": "Không", "basic": "Cơ bản", "sensitive": "Nhạy cảm"}
 METHOD = {"query": "tra cứu trực tuyến", "sync": "đồng bộ dữ liệu", "package": "đóng gói dữ liệu"}
+NETWORK = {"tslcd": "mạng truyền số liệu chuyên dùng", "internet": "Internet"}
+PROTOCOL = {"rest": "REST", "soap": "SOAP"}
 BASIS = {
     SignatureBasis.STANDING_TERMS: "điều khoản chuẩn đã công bố, ký ngày",
     SignatureBasis.REQUEST: "ký yêu cầu ngày",
@@ -40,8 +42,58 @@ def vn_day(text: str) -> str:
 
 
 @register.filter
-def hand(signature) -> str:
-    """How a party signed, in one line."""
-    who = signature.signer.full_name if signature.signer else signature.signer_name
+def vn_number(number: int) -> str:
+    """20000 → 20.000."""
+    return f"{number:,}".replace(",", ".")
+
+
+def basis_words(signature) -> str:
+    """How and when a party signed."""
     day = timezone.localtime(signature.signed_at).strftime("%d/%m/%Y")
-    return f"{who} ({signature.party.organization.name}; {BASIS[signature.basis]} {day})"
+    return f"({BASIS[signature.basis]} {day})"
+
+
+@register.filter
+def network_names(codes: list[str]) -> str:
+    return ", ".join(NETWORK.get(code, code) for code in codes)
+
+
+@register.filter
+def protocol_names(codes: list[str]) -> str:
+    return ", ".join(PROTOCOL.get(code, code.upper()) for code in codes)
+
+
+@register.filter
+def party_name(code: str, content: dict) -> str:
+    """The name of a party by its code; the code itself for one that is no party (any more)."""
+    names = {row["code"]: row["name"] for side in ("providers", "consumers") for row in content[side]}
+    return names.get(code, code)
+
+
+@register.filter
+def party_names(codes: list[str], rows: list[dict]) -> str:
+    return ", ".join(row["name"] for row in rows if row["code"] in codes)
+
+
+@register.filter
+def system_name(code: str, content: dict) -> str:
+    return next((row["name"] for row in content["systems"] if row["code"] == code), code)
+
+
+@register.filter
+def service_name(code: str, content: dict) -> str:
+    return next((row["service_name"] for row in content["scope"] if row["service"] == code), code)
+
+
+@register.filter
+def people(rows: list[dict] | None) -> str:
+    """Who represents a party: “; đại diện: Ông/Bà …, chức vụ …”."""
+    named = [", ".join(part for part in (row["name"], row["position"]) if part) for row in rows or []]
+    return f"; đại diện: {'; '.join(named)}" if named else ""
+
+
+@register.filter
+def contact(row: dict) -> str:
+    if row.get("technician"):
+        return f"đầu mối kỹ thuật: {row['technician']}"
+    return ", ".join(row[part] for part in ("name", "position", "phone", "email") if row.get(part))

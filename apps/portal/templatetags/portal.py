@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.legal.calendar import WorkCalendar
+from apps.registry.choices import PersonalDataClass
 
 register = template.Library()
 
@@ -45,6 +46,12 @@ def chip(value: str, label: object = ""):
 def class_mark(value: str, label: object):
     """The personal-data class in a table: a chip where there is something to notice, a quiet word where not."""
     return chip(value, label) if value != "none" else format_html('<span class="muted">{}</span>', _("none"))
+
+
+@register.simple_tag
+def class_chip(value: str):
+    """The personal-data class by its name."""
+    return chip(value, dict(PersonalDataClass.choices).get(value, value))
 
 
 @register.filter

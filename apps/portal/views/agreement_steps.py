@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from apps.agreements import actions
-from apps.agreements.models import AcceptanceRecord, Agreement, Credential, Duty, Grant
+from apps.agreements import actions, signed_pdf
+from apps.agreements.choices import Side
+from apps.agreements.models import AcceptanceRecord, Agreement, ConsumerSuspension, Credential, Duty, Grant
+from apps.core.errors import Conflict, FactMissing, InvalidFact
 from apps.portal import pact
 from apps.portal.doors import do, door, find, version_of
-from apps.portal.forms import CommentForm, NoteForm, PasswordForm, ReasonForm, SuspendForm, TerminateForm
+from apps.portal.forms import (
+    CommentForm,
+    ConsumerSuspendForm,
+    NoteForm,
+    PasswordForm,
+    ReasonForm,
+    SuspendForm,
+    TerminateForm,
+)
 from apps.portal.proof import prove
 from apps.portal.views.request_steps import valid
 
@@ -29,8 +41,19 @@ def take_step(request: HttpRequest, uuid, verb: str) -> HttpResponse:
     facts = valid(form_class(request.POST)).cleaned_data if form_class else {}
     if verb == "agree":
         facts = {"content_hash": request.POST.get("content_hash", "")}
-    do(request, step, agreement, said(), version=version_of(request), **facts)
+    with telling_what_changed(request, agreement):
+        do(request, step, agreement, said(), version=version_of(request), **facts)
     return _agreement(agreement)
+
+
+@contextmanager
+def telling_what_changed(request: HttpRequest, agreement: Agreement):
+    """Somebody was first: the page that says so shows what the content says now instead of what the person read."""
+    try:
+        yield
+    except Conflict as error:
+        error.differences = pact.changed_since(agreement, request.POST.get("content_hash", ""))
+        raise
 
 
 _AGREEMENT = {
@@ -53,9 +76,43 @@ def sign(request: HttpRequest, uuid) -> HttpResponse:
     """Sign the content that was shown, after proving again who one is."""
     agreement = find(Agreement.objects, request.user, uuid=uuid)
     prove(request, PasswordForm(request.POST))
-    do(request, actions.sign_agreement, agreement, _("You have signed the agreement."), version=version_of(request),
-       content_hash=request.POST.get("content_hash", ""))  # fmt: skip
+    with telling_what_changed(request, agreement):
+        do(request, actions.sign_agreement, agreement, _("You have signed the agreement."), version=version_of(request),
+           content_hash=request.POST.get("content_hash", ""))  # fmt: skip
     return _agreement(agreement)
+
+
+@door
+def sign_with_file(request: HttpRequest, uuid) -> HttpResponse:
+    """Sign by the document that was given out, signed with one's own token; whatever is wrong with it is said."""
+    agreement = find(Agreement.objects, request.user, uuid=uuid)
+    file = request.FILES.get("file")
+    if file is None:
+        raise FactMissing(fields={"file": [_("Choose a file.")]})
+    if file.size > signed_pdf.MAX_BYTES:
+        size = {"size": signed_pdf.MAX_BYTES // 2**20}
+        raise InvalidFact(_("A file may have at most %(size)s MB.") % size, code="file_too_large")
+    do(request, actions.sign_with_pdf, agreement, _("The signed document was verified; you have signed the agreement."),
+       data=file.read(), version=version_of(request))  # fmt: skip
+    return _agreement(agreement)
+
+
+@door
+def suspend_consumer(request: HttpRequest, uuid) -> HttpResponse:
+    agreement = find(Agreement.objects, request.user, uuid=uuid)
+    parties = list(agreement.present_parties().filter(side=Side.CONSUMER).select_related("organization"))
+    given = valid(ConsumerSuspendForm(request.POST, prefix="one", parties=parties)).cleaned_data
+    party = next(party for party in parties if str(party.organization.uuid) == given.pop("party"))
+    do(request, actions.suspend_consumer, party, _("Access of this consumer is suspended; it has been told why."), **given)
+    return _agreement(agreement)
+
+
+@door
+def lift_suspension(request: HttpRequest, uuid) -> HttpResponse:
+    row = find(ConsumerSuspension.objects.select_related("agreement", "party__organization"), request.user, uuid=uuid)
+    comment = valid(CommentForm(request.POST, prefix=f"lift-{row.pk}")).cleaned_data["comment"]
+    do(request, actions.lift_consumer_suspension, row, _("Access of this consumer is open again."), comment=comment)
+    return _agreement(row.agreement)
 
 
 @door

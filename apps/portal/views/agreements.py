@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -40,7 +40,17 @@ def agreement_page(request: HttpRequest, uuid) -> HttpResponse:
         "title": _("Agreement %(number)s") % {"number": row.number},
         "crumbs": [(_("Home"), reverse("home")), (_("Agreements"), reverse("portal:agreements"))],
         "agreement": row,
-        **pact.pieces(row, request.user),
+        **pact.pieces(row, request.user, _version(request)),
     }
     context["timeline"] = case.timeline(row, *context["grants"], *context["acceptances"], *context["credentials"])
     return render(request, "portal/agreement.html", context)
+
+
+def _version(request: HttpRequest) -> int | None:
+    """The version the address asks for; nonsense is not found."""
+    given = asked(request, "version")
+    if not given:
+        return None
+    if not given.isdecimal() or len(given) > 6:
+        raise Http404
+    return int(given)

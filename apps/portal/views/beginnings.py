@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 from apps.agreements import actions
 from apps.agreements.actions.suspension import announce_suspension, cancel_suspension
 from apps.agreements.models import Agreement, PlannedSuspension
-from apps.portal import pact
 from apps.portal.doors import do, door, find, version_of
-from apps.portal.forms import PlannedForm, ProposalForm
+from apps.portal.forms import PlannedForm
+from apps.portal.proposing import changes, proposal_form
+from apps.portal.views.agreement_steps import telling_what_changed
 from apps.portal.views.request_steps import valid
 
 
@@ -51,7 +52,8 @@ def propose(request: HttpRequest, uuid) -> HttpResponse:
     """A counter-proposal: only the items that were changed go to the verb."""
     agreement = find(Agreement.objects, request.user, uuid=uuid)
     last = agreement.versions.order_by("-number").first()
-    form = valid(ProposalForm(request.POST, prefix="propose"))
-    do(request, actions.propose_content, agreement, _("Your proposal was put on the table."), note=form.cleaned_data["note"],
-       changes=pact.changes(last.content, form.cleaned_data), version=version_of(request))  # fmt: skip
+    form = valid(proposal_form(last.content, request.POST))
+    with telling_what_changed(request, agreement):
+        do(request, actions.propose_content, agreement, _("Your proposal was put on the table."), note=form.cleaned_data["note"],
+           changes=changes(last.content, form.cleaned_data), version=version_of(request))  # fmt: skip
     return redirect("portal:agreement", agreement.uuid)

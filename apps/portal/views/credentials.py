@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import datetime
+import uuid as uuids
+
 from django.conf import settings
+from django.db.models import Case, F, Q, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.agreements import actions
-from apps.agreements.models import Agreement
+from apps.agreements.choices import CredentialStatus
+from apps.agreements.clock import EXPIRY_DAYS
+from apps.agreements.models import Agreement, Credential
+from apps.core.text import words
 from apps.portal import case, pact
-from apps.portal.doors import do, door, page, version_of
+from apps.portal.doors import asked, do, door, find, page, paged, version_of
 from apps.portal.forms import ReasonForm
 from apps.portal.views.agreement_steps import find_credential
 from apps.portal.views.request_steps import valid
+from apps.registry.choices import Environment
 
 
 @page
@@ -22,11 +31,57 @@ def credential_page(request: HttpRequest, uuid) -> HttpResponse:
     return render(request, "portal/credential.html", _context(request, find_credential(request, uuid)))
 
 
+@page
+def accounts(request: HttpRequest) -> HttpResponse:
+    """The accounts of one's own systems: what waits to be collected first, then by the day they end."""
+    rows = Credential.objects.visible_to(request.user).select_related("system__organization")
+    for word in words(asked(request, "q"))[:8]:
+        rows = rows.filter(Q(system__folded__contains=word) | Q(client_id__icontains=word))
+    if asked(request, "environment") in Environment.values:
+        rows = rows.filter(environment=asked(request, "environment"))
+    if asked(request, "status") in CredentialStatus.values:
+        rows = rows.filter(status=asked(request, "status"))
+    order = Case(When(status="unclaimed", then=0), When(status="active", then=1), default=2)
+    found = paged(request, rows.order_by(order, F("expires_at").asc(nulls_first=True), "-id"))
+    soon = timezone.now() + datetime.timedelta(days=max(EXPIRY_DAYS))
+    for row in found:
+        row.ends_soon = row.status == CredentialStatus.ACTIVE and row.expires_at is not None and row.expires_at < soon
+    context = {
+        "title": _("Accounts of systems"),
+        "crumbs": [(_("Home"), reverse("home"))],
+        "page": found,
+        "chosen": request.GET,
+        "statuses": CredentialStatus.choices,
+        "environments": Environment.choices,
+    }
+    return render(request, "portal/accounts.html", context)
+
+
+@door
+def reissue(request: HttpRequest, uuid) -> HttpResponse:
+    """A new account for a system of this agreement whose account was revoked or ran out."""
+    agreement = find(Agreement.objects, request.user, uuid=uuid)
+    environment = request.POST.get("environment", "")
+    grant = agreement.grants.filter(system__uuid=_uuid(request.POST.get("system", "")), environment=environment).first()
+    if grant is None:
+        raise Http404
+    do(request, lambda obj, by: actions.reissue_credential(obj, environment, by=by), grant.system,
+       _("A new account was issued; the system's agency collects its secret."))  # fmt: skip
+    return redirect("portal:agreement", agreement.uuid)
+
+
+def _uuid(text: str):
+    try:
+        return uuids.UUID(text)
+    except ValueError:
+        raise Http404 from None
+
+
 def _context(request: HttpRequest, row) -> dict:
     agreements = Agreement.objects.visible_to(request.user).filter(grants__system=row.system).distinct().order_by("-id")
     return {
         "title": _("Account of %(system)s") % {"system": row.system},
-        "crumbs": [(_("Home"), reverse("home")), (_("Agreements"), reverse("portal:agreements"))],
+        "crumbs": [(_("Home"), reverse("home")), (_("Accounts of systems"), reverse("portal:accounts"))],
         "credential": row,
         "buttons": pact.credential_buttons(row, request.user),
         "agreements": agreements[:20],

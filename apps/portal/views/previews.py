@@ -5,29 +5,26 @@ Each look at the recorded calls is itself recorded (LOG-06), like any other read
 
 from __future__ import annotations
 
-from collections import Counter
-
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.agreements.models import Agreement, AgreementVersion
-from apps.agreements.preview import preview
+from apps.agreements.models import Agreement
+from apps.agreements.preview import preview, preview_of
 from apps.connections.models import ConnectionRequest
 from apps.core.errors import FactMissing
 from apps.gateway import preview as gateway
 from apps.gateway.actions import note_reading
-from apps.organizations.roles import is_platform_reader
 from apps.portal import traffic
-from apps.portal.doors import find, page
+from apps.portal.doors import asked, find, page
 from apps.registry.choices import PersonalDataClass
 
 
 def may_preview(user, request: ConnectionRequest) -> bool:
-    """Who decides on a request, and whoever reads the platform: the preview tells of the provider's other consumers in sums."""
-    return is_platform_reader(user) or user.has_perm("connections.approve_request", request)
+    """Who decides on a request, and whoever reads the platform."""
+    return user.has_perm("agreements.preview_request", request)
 
 
 @page
@@ -47,9 +44,13 @@ def request_preview(request: HttpRequest, uuid) -> HttpResponse:
 
 @page
 def agreement_preview(request: HttpRequest, uuid) -> HttpResponse:
-    """Of the newest version of an agreement: before it is signed, or as it runs."""
+    """Of the version the address names, or the newest: before it is signed, or as it runs."""
     row = find(Agreement.objects, request.user, uuid=uuid)
-    version = row.versions.order_by("-number").first()
+    number = asked(request, "version")
+    rows = row.versions.select_related("agreement").order_by("-number")
+    version = rows.filter(number=number).first() if number.isdecimal() and len(number) < 7 else rows.first()
+    if version is None:
+        raise Http404
     try:
         replay = gateway.replay_version(version, request.user)
     except FactMissing:
@@ -57,30 +58,18 @@ def agreement_preview(request: HttpRequest, uuid) -> HttpResponse:
     context = {
         "title": _("What version %(number)s of %(agreement)s would open") % {"number": version.number, "agreement": row.number},
         "crumbs": [(_("Home"), reverse("home")), (_("Agreements"), reverse("portal:agreements")),
-                   (row.number, reverse("portal:agreement", args=[row.uuid]))],
-        "content": _content(version),
+                   (row.number, f"{reverse('portal:agreement', args=[row.uuid])}?version={version.number}")],
+        "about": preview_of(version),
     }  # fmt: skip
     return _page(request, replay, context, row.number)
 
 
-def _content(version: AgreementVersion) -> list[dict]:
-    """Each operation of the content with its fields counted by class."""
-    names = dict(PersonalDataClass.choices)
-    rows = []
-    for part in version.content["scope"]:
-        counts = Counter(field["personal_data"] for field in part["fields"])
-        classes = [(value, names[value], counts[value]) for value in names if counts[value]]
-        rows.append({"service": part["service_name"], "operation": part["operation_name"], "classes": classes})
-    return rows
-
-
 def _page(request: HttpRequest, replay: gateway.Replay, context: dict, about: str) -> HttpResponse:
     note_reading("calls", by=request.user, asked={"page": "preview", "about": about}, rows=replay.calls)
-    if "about" in context:
-        names = dict(PersonalDataClass.choices)
-        context["classes"] = [
-            (row, [(value, names[value], n) for value, n in row.classes.items()]) for row in context["about"].operations
-        ]
+    names = dict(PersonalDataClass.choices)
+    context["classes"] = [
+        (row, [(value, names[value], n) for value, n in row.classes.items()]) for row in context["about"].operations
+    ]
     context |= {
         "replay": replay,
         "sums": {name: replay.total(name) for name in ("calls", "passing", "refused", "losing", "opened")},

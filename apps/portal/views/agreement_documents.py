@@ -1,0 +1,46 @@
+"""The official document of an agreement: the print view, the PDF to be signed, the copy with every hand."""
+
+from __future__ import annotations
+
+from csp.decorators import csp_replace
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import content_disposition_header
+
+from apps.agreements import documents
+from apps.agreements.models import Agreement, AgreementVersion
+from apps.portal.doors import asked, find, page
+
+
+def _version(request: HttpRequest, uuid) -> AgreementVersion:
+    agreement = find(Agreement.objects, request.user, uuid=uuid)
+    number = asked(request, "version")
+    rows = agreement.versions.select_related("agreement").order_by("-number")
+    found = rows.filter(number=number).first() if number.isdecimal() and len(number) < 7 else rows.first()
+    if found is None:
+        raise Http404
+    return found
+
+
+@page
+@csp_replace(settings.DOCS_CSP)
+def print_view(request: HttpRequest, uuid) -> HttpResponse:
+    """The document as a page to read and print; says so when it stands in for a PDF that cannot be made here."""
+    return HttpResponse(documents.document_html(_version(request, uuid), in_browser=True, no_pdf="no_pdf" in request.GET))
+
+
+@page
+def pdf(request: HttpRequest, uuid) -> HttpResponse:
+    """The document to be signed, with the token signatures it has so far; `?copy=1` the copy that shows every hand."""
+    version = _version(request, uuid)
+    try:
+        data = documents.copy(version) if asked(request, "copy") else documents.newest(version)[1]
+    except documents.PdfUnavailable:
+        address = reverse("portal:agreement-print", args=[uuid])
+        return redirect(f"{address}?version={version.number}&no_pdf=1")
+    name = f"{version.agreement.number}-v{version.number}{'-ban-the-hien' if asked(request, 'copy') else ''}.pdf"
+    response = HttpResponse(data, content_type="application/pdf")
+    response["Content-Disposition"] = content_disposition_header(True, name)
+    return response

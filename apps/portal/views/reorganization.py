@@ -1,0 +1,46 @@
+"""Merging an agency into another: first what would be carried over, then the same once more to do it."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from apps.agreements import actions
+from apps.core.errors import DomainError
+from apps.organizations.choices import OrganizationStatus
+from apps.organizations.models import Organization
+from apps.organizations.roles import is_operator
+from apps.portal.doors import form_page, said
+from apps.portal.forms import MergeForm
+
+
+@form_page
+def merge(request: HttpRequest) -> HttpResponse:
+    """`confirm` does it; without it the same form shows the plan."""
+    if not is_operator(request.user):
+        raise PermissionDenied
+    agencies = Organization.objects.filter(status=OrganizationStatus.ACTIVE)
+    form = MergeForm(request.POST or None, agencies=agencies)
+    plan = None
+    if request.method == "POST" and form.is_valid():
+        source, into, instrument = (form.cleaned_data[name] for name in ("source", "into", "instrument"))
+        try:
+            plan = actions.plan_merge(source, into, by=request.user)
+            if "confirm" in request.POST and not plan.unfinished:
+                made = actions.merge_organizations(source, into, by=request.user, instrument=instrument)
+                said_so = _("%(source)s was merged into %(into)s; %(n)s agreements were carried over.")
+                messages.success(request, said_so % {"source": source, "into": into, "n": len(made)})
+                return redirect("portal:agreements")
+        except DomainError as error:
+            form.add_error(None, said(error))
+    context = {
+        "title": _("Merge agencies"),
+        "crumbs": [(_("Home"), reverse("home")), (_("Agreements"), reverse("portal:agreements"))],
+        "form": form,
+        "plan": plan,
+    }
+    return render(request, "portal/reorganization.html", context, status=400 if form.errors else 200)

@@ -1,0 +1,77 @@
+"""What a counter-proposal may say, item by item; anything of another shape is refused and named."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from apps.agreements.actions import propose_content
+from apps.agreements.content import NEGOTIABLE
+from apps.agreements.proposals import checked
+from apps.core.errors import FactMissing, InvalidFact
+from tests.factories.agreements import negotiating
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["text", "valid_to", "calls_per_day", "hours", "from", "to", "code", "service", "x"]), inner, max_size=4
+    ), max_leaves=8,
+)  # fmt: skip
+
+
+@pytest.fixture
+def content(special):
+    return negotiating(special).current_version.content
+
+
+@pytest.mark.parametrize(
+    ("item", "value"),
+    [
+        ("term", {"valid_to": "2020-01-01"}), ("term", {"valid_to": "mai"}), ("term", {"valid_to": 5}), ("term", []),
+        ("method", {"calls_per_day": -1}), ("method", {"calls_per_day": "nhiều"}), ("method", {"method": "sync"}),
+        ("method", {"calls_per_second": True}), ("restrictions", {"hours": {"from": "7", "to": "19:00"}}),
+        ("restrictions", {"hours": {"from": "07:00"}}), ("restrictions", {"source_networks": ["đâu đó"]}),
+        ("restrictions", {"source_networks": "10.0.0.0/8"}), ("restrictions", {"other": 1}), ("open_to_join", "yes"),
+        ("other_terms", 5), ("other_terms", "x" * 30_000), ("systems", []), ("systems", "x"), ("scope", []),
+        ("service_level", [{"service": "khác", "text": "x"}]), ("storage", {"ground": ["x", 5]}), ("disposal", None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_item_of_another_shape_is_refused(content, item, value):
+    with pytest.raises(InvalidFact):
+        checked({item: value}, content, content)
+
+
+def test_a_part_of_an_item_is_enough_and_what_follows_stays(content):
+    found = checked(
+        {"restrictions": {"hours": {"from": "07:00", "to": "19:00"}, "source_networks": ["10.1.2.0/24"]},
+         "security": {"text": "Chữ ký số", "levels": []}}, content, content,
+    )  # fmt: skip
+    assert found["restrictions"]["text"] == content["restrictions"]["text"]
+    assert found["security"]["levels"] == content["security"]["levels"]
+
+
+def test_a_narrower_scope_keeps_the_labels_of_the_first(content):
+    (row,) = content["scope"]
+    lie = {**row, "operation_name": "Khác", "fields": [{**row["fields"][0], "personal_data": "none", "label": "Khác"}]}
+    found = checked({"scope": [lie]}, content, content)
+    assert found["scope"] == [{**row, "fields": [row["fields"][0]]}]
+    assert found["personal_data"]["sensitive_fields"] == []
+
+
+def test_a_proposal_that_changes_nothing_is_none(special):
+    agreement = negotiating(special)
+    same = {"other_terms": agreement.current_version.content["other_terms"]}
+    with pytest.raises(FactMissing):
+        propose_content(agreement, by=special.consumer_officer, changes=same, note="x")
+
+
+@given(st.dictionaries(st.sampled_from(NEGOTIABLE), JSON, min_size=1, max_size=3))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_shape_breaks_the_check(content, changes):
+    """Whatever JSON comes in: checked items, or one clear refusal."""
+    try:
+        found = checked(changes, content, content)
+    except InvalidFact:
+        return
+    assert set(changes) <= set(found)
