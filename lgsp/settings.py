@@ -253,6 +253,8 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not IS_PRODUCTION
+WHITENOISE_AUTOREFRESH = LGSP_ENV == "test"
+"""A test client makes the middleware anew each time, and listing every static file was half the cost of a request."""
 DOCUMENT_PLACE = env.str("LGSP_DOCUMENT_PLACE", default="")  # place name before the date of official documents (NĐ 30/2020)
 SIGNATURE_ROOTS = env.str("LGSP_SIGNATURE_ROOTS", default="")
 """Folder with the root certificates (PEM or DER) of signed documents; without it no uploaded signature is accepted."""

@@ -123,7 +123,7 @@ def install_with_uv(files: list[str]) -> bool:
         env.setdefault(PIP_TO_UV[name], value)
     if "UV_INDEX" in env or "UV_FIND_LINKS" in env:
         env.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")  # as pip looks; the lock's hashes decide
-    return run_logged([PYTHON, "-m", "uv", "pip", "install", "--python", str(PYTHON), *files], env) == 0
+    return run_logged([PYTHON, "-m", "uv", "pip", "install", "--compile-bytecode", "--python", str(PYTHON), *files], env) == 0
 
 
 def install_with_pip(files: list[str]) -> None:

@@ -19,7 +19,7 @@ from psycopg import sql
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _LOCK = 0x16C9_7E57
-_SOURCES = ("apps/*/migrations/*.py", "apps/*/models.py", "apps/*/rules.py", "apps/*/data/**/*", "apps/*/reference.py")
+_SOURCES = ("apps/*/migrations/*.py", "apps/*/data/**/*", "apps/*/reference.py")
 
 
 def ensure(url: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
@@ -129,13 +130,22 @@ def _note(*words: str) -> None:
 
 def _ask(world, actor: str, method: str, route: str) -> str:
     """The outcome for one person; whatever the request wrote is rolled back."""
-    client = Client(raise_request_exception=True)
-    if actor != "anonymous":
-        client.force_login(world.people[actor], backend="django.contrib.auth.backends.ModelBackend")
+    client = _client_of(world, actor)
     with transaction.atomic():
         response = _send(client, world, method, route)
         transaction.set_rollback(True)
     return _outcome(response, route)
+
+
+def _client_of(world, actor: str) -> Client:
+    """A fresh client with the person's one session: a logout among the requests is rolled back with the rest."""
+    client = Client(raise_request_exception=True)
+    if actor != "anonymous":
+        if actor not in world.sessions:
+            client.force_login(world.people[actor], backend="django.contrib.auth.backends.ModelBackend")
+            world.sessions[actor] = client.cookies[settings.SESSION_COOKIE_NAME].value
+        client.cookies[settings.SESSION_COOKIE_NAME] = world.sessions[actor]
+    return client
 
 
 def _send(client: Client, world, method: str, route: str):

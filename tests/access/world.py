@@ -47,6 +47,7 @@ class World:
 
     people: dict
     objects: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, str] = field(default_factory=dict)
 
     def address(self, route: str) -> str:
         """The route with its identifiers filled in. Raises KeyError for a segment this world has no object for."""
