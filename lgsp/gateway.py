@@ -8,10 +8,12 @@ Its own process, any number of them on any number of machines; it needs PostgreS
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import os
 
 import django
+import uvicorn
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lgsp.settings")
 django.setup()
@@ -22,7 +24,7 @@ from apps.catalogs import reader as catalogs  # noqa: E402
 from apps.gateway.app import Gateway  # noqa: E402
 from apps.gateway.ready import ReadyProtocol  # noqa: E402
 from apps.gateway.runtime import Runtime  # noqa: E402
-from lgsp.env import database_url, env  # noqa: E402
+from lgsp.env import VAR_DIR, database_url, env  # noqa: E402
 
 PROXIES = frozenset(env.list("LGSP_TRUSTED_PROXIES", default=[]))
 READER = catalogs.CatalogReader(
@@ -36,28 +38,43 @@ ReadyProtocol.reader = READER
 
 def build() -> Gateway:
     """A gateway on the configured database; one a process."""
-    return Gateway(Runtime(database_url(), trusted_proxies=PROXIES), OTHERS)
+    runtime = Runtime(
+        database_url(), trusted_proxies=PROXIES, most_running=env.int("LGSP_GATEWAY_MOST_CALLS", default=4000),
+        watched_disks=env.list("LGSP_WATCH_DISKS", default=[str(VAR_DIR)]),
+    )  # fmt: skip
+    return Gateway(runtime, OTHERS)
 
 
 app = build()
 
+LEAD_SECONDS = env.float("LGSP_GATEWAY_DRAIN_LEAD", default=0.0)
+"""After SIGTERM: for so long /readyz is red while calls are still taken, so that a proxy that looks at it goes elsewhere."""
+DRAIN_SECONDS = 30
+"""Then for so long the calls it has may finish; no call to a provider takes longer (`upstreams.LONGEST_SECONDS`)."""
+
+
+class GatewayServer(uvicorn.Server):
+    """uvicorn's server with a drain in two steps: say so and go on serving for a moment, then stop listening and finish."""
+
+    async def shutdown(self, sockets=None) -> None:
+        app.runtime.draining = ReadyProtocol.draining = True
+        await asyncio.sleep(LEAD_SECONDS)
+        await super().shutdown(sockets)
+
 
 def main() -> None:
-    import uvicorn
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=env.int("LGSP_GATEWAY_PORT", default=8001))
-    parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     # Calls make no cycles that must be found soon; the policy's objects are frozen out of every collection (`Runtime`).
     gc.set_threshold(20_000, 20, 50)
-    uvicorn.run(
-        "lgsp.gateway:app", host=given.host, port=given.port, workers=given.workers, http=ReadyProtocol, ws="none",
-        lifespan="on", access_log=False, server_header=False, date_header=True, proxy_headers=False,
-        timeout_keep_alive=75, timeout_graceful_shutdown=45, backlog=2048, log_config=None,
-        log_level=settings.LOGGING["root"]["level"].lower(),
+    config = uvicorn.Config(
+        app, host=given.host, port=given.port, http=ReadyProtocol, ws="none", lifespan="on", access_log=False, server_header=False,
+        date_header=True, proxy_headers=False, timeout_keep_alive=75, timeout_graceful_shutdown=DRAIN_SECONDS, backlog=2048,
+        log_config=None, log_level=settings.LOGGING["root"]["level"].lower(),
     )  # fmt: skip
+    GatewayServer(config).run()
 
 
 if __name__ == "__main__":

@@ -397,12 +397,14 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="lgsp@localhost")
 if env.str("EMAIL_URL", default=""):
     globals().update(env.email_url("EMAIL_URL"))
 
+LOG_FORMAT = "json" if env.str("LOG_FORMAT", default="line") == "json" else "line"
+"""How a log line looks: `line` for people, `json` for collectors."""
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "apps.core.logs.RequestIdFilter"}},
-    "formatters": {"line": {"()": "apps.core.logs.LineFormatter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "formatters": {"line": {"()": "apps.core.logs.LineFormatter"}, "json": {"()": "apps.core.logs.JsonFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING" if LGSP_ENV == "test" else "INFO")},
     "loggers": {
         # A line for every message received and every task done says nothing that the rows do not; failures still speak.

@@ -13,7 +13,7 @@ from apps.agreements.models import Credential
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
 from apps.gateway import sweeper
-from apps.gateway.models import AccessToken, AnonymousRefusalCount, IdempotencyKey
+from apps.gateway.models import AccessToken, AnonymousRefusalCount, GatewayProcess, IdempotencyKey
 from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
 from apps.registry.models import UsageRegulation
@@ -102,9 +102,10 @@ def purge_month(month: str, *, by) -> dict[str, int]:
 
 @transaction.atomic
 def forget_expired() -> dict[str, int]:
-    """Drop tokens that expired, idempotency keys and counts that are old. None of them is a record of a call."""
+    """Drop tokens that expired, old idempotency keys and counts, rows of dead processes. None of them is a record of a call."""
     now = timezone.now()
     tokens, _each = AccessToken.objects.filter(expires_at__lt=now - datetime.timedelta(days=1)).delete()
     keys, _each = IdempotencyKey.objects.filter(made_at__lt=now - datetime.timedelta(days=KEY_DAYS)).delete()
     counts, _each = AnonymousRefusalCount.objects.filter(minute__lt=now - datetime.timedelta(days=COUNT_DAYS)).delete()
-    return {"tokens": tokens, "keys": keys, "counts": counts}
+    processes, _each = GatewayProcess.objects.silent_since(now - datetime.timedelta(days=1)).delete()
+    return {"tokens": tokens, "keys": keys, "counts": counts, "processes": processes}

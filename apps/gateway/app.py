@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
 
+from apps.gateway import fitness
 from apps.gateway.calls import Calls
 from apps.gateway.exchange import Exchange, read_body
 from apps.gateway.group_commit import LedgerDown
@@ -130,8 +131,8 @@ class Gateway:
         await exchange.answer(200, [(b"content-type", b"text/plain")], b"alive\n")
 
     async def _readyz(self, exchange: Exchange) -> None:
-        faults = await self.runtime.faults()
-        body = orjson.dumps({"ready": not faults, "faults": faults})
+        faults = fitness.faults(self.runtime)
+        body = orjson.dumps({"ready": not faults, "faults": faults, "warnings": fitness.warnings(self.runtime)})
         await exchange.answer(503 if faults else 200, [(b"content-type", b"application/json")], body)
 
     async def _metrics(self, exchange: Exchange) -> None:

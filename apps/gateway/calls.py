@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import re
 import time
 
@@ -14,6 +15,7 @@ from msgspec import Raw, Struct
 
 from apps.gateway import call_ids, problems
 from apps.gateway.admission import Verdict, Waiting
+from apps.gateway.breaker import COUNTED_STATUSES
 from apps.gateway.choices import Outcome as Ending
 from apps.gateway.cutting import Cutter, NotWellFormed, cutter
 from apps.gateway.decision import SAFE_METHODS, Admission, Call, Caller, Token, decide, identify
@@ -63,6 +65,8 @@ class Asked(Struct, gc=False):
     admission: Admission | None = None
     digest: bytes = b""
     body: bytes = b""
+    tries: bool = False
+    """Whether this is the one call that tries a provider whose breaker is open."""
 
 
 class Reply(Struct, gc=False):
@@ -97,6 +101,8 @@ class Calls:
         asked = Asked(call_ids.make_text(int(now * 1000)), time.perf_counter(), exchange.scope["method"], service, None)
         runtime.running += 1
         try:
+            if runtime.running > runtime.most_running:
+                raise Refused("overloaded")
             await self._serve(exchange, asked, major, raw_path)
         except Refused as refused:
             await self._refuse(exchange, asked, refused)
@@ -204,6 +210,7 @@ class Calls:
                 raise
             reached("decided")
             endpoint.running += 1
+            asked.tries = endpoint.breaker.begin()
             admitted = False
             try:
                 verdict = await self._ask_ledger(asked, policy.epoch, now, exchange)
@@ -211,6 +218,8 @@ class Calls:
             finally:
                 if not admitted:
                     endpoint.running -= 1
+                    if asked.tries:
+                        endpoint.breaker.gave_up()
             runtime.clock.hear(verdict.now)
             if admitted:
                 return endpoint
@@ -227,6 +236,8 @@ class Calls:
             raise Refused(failed.code) from None
         if endpoint.running >= endpoint.row.max_concurrency:
             raise Refused("provider_busy")
+        if endpoint.breaker.failures and (wait := endpoint.breaker.wait(time.monotonic())):
+            raise Refused("provider_unavailable", retry_after=math.ceil(wait))
         return endpoint
 
     async def _read_request(self, exchange: Exchange, asked: Asked) -> None:
@@ -272,16 +283,35 @@ class Calls:
             path = asked.admission.path + (f"?{asked.admission.query}" if asked.admission.query else "")
             answer = await self.runtime.upstreams.call(endpoint, asked.method, path, self._headers(exchange, asked), asked.body)
             provider_us = _microseconds(sent)
+            self._heard(
+                endpoint, asked, "" if answer.status not in COUNTED_STATUSES else f"http_{answer.status}", answered=True
+            )
             reached("answered")
             return await self._reply(exchange, asked, answer, provider_us)
         except ProviderFailed as failed:
             code = failed.code
+            if answer is None:
+                self._heard(endpoint, asked, code if failed.silent else "", answered=failed.contacted)
         except NotWellFormed:
             code = "provider_not_json"
         except Exception:
             log.exception("call %s", asked.call_id)
             code = "internal"
         return self._failure(exchange, asked, code, answer, _microseconds(sent))
+
+    def _heard(self, endpoint: Endpoint, asked: Asked, failure: str, *, answered: bool) -> None:
+        """Tell the breaker whether anybody answered: `failure` says why nobody did."""
+        breaker, turned = endpoint.breaker, False
+        if failure:
+            turned = breaker.failed(failure, time.monotonic(), tried=asked.tries)
+        elif answered and breaker.failures:
+            turned = breaker.answered()
+        elif asked.tries:
+            breaker.gave_up()
+        if turned:
+            log.warning("provider of %s: %s", asked.service, f"paused ({breaker.code})" if breaker.is_open else "answers again")
+            self.runtime.counts["breaker", asked.service, "opened" if breaker.is_open else "closed"] += 1
+            self.runtime.beat_soon()
 
     def _headers(self, exchange: Exchange, asked: Asked) -> list[tuple[str, str]]:
         """What the provider gets besides its own authentication: an allow-list."""
@@ -474,8 +504,8 @@ class Calls:
             (b"cache-control", b"no-store"),
         ]
         headers.append((b"content-language", exchange.language.encode()))
-        if row.retry_after:
-            headers.append((b"retry-after", str(row.retry_after).encode()))
+        if wait := refused.facts.get("retry_after", row.retry_after):
+            headers.append((b"retry-after", str(wait).encode()))
         if row.status == 401:
             challenge = b"Bearer" if row.code == "credential_missing" else b'Bearer error="invalid_token"'
             headers.append((b"www-authenticate", challenge))

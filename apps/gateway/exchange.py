@@ -101,8 +101,19 @@ def has_body(exchange: Exchange) -> bool:
     return exchange.header(b"content-length") not in ("", "0") or bool(exchange.header(b"transfer-encoding"))
 
 
+BODY_SECONDS = 15.0
+
+
 async def read_body(exchange: Exchange, cap: int) -> bytes:
-    """The whole body. Raises Refused when it is longer than `cap`, or when the consumer went away."""
+    """The whole body. Raises Refused when it is longer than `cap`, not here in time, or when the consumer went away."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read_body(exchange, cap)
+    except TimeoutError:
+        raise Refused("body_too_slow") from None
+
+
+async def _read_body(exchange: Exchange, cap: int) -> bytes:
     declared = exchange.header(b"content-length")
     if declared.isdigit() and int(declared) > cap:
         raise Refused("body_too_large", limit=cap)

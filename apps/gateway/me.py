@@ -22,7 +22,7 @@ async def describe(runtime: Runtime, caller: Caller, token: Token) -> dict:
     grants = [
         g for found in tables.values() for g in found if g.environment == caller.credential.environment and g.status != "ended"
     ]
-    async with runtime.pool.acquire() as connection:
+    async with runtime.pool.acquire(timeout=3) as connection:
         rows = await connection.fetch(USED, [grant.id for grant in grants])
     used = {row["grant_id"]: row for row in rows}
     return {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
+from collections import Counter
 
+from apps.gateway import fitness
 from apps.gateway.runtime import Runtime
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 40.0)
@@ -34,7 +37,47 @@ def render(runtime: Runtime) -> str:
     put("lgsp_gateway_unfinished_calls", "gauge", [("", runtime.unfinished[0])])
     put("lgsp_gateway_unfinished_oldest_seconds", "gauge", [("", runtime.unfinished[1])])
     put("lgsp_gateway_closed_unknown_total", "counter", [("", runtime.closed_unknown)])
+    _isolation(runtime, put)
+    _fitness(runtime, put)
     return "\n".join(lines) + "\n"
+
+
+def _isolation(runtime: Runtime, put) -> None:
+    """Providers: calls on their way, and breakers (by service code, summed over versions and environments)."""
+    running, paused = Counter(), Counter()
+    for endpoint in runtime.upstreams.known():
+        service = _service_of(runtime, endpoint.row.id)
+        running[service] += endpoint.running
+        paused[service] += endpoint.breaker.is_open
+    put("lgsp_gateway_provider_running", "gauge", [(f'{{service="{name}"}}', n) for name, n in sorted(running.items())])
+    put("lgsp_gateway_provider_paused", "gauge", [(f'{{service="{name}"}}', n) for name, n in sorted(paused.items())])
+    turns = sorted(key for key in runtime.counts if key[0] == "breaker")
+    put("lgsp_gateway_breaker_turns_total", "counter",
+        [(f'{{service="{k[1]}",to="{k[2]}"}}', runtime.counts[k]) for k in turns])  # fmt: skip
+
+
+def _service_of(runtime: Runtime, upstream_id: int) -> str:
+    if runtime.policy is None:
+        return "unknown"
+    for version in runtime.policy.rows["serviceversion"].values():
+        if any(row.id == upstream_id for row in version.upstreams):
+            return runtime.policy.rows["dataservice"][version.service_id].code
+    return "unknown"
+
+
+def _fitness(runtime: Runtime, put) -> None:
+    now = time.monotonic()
+    faults = fitness.faults(runtime)
+    put("lgsp_gateway_ready", "gauge", [("", int(not faults))])
+    put("lgsp_gateway_fault", "gauge", [(f'{{fault="{name}"}}', 1) for name in faults])
+    put("lgsp_gateway_policy_age_seconds", "gauge", [("", round(now - runtime.checked_at, 3) if runtime.checked_at else -1)])
+    put(
+        "lgsp_gateway_database_age_seconds",
+        "gauge",
+        [("", round(now - runtime.clock.heard_at, 3) if runtime.clock.heard_at else -1)],
+    )
+    put("lgsp_gateway_disk_used_percent", "gauge",
+        [(f'{{path="{path}"}}', round(used, 1)) for path, used in fitness.disks(runtime).items()])  # fmt: skip
 
 
 def observe(counts, name: str, seconds: float) -> None:

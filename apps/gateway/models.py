@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.models import Credential, Grant
 from apps.gateway.choices import Outcome
-from apps.gateway.querysets import CallQuerySet, RefusalQuerySet
+from apps.gateway.querysets import CallQuerySet, ProcessQuerySet, RefusalQuerySet
 from apps.organizations.models import InformationSystem
 from apps.registry.models import DataService, Operation
 
@@ -225,6 +225,35 @@ class AccessToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.credential} {self.issued_at:%d/%m/%Y %H:%M}"
+
+
+class GatewayProcess(models.Model):
+    """What a gateway process last told of itself (`heartbeat`). For people to see; nothing is decided from it.
+
+    `pauses` lists the providers whose circuit breaker is open there: upstream, code, since, next_try.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    name = models.CharField(_("process"), max_length=200)
+    started_at = models.DateTimeField(_("started at"))
+    seen_at = models.DateTimeField(_("last heard of"))
+    epoch = models.BigIntegerField(_("policy epoch"))
+    policy = models.CharField(_("policy"), max_length=80)
+    grants = models.IntegerField(_("grants"))
+    running = models.IntegerField(_("calls running"))
+    draining = models.BooleanField(_("stopping"))
+    faults = ArrayField(models.CharField(max_length=40), verbose_name=_("faults"))
+    pauses = models.JSONField(_("paused providers"))
+
+    objects = ProcessQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("gateway process")
+        verbose_name_plural = _("gateway processes")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class SweepMark(models.Model):

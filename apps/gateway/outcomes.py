@@ -169,7 +169,7 @@ class FieldSets:
         async with self._lock:
             if names not in self._known:
                 digest = hashlib.sha256("\n".join(names).encode()).digest()
-                async with self._pool.acquire() as connection:
+                async with self._pool.acquire(timeout=3) as connection:
                     await connection.execute(
                         "INSERT INTO gateway_fieldset (digest, names) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING",
                         digest, list(names),

@@ -94,6 +94,7 @@ class Operation(Struct, frozen=True, gc=False):
 class Upstream(Struct, frozen=True, gc=False):
     """`secret` is still encrypted; it is opened by the part that calls (`upstreams`)."""
 
+    id: int
     environment: str
     base_url: str
     auth_kind: str

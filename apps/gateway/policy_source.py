@@ -254,11 +254,11 @@ async def _parameters(connection, operation_ids: list[int]) -> dict[int, list[Pa
 async def _upstreams(connection, version_ids: list[int]) -> dict[int, list[Upstream]]:
     found: dict[int, list[Upstream]] = {}
     for r in await connection.fetch(
-        "SELECT version_id, environment, base_url, auth_kind, auth_settings, secret, timeout_ms, max_response_bytes, max_concurrency "
+        "SELECT id, version_id, environment, base_url, auth_kind, auth_settings, secret, timeout_ms, max_response_bytes, max_concurrency "
         "FROM registry_upstream WHERE version_id = ANY($1) ORDER BY environment", version_ids
     ):  # fmt: skip
         found.setdefault(r["version_id"], []).append(
-            Upstream(r["environment"], r["base_url"], r["auth_kind"], r["auth_settings"], r["secret"], r["timeout_ms"],
+            Upstream(r["id"], r["environment"], r["base_url"], r["auth_kind"], r["auth_settings"], r["secret"], r["timeout_ms"],
                      r["max_response_bytes"], r["max_concurrency"])
         )  # fmt: skip
     return found

@@ -4,8 +4,10 @@ from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from apps.gateway import call_ids
+from apps.gateway.heartbeat import SILENT_SECONDS
 from apps.organizations.roles import is_platform_reader, organization_ids
 
 _SLACK = timedelta(minutes=2)
@@ -63,3 +65,16 @@ class RefusalQuerySet(models.QuerySet):
         return self.select_related(
             "credential", "system__organization", "service__provider", "operation__version", "grant__agreement"
         )
+
+
+class ProcessQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """The machinery is the platform's own readers' to see."""
+        return self.all() if is_platform_reader(user) else self.none()
+
+    def alive(self):
+        """Processes that spoke lately, by the database's clock."""
+        return self.filter(seen_at__gt=Now() - timedelta(seconds=SILENT_SECONDS))
+
+    def silent_since(self, moment):
+        return self.filter(seen_at__lt=moment)

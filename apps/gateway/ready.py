@@ -40,7 +40,9 @@ class ReadyProtocol(StrictProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _ready(self, data: bytes) -> tuple[bytes, Answer | None] | None:
-        if self.reader is None or self._in_message or self.flow.write_paused or self.pipeline or not self.client:
+        if self.reader is None or self.draining or not self.client:
+            return None
+        if self._in_message or self.flow.write_paused or self.pipeline:
             return None
         cycle = self.cycle
         if cycle is not None and not (cycle.response_complete and cycle.keep_alive):

@@ -68,6 +68,7 @@ _ROWS = (
     Refusal("parameter_invalid", 400, _("A parameter's value has not the declared form."), _("See the service's description."), fix="service"),
     Refusal("body_invalid", 400, _("The body is not what this operation takes."), _("Send JSON in UTF-8, or no body for GET.")),
     Refusal("body_too_large", 413, _("The body is larger than allowed."), _("Send less at once.")),
+    Refusal("body_too_slow", 408, _("The body did not arrive in time."), _("Send the whole body at once.")),
     Refusal("header_invalid", 400, _("A header of the platform is repeated or not well formed."), _("Send each of them once.")),
     Refusal("idempotency_key_missing", 400, _("A call that may change something needs an Idempotency-Key."),
             _("Send a fresh key with each new call, and the same key when you repeat one.")),

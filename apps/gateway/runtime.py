@@ -6,13 +6,17 @@ import asyncio
 import gc
 import ipaddress
 import logging
+import os
+import socket
 import time
+import uuid
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 
 import asyncpg
 
-from apps.gateway import admission, ledger, policy_source, sweeper
+from apps.gateway import admission, fitness, heartbeat, ledger, policy_source, sweeper
 from apps.gateway.clock import Clock
 from apps.gateway.group_commit import BROKEN, SESSION, GroupCommit, LedgerDown, connect
 from apps.gateway.outcomes import COUNT, FieldSets
@@ -23,8 +27,6 @@ from apps.gateway.upstreams import Upstreams
 log = logging.getLogger("lgsp.gateway")
 
 EPOCH_SECONDS = 1.0
-STALE_SECONDS = 15.0
-"""Without a word from the database for so long the process says it is not ready."""
 VERIFY_SECONDS = 600.0
 COUNT_SECONDS = 2.0
 _EXPECTED = (*BROKEN, asyncpg.PostgresError, LedgerDown)
@@ -35,9 +37,23 @@ class NotReady(Exception):
 
 
 class Runtime:
-    def __init__(self, dsn: str, *, trusted_proxies: frozenset[str] = frozenset(), most_waiting: int = 4_000) -> None:
+    """`most_running` calls are served at once; who comes beyond is told so at once, before anything is read."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        trusted_proxies: frozenset[str] = frozenset(),
+        most_waiting: int = 2_000,
+        most_running: int = 4_000,
+        watched_disks: Sequence[str] = (),
+    ) -> None:
         self.dsn = dsn
-        self.trusted_proxies = trusted_proxies
+        self.process_id, self.name = uuid.uuid4(), f"{socket.gethostname()}:{os.getpid()}"
+        self.trusted_proxies, self.watched_disks = trusted_proxies, tuple(watched_disks)
+        self.most_running = most_running
+        self.draining = False
+        self.checked_at = self.wrote_at = 0.0
         self.clock = Clock()
         self.policy: Policy | None = None
         self.upstreams = Upstreams()
@@ -53,7 +69,8 @@ class Runtime:
         self._refreshing: asyncio.Future | None = None
         self._reader: asyncpg.Connection | None = None
         self._tasks: list[asyncio.Task] = []
-        self._partitions_ok = True
+        self._beat_now = asyncio.Event()
+        self.partitions_ok = True
 
     # --- start, stop
     async def start(self) -> None:
@@ -66,12 +83,14 @@ class Runtime:
         with suppress(*_EXPECTED):
             await self.pool
             await self.refresh()
+            await self._beat()
         self._tasks = [
             asyncio.create_task(self._every(EPOCH_SECONDS, self._poll)),
             asyncio.create_task(self._every(sweeper.EVERY_SECONDS, self._sweep)),
             asyncio.create_task(self._every(COUNT_SECONDS, self._store_strangers)),
             asyncio.create_task(self._every(VERIFY_SECONDS, self._verify)),
             asyncio.create_task(self._every(60.0, self._look_at_partitions)),
+            asyncio.create_task(self._every(heartbeat.EVERY_SECONDS, self._beat, self._beat_now)),
         ]
 
     async def stop(self) -> None:
@@ -80,6 +99,8 @@ class Runtime:
             task.cancel()
         with suppress(*_EXPECTED):
             await self._store_strangers()
+            async with self.pool.acquire(timeout=2) as connection:
+                await connection.execute(heartbeat.LEAVE, self.process_id)
         for commit in (self.ledger, self.keyed):
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(commit.close(), 10)
@@ -89,15 +110,21 @@ class Runtime:
         with suppress(*_EXPECTED):
             await asyncio.wait_for(self.pool.close(), 3)
 
-    async def _every(self, seconds: float, work) -> None:
+    async def _every(self, seconds: float, work, at_once: asyncio.Event | None = None) -> None:
         while True:
+            if at_once is not None:
+                at_once.clear()
             try:
                 await work()
             except _EXPECTED as error:
                 log.warning("%s: %s", work.__name__.strip("_"), type(error).__name__)
             except Exception:
                 log.exception("%s", work.__name__.strip("_"))
-            await asyncio.sleep(seconds)
+            if at_once is None:
+                await asyncio.sleep(seconds)
+                continue
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(at_once.wait(), seconds)
 
     # --- policy
     async def refresh(self, at_least: int = 0) -> Policy:
@@ -134,7 +161,7 @@ class Runtime:
                 # A hundred thousand rows live long: no collection looks at them again.
                 gc.collect()
                 gc.freeze()
-        self.policy = new
+        self.policy, self.checked_at = new, time.monotonic()
         return new
 
     async def _poll(self) -> None:
@@ -168,7 +195,7 @@ class Runtime:
 
     async def _look_at_partitions(self) -> None:
         async with self.pool.acquire() as connection:
-            self._partitions_ok = await connection.fetchval(
+            self.partitions_ok = await connection.fetchval(
                 "SELECT to_regclass('call_intent_' || to_char(now() AT TIME ZONE 'Asia/Ho_Chi_Minh' + interval '2 days', 'YYYYMM')) IS NOT NULL"
             )
 
@@ -192,20 +219,14 @@ class Runtime:
             self._strangers.update(taken)
             raise
 
-    async def faults(self) -> list[str]:
-        """Why this process may not serve; empty when it may."""
-        found = []
-        if self.policy is None:
-            found.append("no_policy")
-        if time.monotonic() - self.clock.heard_at > STALE_SECONDS:
-            found.append("database_silent")
-        if self.unfinished[1] > 90:
-            found.append("unfinished_calls")
-        if not self._partitions_ok:
-            found.append("no_partition_ahead")
-        if self.ledger.waiting > 1_000:
-            found.append("overloaded")
-        return found
+    async def _beat(self) -> None:
+        async with self.pool.acquire(timeout=5) as connection:
+            await heartbeat.beat(connection, self, fitness.faults(self))
+        self.wrote_at = time.monotonic()
+
+    def beat_soon(self) -> None:
+        """Something changed that people should see before the next heartbeat."""
+        self._beat_now.set()
 
 
 def _network(source: str | None) -> str:

@@ -21,6 +21,9 @@ class _Refused(Exception):
 
 
 class StrictProtocol(HttpToolsProtocol):
+    draining = False
+    """Set on the class when the process begins to stop: each further answer closes its connection."""
+
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
         self._head_bytes = 0
@@ -85,6 +88,8 @@ class StrictProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         # The task that will read it has been made but has not run yet.
         extensions[MARK] = self.cycle
+        if self.draining:
+            self.cycle.keep_alive = False
 
     def _should_upgrade(self) -> bool:
         return False
@@ -97,6 +102,8 @@ def answer(cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, 
     """
     if cycle.disconnected:
         return
+    if cycle.more_body:
+        cycle.keep_alive = False  # what is left of the request would be read as the next one
     parts = [STATUS_LINE[status]]
     for name, value in cycle.default_headers:
         parts += (name, b": ", value, b"\r\n")

@@ -127,7 +127,7 @@ async def issue(
         return status, answer_headers, text, ""
     token = orjson.loads(text)["access_token"]
     bound = certificate_hash if credential.certificate_hash else ""
-    async with pool.acquire() as connection:
+    async with pool.acquire(timeout=3) as connection:
         stored = await connection.fetchval(
             ISSUE, hash_token(token), credential.id, bound, timedelta(seconds=LIFE_SECONDS), credential.secret_hash
         )
@@ -154,7 +154,7 @@ class Tokens:
         if self._unknown.get(digest, 0.0) > now:
             return None
         generation = self.generation
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire(timeout=3) as connection:
             row = await connection.fetchrow(FIND, digest)
         if row is None:
             self._unknown[digest] = now + UNKNOWN_SECONDS

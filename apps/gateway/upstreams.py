@@ -21,14 +21,15 @@ from django.conf import settings
 from apps.core import egress, upstream_auth
 from apps.core.errors import DomainError
 from apps.core.fields import decrypt
+from apps.gateway.breaker import COUNTED_CODES, Breaker
 from apps.gateway.kill_points import reached
 from apps.gateway.policy import Upstream
 
 HEADER_BYTES = 32 * 1024
 KEEP_SECONDS = 55.0
 TOKEN_BYTES = 65_536
-LONGEST_SECONDS = 40.0
-"""No call to a provider takes longer, whatever the registry says: the sweeper relies on it."""
+LONGEST_SECONDS = 25.0
+"""No call to a provider takes longer, whatever the registry says: the sweeper and the drain of 30 s rely on it."""
 
 
 _READ = {
@@ -41,12 +42,14 @@ _READ = {
 
 
 class ProviderFailed(Exception):
-    """The provider gave nothing usable. `code` is a row of `refusals.FAILURES`; `contacted` is False when no byte was sent."""
+    """The provider gave nothing usable. `code` is a row of `refusals.FAILURES`; `contacted` is False when no byte was sent,
+    `silent` is True when nobody answered a word."""
 
-    def __init__(self, code: str, *, contacted: bool = True) -> None:
+    def __init__(self, code: str, *, contacted: bool = True, silent: bool = False) -> None:
         super().__init__(code)
         self.code = code
         self.contacted = contacted
+        self.silent = silent or code in COUNTED_CODES
 
 
 class _Stale(Exception):
@@ -134,7 +137,7 @@ class _Connection(asyncio.Protocol):
         if future is None or future.done():
             return
         if not self.started:
-            future.set_exception(_Stale() if self.reused else ProviderFailed("provider_protocol_error"))
+            future.set_exception(_Stale() if self.reused else ProviderFailed("provider_protocol_error", silent=True))
         elif self._ends_with_connection() and error is None:
             self._finish()
         else:
@@ -263,7 +266,11 @@ class Pool:
 
 @dataclass
 class Endpoint:
-    """An upstream made ready to be called: its address taken apart, its credential opened. Made once an Upstream row."""
+    """An upstream made ready to be called: its address taken apart, its credential opened. Made once an Upstream row.
+
+    One for each service version and environment, also where several share a host: what one of them takes (`running`) or
+    breaks (`breaker`) is not the others'.
+    """
 
     row: Upstream
     base: egress.Target
@@ -272,6 +279,7 @@ class Endpoint:
     timeout: float
     static: dict[str, str] = field(repr=False)
     running: int = 0
+    breaker: Breaker = field(default_factory=Breaker)
 
 
 def auth_of(row: Upstream) -> upstream_auth.UpstreamAuth:
@@ -306,16 +314,21 @@ class Upstreams:
         self._pools: dict[tuple[str, str, int], Pool] = {}
         self._tokens = upstream_auth.TokenStore()
         self._asking: dict[tuple[str, str], asyncio.Future] = {}
-        self._endpoints: dict[Upstream, Endpoint] = {}
+        self._endpoints: dict[int, Endpoint] = {}
 
     def endpoint(self, row: Upstream) -> Endpoint:
         """The endpoint of an upstream row. Raises ProviderFailed when its address or credential cannot be used."""
-        found = self._endpoints.get(row)
-        if found is None:
-            if len(self._endpoints) > 10_000:
-                self._endpoints.clear()
-            found = self._endpoints[row] = self._open(row)
+        found = self._endpoints.get(row.id)
+        if found is None or found.row is not row:
+            if found is not None and found.row == row:
+                found.row = row
+            else:
+                found = self._endpoints[row.id] = self._open(row)
         return found
+
+    def known(self) -> list[Endpoint]:
+        """The endpoints that were called since the process began."""
+        return list(self._endpoints.values())
 
     @staticmethod
     def _open(row: Upstream) -> Endpoint:

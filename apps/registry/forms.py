@@ -114,7 +114,7 @@ class UpstreamForm(VerbForm):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text=_("Never shown again. Empty: what is stored stays."),
     )  # fmt: skip
-    timeout_ms = forms.IntegerField(label=_("total deadline (ms)"), required=False, min_value=100, max_value=120_000)
+    timeout_ms = forms.IntegerField(label=_("total deadline (ms)"), required=False, min_value=100, max_value=25_000)
 
     def facts(self) -> dict:
         given = self.cleaned_data

@@ -58,7 +58,7 @@ class GatewayProcess:
         for line in self.popen.stdout:
             self.lines.append(line.rstrip())
 
-    def wait_ready(self, seconds: float = 20.0) -> None:
+    def wait_ready(self, seconds: float = 90.0) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until and self.popen.poll() is None:
             if self.is_ready():

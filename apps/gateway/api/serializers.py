@@ -3,7 +3,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.gateway.models import CallIntent, CallRefusal
+from apps.gateway.models import CallIntent, CallRefusal, GatewayProcess
 
 
 class CallSerializer(serializers.ModelSerializer):
@@ -112,3 +112,27 @@ class RefusalSerializer(serializers.ModelSerializer):
             "call_id", "refused_at", "code", "status", "consumer", "system", "account", "service", "operation", "method",
             "agreement", "purpose", "source",
         ]  # fmt: skip
+
+
+class ProcessSerializer(serializers.ModelSerializer):
+    """A gateway process as it last told of itself; `policy` is the name of the policy it decides by."""
+
+    class Meta:
+        model = GatewayProcess
+        fields = ["id", "name", "started_at", "seen_at", "epoch", "policy", "grants", "running", "draining", "faults"]
+
+
+class PauseSerializer(serializers.Serializer):
+    """A provider whose circuit breaker is open: its calls are answered 503 at once until one that tries is answered."""
+
+    service = serializers.CharField(source="service.code")
+    service_name = serializers.CharField(source="service.name")
+    provider = serializers.CharField(source="service.provider.code")
+    version = serializers.IntegerField(source="upstream.version.major")
+    environment = serializers.CharField(source="upstream.environment")
+    code = serializers.CharField()
+    reason = serializers.CharField()
+    since = serializers.DateTimeField()
+    next_try = serializers.DateTimeField()
+    processes = serializers.IntegerField(help_text="gateway processes that give this pause")
+    alive = serializers.IntegerField(help_text="gateway processes that run")

@@ -5,5 +5,7 @@ from apps.gateway.api import views
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("calls", views.CallLog, "call")
 router.register("call-refusals", views.RefusalLog, "call-refusal")
+router.register("gateway-processes", views.Processes, "gateway-process")
+router.register("provider-pauses", views.Pauses, "provider-pause")
 
 urlpatterns = router.urls

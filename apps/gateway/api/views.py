@@ -6,14 +6,16 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
 from rest_framework.pagination import CursorPagination
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 
 from apps.core.api.views import VisibleRows
 from apps.gateway import actions
 from apps.gateway.api.filters import CallFilter, RefusalFilter
-from apps.gateway.api.serializers import CallSerializer, RefusalSerializer
+from apps.gateway.api.serializers import CallSerializer, PauseSerializer, ProcessSerializer, RefusalSerializer
 from apps.gateway.export import EXPORTED, csv_response
-from apps.gateway.models import CallIntent, CallRefusal
+from apps.gateway.isolation import paused_providers
+from apps.gateway.models import CallIntent, CallRefusal, GatewayProcess
 
 
 class NewestFirst(CursorPagination):
@@ -76,3 +78,26 @@ class RefusalLog(_Log):
     serializer_class = RefusalSerializer
     filterset_class = RefusalFilter
     what = "call-refusals"
+
+
+class Processes(VisibleRows, mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Gateway processes that run, for platform readers."""
+
+    queryset = GatewayProcess.objects.all()
+    serializer_class = ProcessSerializer
+    pagination_class = None
+
+    def get_queryset(self):
+        return super().get_queryset().alive()
+
+
+class Pauses(viewsets.GenericViewSet):
+    """Providers whose circuit breaker is open in some gateway process, among the services one may see."""
+
+    permission_classes = [IsAuthenticated]
+    serializer_class = PauseSerializer
+    pagination_class = None
+
+    @extend_schema(responses=PauseSerializer(many=True))
+    def list(self, request) -> Response:
+        return Response(PauseSerializer(paused_providers(request.user), many=True).data)

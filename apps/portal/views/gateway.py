@@ -8,6 +8,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.gateway.actions import note_reading
+from apps.gateway.isolation import paused_providers
+from apps.gateway.models import GatewayProcess
 from apps.organizations.roles import roles_of
 from apps.portal import traffic
 from apps.portal.doors import page
@@ -22,6 +24,8 @@ def gateway(request: HttpRequest) -> HttpResponse:
     context = {
         "title": _("Gateway"),
         "crumbs": [(_("Home"), reverse("home"))],
+        "pauses": paused_providers(request.user),
+        "processes": list(GatewayProcess.objects.visible_to(request.user).alive()),
         **found,
     }
     return render(request, "portal/gateway.html", context)

@@ -96,7 +96,7 @@ def _check_addresses(auth_kind: str, base_url: str, settings: dict, secret: str)
 
 
 def _check_limits(upstream: Upstream) -> None:
-    bounds = {"timeout_ms": (100, 120_000), "max_response_bytes": (1_000, 100_000_000), "max_concurrency": (1, 1_000)}
+    bounds = {"timeout_ms": (100, 25_000), "max_response_bytes": (1_000, 100_000_000), "max_concurrency": (1, 1_000)}
     wrong = {
         name: [_("From %(low)d to %(high)d.") % {"low": low, "high": high}]
         for name, (low, high) in bounds.items()
