@@ -7,6 +7,11 @@ import ipaddress
 import os
 import signal
 from collections.abc import Callable, Collection
+from functools import lru_cache
+from urllib.parse import unquote
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from apps.gateway.kill_points import NAME, is_due
 from apps.gateway.problems import language_of
@@ -16,9 +21,18 @@ from apps.gateway.server import MARK, answer
 _READ = frozenset(
     {b"authorization", b"x-purpose-code", b"idempotency-key", b"traceparent", b"tracestate", b"accept-language",
      b"content-type", b"content-length", b"transfer-encoding", b"content-encoding", b"x-lgsp-client-ip",
-     b"x-lgsp-client-cert-sha256"}
+     b"x-lgsp-client-cert-sha256", b"x-lgsp-client-cert"}
 )  # fmt: skip
 """Everything else a consumer sends is never looked at and goes nowhere."""
+
+
+@lru_cache(maxsize=4096)
+def hash_of_certificate(escaped: str) -> str:
+    """SHA-256 of the DER form of a percent-encoded PEM certificate; "" when it is none."""
+    try:
+        return x509.load_pem_x509_certificate(unquote(escaped, errors="strict").encode()).fingerprint(SHA256()).hex()
+    except ValueError:
+        return ""
 
 
 class Exchange:
@@ -66,10 +80,16 @@ class Exchange:
             return None
 
     def certificate_hash(self, trusted_proxies: Collection[str]) -> str:
-        """SHA-256 of the client certificate in lower-case hex, believed from a trusted proxy only."""
+        """SHA-256 of the client certificate in lower-case hex, believed from a trusted proxy only.
+
+        A proxy passes on the hash itself, or (nginx, which knows only SHA-1) the certificate. Both at once are none.
+        """
         if self._peer() not in trusted_proxies:
             return ""
-        return self.header(b"x-lgsp-client-cert-sha256").lower()
+        given, whole = self.header(b"x-lgsp-client-cert-sha256").lower(), self.header(b"x-lgsp-client-cert")
+        if given and whole:
+            return ""
+        return hash_of_certificate(whole) if whole else given
 
     async def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Send the one answer. Header values are codes, checked texts and numbers: nothing with a control character."""

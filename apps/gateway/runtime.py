@@ -221,7 +221,8 @@ class Runtime:
 
     async def _beat(self) -> None:
         async with self.pool.acquire(timeout=5) as connection:
-            await heartbeat.beat(connection, self, fitness.faults(self))
+            # A row that arrives is the proof that rows can be written.
+            await heartbeat.beat(connection, self, [name for name in fitness.faults(self) if name != "database_not_writing"])
         self.wrote_at = time.monotonic()
 
     def beat_soon(self) -> None:

@@ -110,6 +110,12 @@ def not_covered() -> list[str]:
         lines.append(
             "official documents as PDF (this machine lacks Pango; apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0)"
         )
+    if shutil.which("nginx") is None:
+        lines.append("the gateway behind nginx, and the nginx files (no nginx on this machine)")
+    if shutil.which("systemd-analyze") is None:
+        lines.append("the systemd units (no systemd-analyze on this machine)")
+    if shutil.which("haproxy") is None:
+        lines.append("the HAProxy file (no haproxy on this machine)")
     if not is_full():
         lines.append("the whole of the large numbers (make test-full)")
     return lines
