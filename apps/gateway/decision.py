@@ -6,7 +6,9 @@ The answer holds an interval of time: the database judges it by its own clock in
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Iterable
+from datetime import datetime, timezone
 
 from msgspec import Struct
 
@@ -190,6 +192,10 @@ def _right(
         raise Refused("upstream_not_configured")
     not_before = max(opens, grant.valid_from, agreement.valid_from)
     not_after = min(closes, grant.valid_to, agreement.valid_to, caller.credential.expires_at)
+    if agreement.pause is not None:
+        # It begins and ends at the announced instants, by the database's clock, whenever the state follows.
+        begins, ends = agreement.pause
+        not_before, not_after = (max(not_before, ends), not_after) if ends <= now else (not_before, min(not_after, begins))
     return Right(caller, service, grant, agreement, upstream, not_before, not_after)
 
 
@@ -279,6 +285,11 @@ def _grant(policy: Policy, caller: Caller, operation: Operation, purpose: str) -
 
 
 def _check_rights(grant: Grant, agreement: Agreement, now: float) -> None:
+    if _is_paused(agreement, now):
+        ends = agreement.pause[1]
+        raise Refused(
+            "maintenance", agreement=agreement.number, until=_moment(ends), retry_after=max(30, math.ceil(ends - now))
+        )
     if agreement.status == "suspended":
         raise Refused("agreement_suspended", agreement=agreement.number)
     if agreement.status == "expired" or agreement.valid_to <= now:
@@ -293,6 +304,19 @@ def _check_rights(grant: Grant, agreement: Agreement, now: float) -> None:
         raise Refused("grant_expired", agreement=agreement.number)
     if grant.valid_from > now or agreement.valid_from > now:
         raise Refused("grant_not_yet_valid", agreement=agreement.number)
+
+
+def _is_paused(agreement: Agreement, now: float) -> bool:
+    """Whether an announced suspension is what stops this agreement now."""
+    if agreement.pause is None:
+        return False
+    if agreement.status == "suspended":
+        return agreement.is_pause
+    return agreement.status == "in_force" and agreement.pause[0] <= now < agreement.pause[1]
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
 
 
 def _check_provider(policy: Policy, service: Service) -> None:

@@ -58,6 +58,10 @@ class Agreement(Struct, frozen=True, gc=False):
     status: str
     valid_from: float
     valid_to: float
+    pause: tuple[float, float] | None = None
+    """The announced suspension that is not over: from, to."""
+    is_pause: bool = False
+    """Whether it is suspended because of that announcement and nothing else."""
 
 
 class Service(Struct, frozen=True, gc=False):
@@ -215,11 +219,12 @@ class Policy:
 
     __slots__ = ("digest", "epoch", "rows", "by_client", "by_operation", "by_system", "rights", "routes", "service_codes")
 
-    def __init__(self, epoch: int, rows: dict[str, dict[int, Struct]]) -> None:
+    def __init__(self, epoch: int, rows: dict[str, dict[int, Struct]], digest: int | None = None) -> None:
+        """`digest` is the sum of the rows' hashes where the reader has made it already."""
         self.epoch = epoch
         self.rows = rows
         self.rights: dict[tuple[int, int, str], object] = {}
-        self.digest = sum(_row_hash(row) for table in rows.values() for row in table.values()) % _MODULUS
+        self.digest = digest_of(row for table in rows.values() for row in table.values()) if digest is None else digest
         self._index()
 
     def _index(self) -> None:
@@ -259,9 +264,9 @@ class Policy:
             fresh = dict(self.rows[kind])
             for key, row in table.items():
                 if (old := fresh.pop(key, None)) is not None:
-                    new.digest -= _row_hash(old)
+                    new.digest -= row_hash(old)
                 if row is not None:
-                    new.digest += _row_hash(row)
+                    new.digest += row_hash(row)
                     fresh[key] = row
             new.rows[kind] = fresh
         new.digest %= _MODULUS
@@ -300,7 +305,12 @@ def _preference(grant: Grant) -> tuple[int, int]:
     return _ORDER.get(grant.status, 3), grant.id
 
 
-def _row_hash(row: Struct) -> int:
+def digest_of(rows: Iterable[Struct], so_far: int = 0) -> int:
+    """The sum of the hashes of `rows`, whatever their order."""
+    return (so_far + sum(row_hash(row) for row in rows)) % _MODULUS
+
+
+def row_hash(row: Struct) -> int:
     kind = type(row).__name__.encode()
     return int.from_bytes(hashlib.sha256(kind + b"\0" + _PACK(row)).digest(), "big")
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 
 import asyncpg
 import orjson
+from msgspec import Struct
 
 from apps.gateway.policy import (
     FOREVER,
@@ -21,6 +24,7 @@ from apps.gateway.policy import (
     System,
     Upstream,
     Version,
+    digest_of,
 )
 
 MANY = 2_000
@@ -34,9 +38,29 @@ class PolicyNotVerified(Exception):
 async def load(connection: asyncpg.Connection) -> Policy:
     """The whole policy, from one snapshot of the database."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        epoch = await _epoch(connection)
-        rows = {kind: {row.id: row for row in await reader(connection, None)} for kind, reader in _READERS.items()}
-    return Policy(epoch, rows)
+        return await _whole(connection, await _epoch(connection))
+
+
+async def _whole(connection: asyncpg.Connection, epoch: int) -> Policy:
+    """Rows and digest, some hundred rows at a time: calls go on being served meanwhile."""
+    rows: dict[str, dict[int, Struct]] = {kind: {} for kind in _READERS}
+    digest = 0
+    async for kind, some in _chunks(connection):
+        digest = digest_of(some, digest)
+        rows[kind].update([(row.id, row) for row in some])
+    return Policy(epoch, rows, digest)
+
+
+async def _chunks(connection: asyncpg.Connection) -> AsyncIterator[tuple[str, list[Struct]]]:
+    """Every row that matters, as (kind, some rows of it)."""
+    for kind, reader in _READERS.items():
+        if kind in _STREAMS:
+            query, arguments, make = _STREAMS[kind](None)
+            cursor = await connection.cursor(query, *arguments)
+            while some := await cursor.fetch(CHUNK):
+                yield kind, [make(row) for row in some]
+        else:
+            yield kind, await reader(connection, None)
 
 
 async def advance(connection: asyncpg.Connection, policy: Policy) -> tuple[Policy, set[str] | None]:
@@ -56,8 +80,7 @@ async def advance(connection: asyncpg.Connection, policy: Policy) -> tuple[Polic
         if wanted is not None:
             changed = policy.with_changes(epoch, await _changes(connection, policy, wanted))
             return changed, {row["kind"] for row in changes}
-        rows = {kind: {row.id: row for row in await reader(connection, None)} for kind, reader in _READERS.items()}
-    return Policy(epoch, rows), None
+        return await _whole(connection, epoch), None
 
 
 async def _changes(connection, policy: Policy, wanted: dict[str, list]) -> dict[str, dict]:
@@ -81,11 +104,17 @@ _REFERENCES = (
 
 
 async def verify(connection: asyncpg.Connection, policy: Policy) -> bool:
-    """Whether a full load agrees with `policy`. Raises PolicyNotVerified; False when the epoch moved meanwhile."""
-    fresh = await load(connection)
-    if fresh.epoch != policy.epoch:
-        return False
-    if fresh.digest != policy.digest:
+    """Whether the rows agree with `policy`. Raises PolicyNotVerified; False when the epoch moved meanwhile.
+
+    Reads and hashes every row again and keeps none of them.
+    """
+    digest = 0
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        if await _epoch(connection) != policy.epoch:
+            return False
+        async for _kind, some in _chunks(connection):
+            digest = digest_of(some, digest)
+    if digest != policy.digest:
         raise PolicyNotVerified(policy.name)
     return True
 
@@ -178,16 +207,27 @@ async def _credentials(connection, refs):
 
 
 async def _agreements(connection, refs):
-    of_grant = "id IN (SELECT agreement_id FROM agreements_grant WHERE uuid = @)"
-    where, arguments = _condition(refs, {"id": "id = @", "agreement": "uuid = @", "grant": of_grant})
-    rows = await connection.fetch(
-        f"SELECT id, uuid, number, status, valid_from, valid_to FROM agreements_agreement{where}",
-        *arguments,
+    query, arguments, make = _agreement_query(refs)
+    return [make(row) for row in await connection.fetch(query, *arguments)]
+
+
+def _agreement_query(refs):
+    of_grant = "a.id IN (SELECT agreement_id FROM agreements_grant WHERE uuid = @)"
+    where, arguments = _condition(refs, {"id": "a.id = @", "agreement": "a.uuid = @", "grant": of_grant})
+    query = (
+        "SELECT a.id, a.uuid, number, status, valid_from, valid_to, suspension_kind, p.starts_at, p.ends_at FROM agreements_agreement a "
+        "LEFT JOIN agreements_plannedsuspension p ON p.agreement_id = a.id AND p.ended_at IS NULL AND p.cancelled_at IS NULL"
+        + where
     )
-    return [
-        Agreement(r["id"], str(r["uuid"]), r["number"], r["status"], _seconds(r["valid_from"], 0.0), _seconds(r["valid_to"], FOREVER))
-        for r in rows
-    ]  # fmt: skip
+    return query, arguments, _agreement
+
+
+def _agreement(r: asyncpg.Record) -> Agreement:
+    pause = None if r["starts_at"] is None else (r["starts_at"].timestamp(), r["ends_at"].timestamp())
+    return Agreement(
+        r["id"], str(r["uuid"]), r["number"], sys.intern(r["status"]), _seconds(r["valid_from"], 0.0), _seconds(r["valid_to"], FOREVER),
+        pause, pause is not None and r["suspension_kind"] == "planned",
+    )  # fmt: skip
 
 
 async def _services(connection, refs):
@@ -265,23 +305,21 @@ async def _upstreams(connection, version_ids: list[int]) -> dict[int, list[Upstr
 
 
 async def _grants(connection, refs):
+    query, arguments, make = _grant_query(refs)
+    return [make(row) for row in await connection.fetch(query, *arguments)]
+
+
+def _grant_query(refs):
     where, arguments = _condition(refs, {"grant": "g.uuid = @", "agreement": "a.uuid = @"})
-    shared: dict[object, object] = {}
-    kept = " AND " if where else " WHERE "
     query = (
         "SELECT g.id, g.uuid, agreement_id, system_id, operation_id, environment, p.code AS purpose, g.status, g.valid_from, "
         "g.valid_to, fields, rate_per_second, quota_per_day, quota_per_month, hours_from, hours_to, networks "
         "FROM agreements_grant g JOIN registry_purpose p ON p.id = purpose_id JOIN agreements_agreement a ON a.id = agreement_id"
-        f"{where}{kept}"
+        f"{where}{' AND ' if where else ' WHERE '}"
         # Rights that ended long ago explain nothing to anybody.
         "(g.status <> 'ended' OR g.updated_at > now() - interval '90 days')"
     )
-    return [_grant(row, shared) async for row in _stream(connection, query, arguments)]
-
-
-async def _stream(connection, query: str, arguments: list):
-    async for row in connection.cursor(query, *arguments, prefetch=2_000):
-        yield row
+    return query, arguments, partial(_grant, shared={})
 
 
 def _grant(r: asyncpg.Record, shared: dict) -> Grant:
@@ -302,6 +340,10 @@ _READERS: dict[str, Callable] = {
     "organization": _organizations, "informationsystem": _systems, "credential": _credentials, "agreement": _agreements,
     "dataservice": _services, "serviceversion": _versions, "grant": _grants,
 }  # fmt: skip
+
+_STREAMS = {"agreement": _agreement_query, "grant": _grant_query}
+"""Kinds with many rows: read by a cursor when all are wanted."""
+CHUNK = 400
 
 
 def settings_of(upstream: Upstream) -> dict:

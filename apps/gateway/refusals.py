@@ -83,6 +83,8 @@ _ROWS = (
     Refusal("grant_expired", 403, _("This right has expired."), _("Ask for a renewal."), TERMINATION, "renewal"),
     Refusal("agreement_suspended", 403, _("The agreement is suspended."),
             _("See the reason and the conditions in the agreement."), SUSPENSION, "agreement"),
+    Refusal("maintenance", 503, _("The agreement is suspended for the announced time."),
+            _("Call again after the end that is named here."), SUSPENSION, "agreement", 60),
     Refusal("agreement_not_in_force", 403, _("The agreement is not in force."), _("See its state in the portal."), CONTENT, "agreement"),
     Refusal("agreement_expired", 403, _("The agreement has expired."), _("Ask for a renewal."), TERMINATION, "renewal"),
     Refusal("service_not_active", 503, _("The service is suspended by its provider."),

@@ -150,3 +150,51 @@ def test_every_cause_has_its_own_code_clause_and_next_step():
         assert 400 <= row.status < 600
         assert str(row.title)
         assert str(row.next_step)
+
+
+def test_an_announced_suspension_is_answered_503_until_its_end(world):
+    """WF-40: closed and opened at the announced instants, whenever the state follows; told apart from a suspension for a cause."""
+    import datetime
+
+    from apps.agreements.models import PlannedSuspension
+    from tests.factories.accounts import UserFactory
+
+    moment = lambda seconds: datetime.datetime.fromtimestamp(NOW + seconds, datetime.timezone.utc)  # noqa: E731
+    planned = PlannedSuspension.objects.create(
+        agreement=world.agreement, starts_at=moment(100), ends_at=moment(3700), reason="Nâng cấp", announced_by=UserFactory()
+    )
+    call = Call("GET", world.service.code, 1, ("companies", "0999999999"), [], world.purpose.code, "10.0.0.1")
+
+    def ask(now: float, **facts):
+        world.change(world.agreement, "agreement", **facts)
+        policy = run(policy_source.load)
+        try:
+            return decide(policy, Token(world.credential.pk, FOREVER, ""), call, now)
+        except Refused as refused:
+            return refused
+
+    assert ask(NOW).not_after == NOW + 100
+    refused = ask(NOW + 100)
+    assert (refused.code, refused.row.status, refused.facts["retry_after"]) == ("maintenance", 503, 3600)
+    assert refused.facts["until"] == moment(3700).isoformat(timespec="seconds")
+    assert ask(NOW + 3700).not_before == NOW + 3700
+    begun = {"status": "suspended", "suspension_kind": "planned"}
+    assert ask(NOW + 200, **begun).code == "maintenance"
+    assert ask(NOW + 3701, **begun).facts["retry_after"] == 30  # its end is due, the state has not followed yet
+    assert ask(NOW + 200, suspension_kind="violation").code == "agreement_suspended"
+    PlannedSuspension.objects.filter(pk=planned.pk).update(cancelled_at=moment(0))
+    assert ask(NOW + 200, status="in_force", suspension_kind="").not_after == FOREVER
+
+
+def test_a_hundred_thousand_rows_are_read_in_pieces_and_verified_without_being_kept(world, monkeypatch):
+    """A load and a look at every row are many short steps for the event loop, and agree with the sum of all rows."""
+    from apps.gateway.policy import Policy
+
+    monkeypatch.setattr(policy_source, "CHUNK", 1)
+    system = InformationSystemFactory(organization=OrganizationFactory())
+    for _n in range(3):
+        make_grant(world.operation, system, world.purpose)
+    policy = run(policy_source.load)
+    assert len(policy.rows["grant"]) == 4
+    assert policy.digest == Policy(policy.epoch, policy.rows).digest
+    assert run(lambda c: policy_source.verify(c, policy)) is True

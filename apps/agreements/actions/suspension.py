@@ -60,6 +60,8 @@ def announce_suspension(
             )
     except IntegrityError as error:
         raise Conflict(_("A suspension of this agreement is announced already."), code="already_announced") from error
+    # The gateway closes and opens at the announced instants by its own reading; the clock moves the state after it.
+    raise_epoch("agreement", agreement.uuid)
     audit.record(
         "suspension.announced", agreement, by=by, organizations=agreement.party_uuids(), starts_at=starts_at.isoformat()
     )
@@ -79,6 +81,7 @@ def cancel_suspension(planned: PlannedSuspension, *, by) -> PlannedSuspension:
         raise Conflict(code="already_begun")
     planned.refresh_from_db()
     agreement = planned.agreement
+    raise_epoch("agreement", agreement.uuid)
     audit.record("suspension.cancelled", agreement, by=by, organizations=agreement.party_uuids())
     tell_parties("suspension_cancelled", agreement, N_("The announced suspension of agreement %(number)s will not take place."),
                  key=str(planned.uuid))  # fmt: skip
