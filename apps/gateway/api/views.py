@@ -95,6 +95,7 @@ class Pauses(viewsets.GenericViewSet):
     """Providers whose circuit breaker is open in some gateway process, among the services one may see."""
 
     permission_classes = [IsAuthenticated]
+    queryset = GatewayProcess.objects.none()
     serializer_class = PauseSerializer
     pagination_class = None
 
