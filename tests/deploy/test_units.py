@@ -29,7 +29,8 @@ HARDENED = (
 def test_systemd_finds_no_fault_in_the_units(tmp_path):
     """As they stand, but for the interpreter's path and the folders only an installed machine has."""
     for unit in UNITS.iterdir():
-        text = unit.read_text().replace("/opt/lgsp/.venv/bin/python", sys.executable).replace("/opt/lgsp", str(ROOT))
+        text = re.sub(r"^ExecStart=\S+python ", f"ExecStart={sys.executable} ", unit.read_text(), flags=re.MULTILINE)
+        text = re.sub(r"^WorkingDirectory=\S+", f"WorkingDirectory={ROOT}", text, flags=re.MULTILINE)
         (tmp_path / unit.name).write_text(text)
     names = [str(tmp_path / unit.name.replace("@.", "@8001.")) for unit in UNITS.iterdir()]
     shutil.copy(tmp_path / "lgsp-gateway@.service", tmp_path / "lgsp-gateway@8001.service")
