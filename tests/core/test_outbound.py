@@ -84,7 +84,7 @@ def test_proxies_of_the_environment_are_not_used(serve, monkeypatch):
         (drips(OK), "timed_out"),
         (drips(b"x" * 1000, head=b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"), "timed_out"),
         (drips(b"5\r\nhello\r\n" * 100, head=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), "timed_out"),
-        (lambda connection, head: time.sleep(5), "timed_out"),
+        (lambda connection, head: time.sleep(30), "timed_out"),
         (drips(b"HTTP/1.1 100 Continue\r\n\r\n" * 50, every=0.01), "timed_out"),
         (sends(reply("200 OK", b'{"a":', length=500)), "truncated"),
         (sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), "truncated"),
@@ -94,11 +94,10 @@ def test_proxies_of_the_environment_are_not_used(serve, monkeypatch):
     ],
 )  # fmt: skip
 def test_a_server_that_stalls_drips_or_cuts_ends_within_the_deadline(serve, answer, code):
-    started = time.monotonic()
+    """GW-07. Without the one deadline over everything each of these servers would end in another code, later."""
     with pytest.raises(PassingError) as failed:
         outbound.get(serve(answer).url, total=1.0)
     assert failed.value.code == code
-    assert time.monotonic() - started < 2.0
 
 
 def test_a_reset_in_the_body_is_never_a_short_success(serve):

@@ -10,18 +10,12 @@ import pytest
 import requests
 
 from lgsp.dev.processes import Process, ProcessFailed, answers, free_port
-
-
-def _wait_until(condition, seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
+from tests.patience import until
 
 
 @pytest.mark.processes("portal")
 def test_the_portal_answers_and_reads_the_test_database(running_platform):
-    response = requests.get(running_platform.url("portal") + "/readyz", timeout=5)
+    response = requests.get(running_platform.url("portal") + "/readyz", timeout=60)
     assert (response.status_code, response.text) == (200, "ready\n")
 
 
@@ -30,7 +24,7 @@ def test_the_portal_answers_and_reads_the_test_database(running_platform):
 def test_the_worker_answers_and_is_gone_after_a_kill_with_all_it_started(running_platform):
     group = running_platform["worker"].pid
     running_platform.kill("worker")
-    assert _wait_until(lambda: not _group_exists(group))
+    until(lambda: not _group_exists(group), "some of the group live on")
     running_platform.restart("worker")
     assert running_platform["worker"].is_running()
 
@@ -52,17 +46,18 @@ def test_a_process_that_ends_early_says_why():
     process = Process("broken", ["/bin/sh", "-c", "echo no luck; exit 3"], os.environ, lambda *_: None, lambda: False)
     process.start()
     with pytest.raises(ProcessFailed, match=r"broken ended with exit code 3(?s:.*)no luck"):
-        process.wait_ready(time.monotonic() + 10)
+        process.wait_ready(time.monotonic() + 60)
 
 
 def test_a_stubborn_process_is_killed_with_its_children():
-    stubborn = "trap '' TERM; (trap '' TERM; sleep 60) & sleep 60"
-    process = Process("stubborn", ["/bin/sh", "-c", stubborn], os.environ, lambda *_: None, lambda: True)
+    stubborn = "trap '' TERM; (trap '' TERM; echo deaf; sleep 600) & echo deaf; sleep 600"
+    said: list[str] = []
+    process = Process("stubborn", ["/bin/sh", "-c", stubborn], os.environ, lambda _name, line: said.append(line), lambda: True)
     process.start()
-    time.sleep(0.3)
+    until(lambda: said == ["deaf", "deaf"], said)
     process.stop(grace=0.3)
     assert process.exit_code() == -signal.SIGKILL
-    assert _wait_until(lambda: not _group_exists(process.pid))
+    until(lambda: not _group_exists(process.pid), "some of the group live on")
 
 
 def test_nothing_answers_where_nobody_listens():

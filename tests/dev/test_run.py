@@ -50,7 +50,7 @@ class Run:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(180)
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +93,13 @@ def test_the_sandbox_is_told_none_of_our_secrets(running):
 
 def test_a_second_start_in_the_same_folder_says_who_runs(running, var):
     second = Run(var, running.ports)
-    assert second.process.wait(30) == 1
+    assert second.process.wait(120) == 1
     assert second.text() == f"lgsp: the platform already runs from this folder (process {running.process.pid}).\n"
 
 
 def test_a_port_in_use_is_one_sentence(running, tmp_path):
     other = Run(tmp_path, running.ports)
-    assert other.process.wait(30) == 1
+    assert other.process.wait(120) == 1
     assert other.text().count("\n") == 1
     assert f"port {running.ports['portal']}" in other.text()
     assert "LGSP_PORTAL_PORT" in other.text()
@@ -107,14 +107,14 @@ def test_a_port_in_use_is_one_sentence(running, tmp_path):
 
 def test_a_port_that_is_no_number_is_one_sentence(tmp_path):
     other = Run(tmp_path, {}, LGSP_GATEWAY_PORT="eight")
-    assert other.process.wait(30) == 1
+    assert other.process.wait(120) == 1
     assert other.text().startswith("lgsp: ")
     assert "LGSP_GATEWAY_PORT must be a port number, not 'eight'." in other.text() or "in use" in other.text()
 
 
 def test_make_run_is_not_for_production(tmp_path):
     other = Run(tmp_path, {}, LGSP_ENV="production")
-    assert other.process.wait(30) == 1
+    assert other.process.wait(120) == 1
     assert "docs/operations.md" in other.text()
 
 
@@ -131,7 +131,7 @@ def test_a_second_start_works_and_the_death_of_a_process_ends_the_others_with_a_
     run = Run(var, {name: free_port() for name in PORT_VARIABLE})
     run.wait_for("ready")
     _kill_listener(run.process.pid, run.ports["sandbox"])
-    assert run.process.wait(60) == 1
+    assert run.process.wait(180) == 1
     assert "lgsp: sandbox ended with exit code -9; everything is stopped." in run.text()
     assert all(is_free(port) for port in run.ports.values())
 

@@ -16,7 +16,7 @@ import psycopg
 
 @dataclass
 class Attempt:
-    """One try of a client: when it began, what came back whole (status 0: nothing whole)."""
+    """One try of a client: when it began, what came back whole (status 0: nothing whole; of a body its beginning)."""
 
     began: float
     status: int = 0
@@ -46,7 +46,7 @@ class Client:
             connection.request("GET", self.path, headers=self.headers)
             answer = connection.getresponse()
             body = answer.read()
-            attempt.status, attempt.body, attempt.call_id = answer.status, body, answer.getheader("X-Call-Id", "")
+            attempt.status, attempt.body, attempt.call_id = answer.status, body[:600], answer.getheader("X-Call-Id", "")
         except (OSError, http.client.HTTPException):
             attempt.status = 0
         finally:
@@ -69,7 +69,7 @@ class Client:
     def stop(self) -> None:
         self._stop.set()
         for thread in self._running:
-            thread.join(65)
+            thread.join(130)
 
 
 def violations(url: str, attempts: list[Attempt], seen: list[tuple[str, float]]) -> list[str]:
@@ -105,7 +105,7 @@ def violations(url: str, attempts: list[Attempt], seen: list[tuple[str, float]])
     return found
 
 
-def wait_until_closed(url: str, seconds: float) -> float:
+def wait_until_closed(url: str, seconds: float = 180.0) -> float:
     """Wait until every intent has an outcome; how long it took. Raises AssertionError after `seconds`."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:

@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +30,7 @@ from apps.sync.walk import run_sync
 from tests.factories.organizations import OrganizationFactory, officer
 from tests.factories.sync import CatalogSourceFactory, ChangesSourceFactory, PushSourceFactory, at_sandbox
 from tests.fixtures.platform import SANDBOX_KEY, SANDBOX_SECRET, _test_database_url
+from tests.patience import until
 from tests.sandbox.process import sandbox, sandbox_process  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -71,7 +71,7 @@ def age_lease() -> None:
 
 
 def dies(process: subprocess.Popen) -> None:
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == -signal.SIGKILL, output
 
 
@@ -183,23 +183,20 @@ def test_a_worker_that_slept_wakes_up_without_a_right_to_write(sandbox, worker):
     run.refresh_from_db()
     before = (run.status, run.fence, run.version, run.finished_at, Release.objects.count(), names(source))
     os.kill(sleeper.pid, signal.SIGCONT)
-    output, _ = sleeper.communicate(timeout=60)
+    output, _ = sleeper.communicate(timeout=180)
     assert output.strip().splitlines()[-1] == "None"
     run.refresh_from_db()
     assert (run.status, run.fence, run.version, run.finished_at, Release.objects.count(), names(source)) == before
 
 
-def _until(condition, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited too long: {list(SyncRun.objects.values())}"
-        time.sleep(0.05)
+def _until(condition) -> None:
+    until(condition, lambda: list(SyncRun.objects.values()))
 
 
 def test_a_kill_point_is_refused_outside_tests():
     env = {**os.environ, "LGSP_ENV": "development", "LGSP_KILL_AT": "sync.claimed"}
     started = subprocess.run(
-        [sys.executable, "manage.py", "check"], cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=180
     )
     assert started.returncode != 0
     assert "LGSP_KILL_AT" in started.stderr
@@ -214,13 +211,13 @@ def test_a_killed_celery_worker_is_replaced_and_the_run_goes_on(running_platform
 
     source = CatalogSourceFactory(next_run_at=timezone.now(), **at_sandbox(Platform))
     admin = running_platform.url("sandbox") + "/sandbox/"
-    requests.post(admin + "reset", timeout=5)
-    requests.post(admin + "faults", json={"mode": "drip", "path": "/dmdc/*", "seconds": 0.05}, timeout=5)
-    _until(lambda: requests.get(admin + "received?path=/dmdc/", timeout=5).json(), 60)  # dripping since now
+    requests.post(admin + "reset", timeout=60)
+    requests.post(admin + "faults", json={"mode": "drip", "path": "/dmdc/*", "seconds": 0.05}, timeout=60)
+    _until(lambda: requests.get(admin + "received?path=/dmdc/", timeout=60).json())  # dripping since now
     running_platform.kill("worker")
     age_lease()
     running_platform.restart("worker")
-    _until(lambda: SyncRun.objects.filter(status=RunStatus.PUBLISHED).exists(), 90)
+    _until(lambda: SyncRun.objects.filter(status=RunStatus.PUBLISHED).exists())
     run = SyncRun.objects.get(source=source)
     assert (run.attempt, len(names(source))) == (2, 54)
     with connection.cursor() as cursor:

@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 
 import requests
 
-TIMEOUT = (5, 30)
+TIMEOUT = (30, 120)
 
 
 class Person:

@@ -13,6 +13,7 @@ import pytest
 from tests.gateway.processes import GatewayProcess, database_url
 from tests.gateway.upstream import Provider
 from tests.gateway.world import ANSWER, World, make_world
+from tests.patience import until
 
 
 @dataclass
@@ -101,15 +102,11 @@ def call(gateway, world, token) -> Callable[..., Response]:
     return _call
 
 
-def wait_for_epoch(url: str, epoch: int, seconds: float = 10.0) -> None:
+def wait_for_epoch(url: str, epoch: int) -> None:
     """Until the gateway has read the policy of `epoch` (only the token endpoint works on a policy that may be a second old)."""
-    import time
 
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    def known() -> float:
         text = send(url, path="/metrics").body.decode()
-        known = next(line for line in text.splitlines() if line.startswith("lgsp_gateway_policy_epoch "))
-        if float(known.split()[1]) >= epoch:
-            return
-        time.sleep(0.02)
-    raise AssertionError("the gateway did not read the new policy")
+        return float(next(line for line in text.splitlines() if line.startswith("lgsp_gateway_policy_epoch ")).split()[1])
+
+    until(lambda: known() >= epoch, "the gateway did not read the new policy", every=0.02)

@@ -58,7 +58,7 @@ class GatewayProcess:
         for line in self.popen.stdout:
             self.lines.append(line.rstrip())
 
-    def wait_ready(self, seconds: float = 90.0) -> None:
+    def wait_ready(self, seconds: float = 120.0) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until and self.popen.poll() is None:
             if self.is_ready():
@@ -67,7 +67,7 @@ class GatewayProcess:
         raise AssertionError("the gateway did not become ready:\n" + "\n".join(self.lines))
 
     def is_ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
@@ -76,18 +76,23 @@ class GatewayProcess:
         finally:
             connection.close()
 
+    def is_listening(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=2):
+            return True
+        return False
+
     def signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.popen.pid, number)
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
-        self.popen.wait(10)
+        self.popen.wait(60)
 
     def stop(self) -> None:
         if self.popen is not None and self.popen.poll() is None:
             self.popen.terminate()
             try:
-                self.popen.wait(15)
+                self.popen.wait(60)
             except subprocess.TimeoutExpired:
                 self.kill()

@@ -9,6 +9,7 @@ import pytest
 
 from apps.gateway.models import AnonymousRefusalCount, CallIntent, CallOutcome, CallRefusal
 from tests.gateway.world import CUT, WITHHELD
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,11 +101,7 @@ def test_strangers_are_refused_and_counted_not_written(call, provider, gateway):
     assert send(gateway.url, path="/nothing").status == 404
     assert provider.seen == []
     assert CallRefusal.objects.count() == 0
-    import time
-
-    until = time.monotonic() + 6
-    while AnonymousRefusalCount.objects.filter(code="token_invalid").count() == 0 and time.monotonic() < until:
-        time.sleep(0.1)
+    until(AnonymousRefusalCount.objects.filter(code="token_invalid").exists, "nobody counted the strangers")
     row = AnonymousRefusalCount.objects.get(code="token_invalid")
     assert (row.count, row.network) == (1, "127.0.0.0/24")
 

@@ -87,6 +87,21 @@ class Provider:
 
         self.behave(path, reply)
 
+    def hold(self, path: str, content: bytes) -> Callable[[], None]:
+        """Requests for `path` wait until the function returned is called; then all get `content` as JSON."""
+        event: list[asyncio.Event] = []
+
+        async def reply(seen: Seen, writer: asyncio.StreamWriter) -> None:
+            if not event:
+                event.append(asyncio.Event())
+            await event[0].wait()
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content) + content
+            )
+
+        self.behave(path, reply)
+        return lambda: self._loop.call_soon_threadsafe(event[0].set)
+
     def by_call(self, call_id: str) -> list[Seen]:
         return [seen for seen in list(self.seen) if seen.call_id == call_id]
 
@@ -98,6 +113,11 @@ class Provider:
         self._ready.set()
         self._loop.run_forever()
         server.close()
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1

@@ -44,23 +44,23 @@ class SandboxProcess:
         self._wait()
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
-                if requests.get(f"{self.url}/healthz", timeout=2).ok:
+                if requests.get(f"{self.url}/healthz", timeout=10).ok:
                     return
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 time.sleep(0.05)
         raise RuntimeError("the sandbox did not start")
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
     # --- its admin addresses -------------------------------------------------------------------
 
     def admin(self, method: str, path: str, content: object = None) -> object:
-        answer = requests.request(method, f"{self.url}/sandbox/{path}", json=content, timeout=5)
+        answer = requests.request(method, f"{self.url}/sandbox/{path}", json=content, timeout=60)
         assert answer.ok, answer.text
         return answer.json()
 
@@ -81,14 +81,14 @@ class SandboxProcess:
 
     def token(self, environment: str = "") -> str:
         answer = requests.post(
-            f"{self.url}{environment}/token", data={"grant_type": "client_credentials"}, auth=(KEY, SECRET), timeout=5
+            f"{self.url}{environment}/token", data={"grant_type": "client_credentials"}, auth=(KEY, SECRET), timeout=60
         )
         assert answer.ok, answer.text
         return answer.json()["access_token"]
 
     def get(self, path: str, token: str | None = None, **options) -> requests.Response:
         headers = {"Authorization": f"Bearer {token or self.token()}", **options.pop("headers", {})}
-        return requests.get(f"{self.url}{path}", headers=headers, timeout=10, **options)
+        return requests.get(f"{self.url}{path}", headers=headers, timeout=60, **options)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from tests.sandbox.process import KEY, ROOT, SECRET
 
 def test_a_token_comes_as_wso2_gives_it(sandbox):
     answer = requests.post(
-        f"{sandbox.url}/token", data={"grant_type": "client_credentials"}, auth=(KEY, SECRET), timeout=5
+        f"{sandbox.url}/token", data={"grant_type": "client_credentials"}, auth=(KEY, SECRET), timeout=60
     ).json()
     assert set(answer) == {"access_token", "scope", "token_type", "expires_in"}
     assert (answer["scope"], answer["token_type"], answer["expires_in"]) == ("am_application_scope default", "Bearer", 3600)
@@ -28,15 +28,15 @@ def test_a_token_comes_as_wso2_gives_it(sandbox):
     ((KEY, SECRET), {}, 400, "unsupported_grant_type"),
 ])  # fmt: skip
 def test_a_refused_token_is_an_oauth_error(sandbox, auth, form, status, error):
-    answer = requests.post(f"{sandbox.url}/token", data=form, auth=auth, timeout=5)
+    answer = requests.post(f"{sandbox.url}/token", data=form, auth=auth, timeout=60)
     assert (answer.status_code, answer.json()["error"]) == (status, error)
 
 
 def test_faults_of_the_gateway_come_as_json_or_xml(sandbox):
-    as_json = requests.get(f"{sandbox.url}/dmdc/1.0/AllCategory", timeout=5)
+    as_json = requests.get(f"{sandbox.url}/dmdc/1.0/AllCategory", timeout=60)
     assert (as_json.status_code, as_json.json()["fault"]["code"]) == (401, 900902)
     sandbox.set(fault_format="xml")
-    as_xml = requests.get(f"{sandbox.url}/dmdc/1.0/AllCategory", headers={"Authorization": "Bearer x"}, timeout=5)
+    as_xml = requests.get(f"{sandbox.url}/dmdc/1.0/AllCategory", headers={"Authorization": "Bearer x"}, timeout=60)
     root = ET.fromstring(as_xml.content)
     assert root.tag == "{http://wso2.org/apimanager/security}fault"
     assert root[0].text == "900901"
@@ -72,8 +72,8 @@ def test_pushed_rows_are_stored_all_or_none_and_told_by_msg_and_count(sandbox):
     headers = {"Authorization": f"Bearer {sandbox.token()}"}
     address = f"{sandbox.url}/dmdc/1.0/Category/qlvanbandieuhanhcap2"
     row = {"MaDinhDanhCap2": "H03.12", "TenDonVi": "Sở Mẫu"}
-    assert requests.post(address, json=[row], headers=headers, timeout=5).json() == {"MSG": "Done", "Count": 1}
-    again = requests.post(address, json=[{**row, "MaDinhDanhCap2": "H03.13"}, row], headers=headers, timeout=5).json()
+    assert requests.post(address, json=[row], headers=headers, timeout=60).json() == {"MSG": "Done", "Count": 1}
+    again = requests.post(address, json=[{**row, "MaDinhDanhCap2": "H03.13"}, row], headers=headers, timeout=60).json()
     assert again["Count"] == 0
     assert again["MSG"].startswith('Data not insert: Record 2: MaDinhDanhCap2 "H03.12" is duplicate')
     assert [stored["MaDinhDanhCap2"] for stored in sandbox.get("/dmdc/1.0/Category/qlvanbandieuhanhcap2").json()] == ["H03.12"]
@@ -168,8 +168,8 @@ def test_a_fault_is_played_as_often_as_asked_and_after_as_many_good_answers(sand
 
 
 def test_the_page_for_developers_lists_every_address_and_fault(sandbox):
-    content = requests.get(f"{sandbox.url}/", timeout=5).json()
-    page = requests.get(f"{sandbox.url}/", headers={"Accept": "text/html"}, timeout=5)
+    content = requests.get(f"{sandbox.url}/", timeout=60).json()
+    page = requests.get(f"{sandbox.url}/", headers={"Accept": "text/html"}, timeout=60)
     assert page.headers["content-type"].startswith("text/html")
     for row in content["speaks"]:
         assert row["path"].replace("&", "&amp;") in page.text
@@ -182,14 +182,14 @@ def test_the_page_for_developers_lists_every_address_and_fault(sandbox):
 ])  # fmt: skip
 def test_a_wrong_admin_call_changes_nothing(sandbox, method, path, content):
     before = sandbox.admin("GET", "switches")["switches"]
-    assert requests.request(method, f"{sandbox.url}/sandbox/{path}", json=content, timeout=5).status_code in (400, 404)
+    assert requests.request(method, f"{sandbox.url}/sandbox/{path}", json=content, timeout=60).status_code in (400, 404)
     assert sandbox.admin("GET", "switches")["switches"] == before
 
 
 def test_without_credentials_the_process_does_not_start():
     started = subprocess.run(
         [sys.executable, "-m", "uvicorn", "apps.sandbox.app:app", "--port", "0"],
-        cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=30, check=False,
+        cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert started.returncode != 0
     assert "LGSP_SANDBOX_KEY" in started.stderr

@@ -78,9 +78,16 @@ class OrganizationAdmin(AuditedRegister):
         current = row.current_focal_points
         return f"{current[0].name}, {current[0].position}, {current[0].phone}, {current[0].email}" if current else "–"
 
+    def get_object(self, request, object_id, from_field=None):
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            # Which systems an agency runs is its own and the platform's to know.
+            row.shown_systems = row.systems.visible_to(request.user).order_by("sort_key")
+        return row
+
     @display(description=_("information systems"))
     def systems_here(self, row):
-        return ", ".join(row.systems.order_by("sort_key").values_list("name", flat=True)) or "–"
+        return ", ".join(row.shown_systems.values_list("name", flat=True)) or "–"
 
 
 @admin.register(FocalPoint)
