@@ -36,8 +36,10 @@ ROOT_URLCONF = "lgsp.urls"
 WSGI_APPLICATION = "lgsp.wsgi.application"
 KILL_AT = env.str("LGSP_KILL_AT", default="")
 """A step at which a fault test has this process die (`apps.core.killpoints`)."""
-if KILL_AT and LGSP_ENV != "test":
-    raise RuntimeError("LGSP_KILL_AT is for fault tests: it is refused unless LGSP_ENV=test.")
+HANG_AT = env.str("LGSP_HANG_AT", default="")
+"""A step at which a fault test has this process hang for ever."""
+if (KILL_AT or HANG_AT) and LGSP_ENV != "test":
+    raise RuntimeError("LGSP_KILL_AT and LGSP_HANG_AT are for fault tests: they are refused unless LGSP_ENV=test.")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SITE_URL = env.str("LGSP_SITE_URL", default="http://127.0.0.1:8000")
 GATEWAY_URL = env.str("LGSP_GATEWAY_URL", default="http://127.0.0.1:8001")
@@ -348,8 +350,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TASK_TIME_LIMIT = 900
-CELERY_TASK_SOFT_TIME_LIMIT = 840
+CELERY_TASK_TIME_LIMIT = env.int("LGSP_TASK_SECONDS", default=900)
+"""After so many seconds the child of a worker that hangs is killed; shortly before, its task is asked to end."""
+CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 14 // 15
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_ALWAYS_EAGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -361,23 +364,35 @@ if CELERY_BROKER_URL.startswith("filesystem"):
         "control_folder": private_folder(CELERY_BROKER_FOLDER / "control"),
         "polling_interval": 0.1,
     }
-elif CELERY_BROKER_URL.startswith("redis"):
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 4 * CELERY_TASK_TIME_LIMIT}
+else:
+    # Tried once, with short time-outs: a verb that wakes a worker must not wait for a broker that is down. The worker
+    # itself connects again for ever (CELERY_BROKER_CONNECTION_RETRY).
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 0, "interval_start": 0}
+    CELERY_BROKER_CONNECTION_TIMEOUT = 3
+    CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+if CELERY_BROKER_URL.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {
+        "visibility_timeout": 4 * CELERY_TASK_TIME_LIMIT,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 3,
+    }
 
 SANDBOX_URL = env.str("LGSP_SANDBOX_URL", default="http://127.0.0.1:8002")
 SANDBOX_KEY, SANDBOX_SECRET = env.str("LGSP_SANDBOX_KEY", default=""), env.str("LGSP_SANDBOX_SECRET", default="")
 """Where the demonstration's sources find the sandbox; unused in production."""
 SYNC_LEASE_SECONDS = env.int("LGSP_SYNC_LEASE_SECONDS", default=60)
 """How long a sync run stays its worker's without a heartbeat."""
-SYNC_RUN_SECONDS = CELERY_TASK_SOFT_TIME_LIMIT - 60
+SYNC_RUN_SECONDS = CELERY_TASK_TIME_LIMIT * 13 // 15
 """How long a heartbeat is given at most: a hung run loses its lease before the worker's own limits end it."""
 SYNC_BACKOFF_SECONDS = env.float("LGSP_SYNC_BACKOFF_SECONDS", default=30)
 """First wait before a failed sync run is tried again; it doubles, with jitter."""
 SYNC_ATTEMPTS = env.int("LGSP_SYNC_ATTEMPTS", default=8)
 """How often a run is tried before it fails for good (the next one comes by its schedule)."""
+TICK_SECONDS = env.float("LGSP_TICK_SECONDS", default=15)
+"""How often the schedule looks for runs that are due; the outbox is looked at half as often."""
 CELERY_BEAT_SCHEDULE = {
-    "sync.tick": {"task": "sync.tick", "schedule": env.float("LGSP_TICK_SECONDS", default=15), "options": {"expires": 60}},
-    "notices.deliver_outbox": {"task": "notices.deliver_outbox", "schedule": 30, "options": {"expires": 30}},
+    "sync.tick": {"task": "sync.tick", "schedule": TICK_SECONDS, "options": {"expires": 60}},
+    "notices.deliver_outbox": {"task": "notices.deliver_outbox", "schedule": 2 * TICK_SECONDS, "options": {"expires": 30}},
     "gateway.sweep_calls": {"task": "gateway.sweep_calls", "schedule": 20, "options": {"expires": 20}},
     "gateway.keep_house": {"task": "gateway.keep_house", "schedule": 6 * 3600, "options": {"expires": 3600}},
     "connections.clock": {"task": "connections.clock", "schedule": 60.0, "options": {"expires": 60}},
@@ -393,6 +408,8 @@ EMAIL_BACKEND = (
     "django.core.mail.backends.smtp.EmailBackend" if IS_PRODUCTION else "django.core.mail.backends.filebased.EmailBackend"
 )
 EMAIL_FILE_PATH = VAR_DIR / "mail"
+EMAIL_TIMEOUT = 20
+"""Seconds a mail server may be silent: much less than the lease of an outgoing message."""
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="lgsp@localhost")
 if env.str("EMAIL_URL", default=""):
     globals().update(env.email_url("EMAIL_URL"))

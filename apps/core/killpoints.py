@@ -1,13 +1,15 @@
-"""Named steps at which a test may have a real process die (`kill -9`), to see what is left behind.
+"""Named steps at which a test may have a real process die (`kill -9`) or hang for ever, to see what is left behind.
 
-`LGSP_KILL_AT=<name>:<n>` kills this process when it reaches `<name>` for the n-th time. Settings refuse the variable
-unless LGSP_ENV=test; without it `reach` does nothing.
+`LGSP_KILL_AT=<name>:<n>` kills this process when it reaches `<name>` for the n-th time; `LGSP_HANG_AT=<name>` keeps it there,
+deaf to every exception, as a loop without end would. Settings refuse both unless LGSP_ENV=test; without them `reach` does
+nothing.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 
 from django.conf import settings
 
@@ -15,7 +17,9 @@ _reached: dict[str, int] = {}
 
 
 def reach(name: str) -> None:
-    """Die here when the test asked for it."""
+    """Die or hang here when the test asked for it."""
+    if name == settings.HANG_AT:
+        _hang()
     if not settings.KILL_AT:
         return
     wanted, _colon, times = settings.KILL_AT.partition(":")
@@ -24,3 +28,11 @@ def reach(name: str) -> None:
     _reached[name] = _reached.get(name, 0) + 1
     if _reached[name] == int(times or 1):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _hang() -> None:
+    while True:
+        try:
+            time.sleep(60)
+        except Exception:  # noqa: S112  # a hung task hears no soft time limit; only the hard one ends it
+            continue

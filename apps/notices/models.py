@@ -35,6 +35,9 @@ class Notice(TimedModel):
         return f"{self.kind} → {self.recipient}"
 
 
+_WAITS = models.Q(sent_at__isnull=True, failed_at__isnull=True)
+
+
 class OutboxMessage(TimedModel):
     """A message to the outside (e-mail, webhook) that must leave exactly because its transaction committed.
 
@@ -57,6 +60,11 @@ class OutboxMessage(TimedModel):
         verbose_name = _("outgoing message")
         verbose_name_plural = _("outgoing messages")
         ordering = ["id"]
+        indexes = [
+            # What waits is found among millions that left; so is an earlier message of the same stream.
+            models.Index(fields=["id"], condition=_WAITS, name="notices_outbox_waiting"),
+            models.Index(fields=["stream", "id"], condition=_WAITS, name="notices_outbox_stream"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.channel} {self.key}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import logging
 import random
+import time
 from collections.abc import Callable
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.db import connection
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
+from apps.core.killpoints import reach
 from apps.notices.models import OutboxMessage
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,9 @@ LEASE = datetime.timedelta(seconds=120)
 FIRST_WAIT = datetime.timedelta(seconds=30)
 LONGEST_WAIT = datetime.timedelta(hours=6)
 MOST_ATTEMPTS = 14
+TURN = 200
+TURN_SECONDS = 120
+"""Messages, and seconds, after which a task lets others come: a mail server may be slow to say no."""
 
 _CLAIM = """
 UPDATE notices_outboxmessage SET lease_until = clock_timestamp() + %s, attempts = attempts + 1
@@ -66,15 +71,17 @@ def render(facts: dict) -> str:
         return gettext(facts.get("message", ""))
 
 
-def deliver_due(limit: int = 200) -> int:
-    """Send up to `limit` due messages; return how many were sent."""
-    sent = 0
-    for _turn in range(limit):
+def deliver_due(limit: int = TURN) -> int:
+    """Try up to `limit` due messages; return how many were tried, or `limit` when there was no time for more."""
+    ends = time.monotonic() + TURN_SECONDS
+    for tried in range(limit):
+        if time.monotonic() > ends:
+            return limit
         message = _claim()
         if message is None:
-            break
-        sent += _deliver(message)
-    return sent
+            return tried
+        _deliver(message)
+    return limit
 
 
 def _claim() -> OutboxMessage | None:
@@ -84,15 +91,18 @@ def _claim() -> OutboxMessage | None:
     return OutboxMessage.objects.get(pk=row[0]) if row else None
 
 
-def _deliver(message: OutboxMessage) -> bool:
+def _deliver(message: OutboxMessage) -> None:
+    if message.attempts > MOST_ATTEMPTS:  # every worker that took it died of it
+        OutboxMessage.objects.filter(pk=message.pk).update(failed_at=timezone.now(), lease_until=None)
+        return
     try:
         SENDERS[message.channel](message)
     except Exception as error:  # whatever a foreign server does, the row must be closed or planned again
         log.warning("outbox %s attempt %s failed: %s", message.uuid, message.attempts, type(error).__name__)
         _plan_again(message, error)
-        return False
+        return
+    reach("notices.sent")
     OutboxMessage.objects.filter(pk=message.pk).update(sent_at=timezone.now(), lease_until=None, last_error="")
-    return True
 
 
 def _plan_again(message: OutboxMessage, error: Exception) -> None:

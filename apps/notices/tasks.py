@@ -2,9 +2,14 @@
 
 from celery import shared_task
 
-from apps.notices.outbox import deliver_due
+from apps.core.wake import wake_now
+from apps.notices.outbox import TURN, deliver_due
 
 
 @shared_task(name="notices.deliver_outbox")
 def deliver_outbox() -> int:
-    return deliver_due()
+    """Send what is due, a turn at a time: after a full turn the next one is asked for, so that other tasks come between."""
+    done = deliver_due(TURN)
+    if done == TURN:
+        wake_now(deliver_outbox)
+    return done

@@ -22,7 +22,7 @@ from apps.connections.models import ConnectionRequest, ProviderDecision
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_operator, organization_ids
 from apps.registry.models import UsageRegulation
-from apps.sync.models import Source
+from apps.sync.models import Source, SyncRun
 
 MOST = 200
 """Lines read per source; a person with more has a list page for them."""
@@ -59,7 +59,7 @@ def tasks(user) -> list[Task]:
     """Everything that waits for `user`, most urgent first."""
     found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_to_sign(user)]
     found += [*_agreements_to_sign(user), *_terms_to_sign(user), *_to_collect(user), *_to_confirm(user), *_expiring(user)]
-    found += [*_held_releases(user), *_failing_sources(user)]
+    found += [*_held_releases(user), *_failing_sources(user), *_held_pushes(user)]
     return sorted(found)
 
 
@@ -173,11 +173,21 @@ def _held_releases(user):
 
 
 def _failing_sources(user):
-    """Sources of synchronization whose alarm is on."""
+    """Sources of synchronization whose alarm is on, or whose newest run failed; the error says what was seen."""
     if is_operator(user):
-        for row in Source.objects.filter(alarmed_at__isnull=False, enabled=True).order_by("alarmed_at")[:MOST]:
-            yield Task(_("Look at the failing synchronization"), row.name, row.code, reverse("admin:sync_source_change", args=[row.code]),
-                       since=row.alarmed_at)  # fmt: skip
+        for row in Source.objects.in_trouble().order_by("last_success_at")[:MOST]:
+            seen = row.newest_error or _("No success within twice its interval.")
+            yield Task(_("Look at the failing synchronization"), row.name, seen, reverse("admin:sync_source_change", args=[row.code]),
+                       since=row.last_success_at or row.created_at)  # fmt: skip
+
+
+def _held_pushes(user):
+    """Outgoing differences that nobody decided yet."""
+    if is_operator(user):
+        for run in SyncRun.objects.undecided_pushes().select_related("source")[:MOST]:
+            rows = _("%(count)d rows to send") % {"count": run.report.get("counts", {}).get("add", 0)}
+            yield Task(_("Decide what is sent to the national catalog"), run.source.name, rows,
+                       reverse("admin:sync_syncrun_change", args=[run.uuid]), since=run.created_at)  # fmt: skip
 
 
 def _ordered(rows):

@@ -110,6 +110,7 @@ def check_source(source: Source) -> None:
     reader = {SourceKind.CATALOG: plans.catalog_parts, SourceKind.CHANGES: plans.changes_plan, SourceKind.PUSH: plans.push_plan}
     if not isinstance(source.settings, dict):
         raise InvalidFact(fields={"settings": "not_an_object"})
+    plans.check_adapter(source.settings)
     reader[SourceKind(source.kind)](json.loads(json.dumps(source.settings)))
 
 

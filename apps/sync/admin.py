@@ -3,23 +3,34 @@ from __future__ import annotations
 import json
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.http import Http404, HttpResponseRedirect
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
 
+from apps.catalogs.choices import HoldReason
 from apps.core.admin import ReadOnlyAdmin
 from apps.core.errors import DomainError
 from apps.sync import actions
-from apps.sync.choices import RunStatus, SourceKind
+from apps.sync.advice import advice_of
+from apps.sync.choices import STEPS, RunStatus, SourceKind, Stage
+from apps.sync.condition import Condition, State, condition_of, newest_runs, waits_for_a_decision
 from apps.sync.models import Source, SyncRun
 
 _COLORS = {RunStatus.PUBLISHED: "success", RunStatus.UNCHANGED: "success", RunStatus.HELD: "warning", RunStatus.FAILED: "danger",
            RunStatus.RUNNING: "info", RunStatus.QUEUED: "info"}  # fmt: skip
+
+
+_TONES = {State.FAILED: "bad", State.STALE: "bad", State.RETRYING: "wait", State.WAITING: "wait", State.RUNNING: "busy",
+          State.FRESH: "good", State.NEW: "busy", State.OFF: "busy"}  # fmt: skip
+_STATE_COLORS = {**dict.fromkeys((State.FAILED, State.STALE), "danger"), **dict.fromkeys((State.RETRYING, State.WAITING), "warning"),
+                 State.FRESH: "success", State.RUNNING: "info"}  # fmt: skip
+_RUN_TONES = {RunStatus.PUBLISHED: "good", RunStatus.UNCHANGED: "good", RunStatus.HELD: "wait", RunStatus.FAILED: "bad",
+              RunStatus.RUNNING: "busy", RunStatus.QUEUED: "busy"}  # fmt: skip
 
 
 class PlatformAdmin(ReadOnlyAdmin):
@@ -109,7 +120,7 @@ class SourceAdmin(PlatformAdmin):
     form = SourceForm
     view_permission = "sync.view_source"
     public_id = "code"
-    list_display = ["name", "kind", "adapter", "enabled", "interval_minutes", "next_run_at", "last_success_at", "is_fresh"]
+    list_display = ["name", "shown_state", "last_success_at", "next_run_at", "interval_minutes", "kind"]
     list_filter = ["kind", "adapter", "enabled"]
     search_fields = ["code", "name"]
     readonly_fields = ["code", "kind", "catalog", "last_success_at", "alarmed_at", "watermark"]
@@ -123,9 +134,19 @@ class SourceAdmin(PlatformAdmin):
     ]
     change_form_outer_before_template = "sync/source_bar.html"
 
-    @display(description=_("fresh"), boolean=True)
-    def is_fresh(self, source: Source) -> bool:
-        return source.alarmed_at is None
+    @display(description=_("state"), label=_STATE_COLORS)
+    def shown_state(self, source: Source):
+        state = condition_of(source, source.newest).state
+        return state, state.label
+
+    def get_changelist_instance(self, request):
+        """The page's sources with their newest runs, in one more query."""
+        page = super().get_changelist_instance(request)
+        page.result_list = list(page.result_list)
+        newest = newest_runs(page.result_list)
+        for source in page.result_list:
+            source.newest = newest.get(source.pk)
+        return page
 
     def has_change_permission(self, request, obj=None) -> bool:
         return obj is not None and request.user.has_perm("sync.change_source", obj)
@@ -142,12 +163,23 @@ class SourceAdmin(PlatformAdmin):
 
     def change_view(self, request, object_id, form_url="", extra_context=None):
         source = self.get_object(request, object_id)
-        extra = {
-            "sync_runs": list(source.runs.select_related("requested_by")[:10]) if source else [],
-            "sync_open": source.runs.open().first() if source else None,
-            "may_run": bool(source) and request.user.has_perm("sync.request_run", source),
-        }
+        extra = self._facts(request, source) if source else {}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **extra})
+
+    def _facts(self, request, source: Source) -> dict:
+        runs = list(source.runs.select_related("requested_by", "source", "release")[:10])
+        condition: Condition = condition_of(source, runs[0] if runs else None)
+        release = condition.run.release if condition.state == State.WAITING and condition.run else None
+        return {
+            "condition": condition,
+            "tone": _TONES[condition.state],
+            "advice": advice_of(condition.run.error_code) if condition.run else None,
+            "most_attempts": settings.SYNC_ATTEMPTS,
+            "release_url": reverse("portal:catalog-release", args=[release.uuid]) if release else "",
+            "sync_runs": runs,
+            "sync_open": next((run for run in runs if not run.finished_at), None),
+            "may_run": request.user.has_perm("sync.request_run", source),
+        }
 
     def run_now(self, request, code: str):
         source = self.find(request, code)
@@ -176,14 +208,24 @@ def _table(run: SyncRun) -> dict:
     return {"report_columns": columns, "report_rows": rows}
 
 
+def _steps(run: SyncRun) -> list[dict]:
+    """The stages of this kind of run, with what is done and where it stands."""
+    stages = STEPS[SourceKind(run.source.kind)]
+    now = stages.index(run.stage) if run.stage in stages else -1
+    return [
+        {"value": stage, "label": Stage(stage).label, "is_done": at < now, "is_current": at == now}
+        for at, stage in enumerate(stages)
+    ]
+
+
 @admin.register(SyncRun)
 class SyncRunAdmin(PlatformAdmin):
     view_permission = "sync.view_syncrun"
-    list_display = ["source", "shown_status", "created_at", "shown_elapsed", "shown_starter", "error_code"]
+    list_display = ["source", "shown_status", "created_at", "shown_elapsed", "shown_starter", "shown_error"]
     list_filter = ["status", "source", "trigger"]
     list_select_related = ["source", "requested_by"]
-    fields = ["source", "trigger", "requested_by", "created_at", "started_at", "finished_at", "attempt", "next_attempt_at", "error_code",
-              "error_text"]  # fmt: skip
+    search_fields = ["source__name", "source__code", "error_code"]
+    fields = ["source", "trigger", "requested_by", "created_at", "started_at", "finished_at", "attempt", "uuid"]
     change_form_outer_before_template = "sync/run_progress.html"
 
     @display(description=_("status"), label=_COLORS)
@@ -194,9 +236,13 @@ class SyncRunAdmin(PlatformAdmin):
     def shown_starter(self, run: SyncRun):
         return run.requested_by or run.get_trigger_display()
 
-    @display(description=_("seconds"))
+    @display(description=_("took"))
     def shown_elapsed(self, run: SyncRun):
-        return run.elapsed_seconds
+        return run.elapsed_label
+
+    @display(description=_("error"))
+    def shown_error(self, run: SyncRun):
+        return f"{run.error_text} ({run.error_code})" if run.error_code else ""
 
     def get_urls(self):
         approve = self.admin_site.admin_view(require_POST(self.approve_push))
@@ -211,9 +257,16 @@ class SyncRunAdmin(PlatformAdmin):
     def _facts(self, request, run: SyncRun) -> dict:
         is_push = run.source.kind == SourceKind.PUSH
         waits = is_push and run.status == RunStatus.HELD and not run.source.runs.filter(pk__gt=run.pk).exists()
+        release_waits = not is_push and waits_for_a_decision(run)
         return {
             "run": run,
-            "now": timezone.now(),
+            "tone": "wait" if run.error_code and not run.finished_at else _RUN_TONES[RunStatus(run.status)],
+            "advice": advice_of(run.error_code),
+            "most_attempts": settings.SYNC_ATTEMPTS,
+            "steps": _steps(run),
+            "release_url": reverse("portal:catalog-release", args=[run.release.uuid]) if run.release else "",
+            "release_waits": release_waits,
+            "release_reasons": [HoldReason(reason).label for reason in run.release.hold_reasons] if release_waits else [],
             "report": run.report if is_push and run.report else None,
             **_table(run),
             "may_approve": waits and request.user.has_perm("sync.approve_push", run),

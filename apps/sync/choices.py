@@ -41,6 +41,14 @@ class Stage(models.TextChoices):
     DONE = "done", _("done")
 
 
+STEPS = {
+    SourceKind.CATALOG: (Stage.WAITING, Stage.FETCHING, Stage.COMPARING, Stage.STAGING, Stage.PUBLISHING),
+    SourceKind.CHANGES: (Stage.WAITING, Stage.FETCHING),
+    SourceKind.PUSH: (Stage.WAITING, Stage.FETCHING, Stage.SENDING, Stage.VERIFYING),
+}
+"""The stages of a run of each kind, in order."""
+
+
 class Trigger(models.TextChoices):
     SCHEDULE = "schedule", _("schedule")
     PERSON = "person", _("by hand")

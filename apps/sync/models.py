@@ -135,6 +135,19 @@ class SyncRun(StatefulModel):
             return None
         return int(((self.finished_at or timezone.now()) - self.started_at).total_seconds())
 
+    @property
+    def elapsed_label(self) -> str:
+        """How long it has taken, for people; empty before it started."""
+        seconds = self.elapsed_seconds
+        if seconds is None:
+            return ""
+        minutes, rest = divmod(seconds, 60)
+        if not minutes:
+            return _("%(seconds)d s") % {"seconds": rest}
+        if minutes < 60:
+            return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
+        return _("%(hours)d h %(minutes)d min") % {"hours": minutes // 60, "minutes": minutes % 60}
+
 
 class EnterpriseChange(models.Model):
     """One dossier that changed an enterprise: its code and dates, never its record. `id` is the position in the feed."""

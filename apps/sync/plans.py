@@ -6,6 +6,7 @@ Changes source: `{"start": "YYYY-MM-DD", "window_days": 1…5, "page_size", "ser
 the operation of the registry whose grant opens the feed.
 Push source: `{"category", "key", "under": our level-1 agency's code, "columns": {theirs: "code" | "old_code" | "name" | "address" | "email" | "phone" |
 "parent_code"}, "adapter": {…}}`.
+`adapter` belongs to the adapter (paths, page sizes, words); `total_seconds` is everybody's: the deadline over one whole call.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from apps.core.errors import InvalidFact
 
 MAX_WINDOW_DAYS = 5
 """The business registration database answers at most five days a call."""
+LONGEST_CALL = 300
+"""Seconds that one call may take at most, with all its bytes."""
 ORGANIZATION_COLUMNS = frozenset({"code", "old_code", "name", "address", "email", "phone", "parent_code"})
 
 
@@ -99,6 +102,14 @@ def changes_plan(settings: dict) -> ChangesPlan:
         raise _invalid("page_size", "1-1000")
     named = {name: str(settings[name]) for name in ("operation", "service") if settings.get(name)}
     return ChangesPlan(start, days, size, **named)
+
+
+def check_adapter(settings: dict) -> None:
+    """Raise InvalidFact when the adapter's own settings could never work."""
+    adapter = settings.get("adapter") or {}
+    seconds = adapter.get("total_seconds", 1) if isinstance(adapter, dict) else None
+    if not isinstance(seconds, int | float) or not 1 <= seconds <= LONGEST_CALL:
+        raise _invalid("adapter", f"total_seconds: 1-{LONGEST_CALL}")
 
 
 def push_plan(settings: dict) -> PushPlan:

@@ -5,7 +5,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.organizations.roles import is_platform_reader
-from apps.sync.choices import OPEN_STATUSES, RunStatus
+from apps.sync.choices import OPEN_STATUSES, RunStatus, SourceKind
 
 
 class SourceQuerySet(models.QuerySet):
@@ -25,6 +25,16 @@ class SourceQuerySet(models.QuerySet):
         limit = models.ExpressionWrapper(F("interval_minutes") * models.Value(2) * _MINUTE, output_field=models.DurationField())
         return self.filter(enabled=True).annotate(age=age).filter(age__gt=limit)
 
+    def in_trouble(self):
+        """Enabled sources whose alarm is on or whose newest run failed; `newest_error` is what that run saw."""
+        runs = self.model._meta.get_field("runs").related_model
+        newest = runs.objects.filter(source=models.OuterRef("pk")).order_by("-id")
+        rows = self.filter(enabled=True).annotate(
+            newest_status=models.Subquery(newest.values("status")[:1]),
+            newest_error=models.Subquery(newest.values("error_text")[:1]),
+        )
+        return rows.filter(Q(alarmed_at__isnull=False) | Q(newest_status=RunStatus.FAILED))
+
 
 class RunQuerySet(models.QuerySet):
     def visible_to(self, user):
@@ -32,6 +42,11 @@ class RunQuerySet(models.QuerySet):
 
     def open(self):
         return self.filter(status__in=OPEN_STATUSES)
+
+    def undecided_pushes(self):
+        """Held outgoing runs that no newer run of their source has replaced."""
+        newer = self.model.objects.filter(source=models.OuterRef("source"), pk__gt=models.OuterRef("pk"))
+        return self.filter(source__kind=SourceKind.PUSH, status=RunStatus.HELD).exclude(models.Exists(newer)).order_by("id")
 
     def claimable(self):
         """Queued and due, or running under a lease that ended, by the database's clock."""

@@ -188,6 +188,12 @@ class Platform:
         for name in chosen:
             self.processes[name].wait_ready(deadline)
 
+    def add_worker(self, name: str, *, env: Mapping[str, str] | None = None, timeout: float = 120.0) -> None:
+        """Start one more worker, with a schedule of its own, under `name`; afterwards it is like any other process."""
+        self.processes[name] = self._process(name, env or {})
+        self.processes[name].start()
+        self.processes[name].wait_ready(time.monotonic() + timeout)
+
     def stop(self, *names: str, grace: float = 10.0) -> None:
         """Stop `names` (all, when none is given): all are asked, then each is waited for."""
         chosen = [p for name, p in reversed(self.processes.items()) if not names or name in names]
@@ -231,7 +237,7 @@ class Platform:
         flag = self.run_folder / f"{name}.ready"
         flag.unlink(missing_ok=True)
         full = {**self.env, **env, "LGSP_READY_FILE": str(flag)}
-        return Process(name, self._worker_command(), full, self.sink, flag.exists)
+        return Process(name, self._worker_command(name), full, self.sink, flag.exists)
 
     def _http_command(self, name: str) -> list[str]:
         port = self.ports[name]
@@ -242,8 +248,8 @@ class Platform:
             return [*_python("lgsp.gateway"), f"--host={HOST}", f"--port={port}"]
         return [*_python("uvicorn"), "apps.sandbox.app:app", f"--host={HOST}", f"--port={port}", "--no-access-log"]
 
-    def _worker_command(self) -> list[str]:
-        schedule = self.run_folder / "beat-schedule"
+    def _worker_command(self, name: str) -> list[str]:
+        schedule = self.run_folder / f"beat-schedule-{name}"
         alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         return [
             *_python("celery", "-W", "ignore:You're running the worker"),
@@ -253,6 +259,7 @@ class Platform:
             "-B",
             f"--schedule={schedule}",
             "--concurrency=2",
+            f"--hostname={name}@%h",
             *alone,
             "--loglevel=INFO",
         ]

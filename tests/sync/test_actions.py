@@ -15,7 +15,7 @@ from apps.sync.choices import CLOSED_STATUSES, OPEN_STATUSES, RunStatus, Trigger
 from apps.sync.models import Source, SyncRun
 from tests.factories.accounts import UserFactory
 from tests.factories.organizations import officer
-from tests.factories.sync import CatalogSourceFactory, ClosedRunFactory, QueuedRunFactory, RunningRunFactory
+from tests.factories.sync import ETHNIC_GROUPS, CatalogSourceFactory, ClosedRunFactory, QueuedRunFactory, RunningRunFactory
 
 pytestmark = pytest.mark.django_db
 STRANGERS = [r for r in Role if r != Role.OPERATOR]
@@ -106,6 +106,7 @@ def test_a_page_that_is_no_longer_current_is_refused(source, operator):
 @pytest.mark.parametrize("facts", [
     {"interval_minutes": 1}, {"settings": {}}, {"settings": {"parts": []}}, {"settings": {"parts": [{"category": "x", "columns": {}}]}},
     {"settings": [1]}, {"auth_kind": "ngsp", "token_url": "http://127.0.0.1:8002/token", "secret": "{}"}, {"auth_kind": "nonsense"},
+    {"settings": {**ETHNIC_GROUPS, "adapter": [1]}}, {"settings": {**ETHNIC_GROUPS, "adapter": {"total_seconds": 0}}},
     {"secret": "not json", "auth_kind": "basic"}, {"adapter": "other"}, {"base_url": ""}, {"name": ""},
 ])  # fmt: skip
 def test_a_source_that_could_never_work_is_refused_and_nothing_is_written(source, operator, facts):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-from django.test import Client
-from django.urls import reverse
+import datetime
 
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.catalogs.models import Release
 from apps.organizations.choices import Role
 from apps.sync.models import SyncRun
 from tests.factories.organizations import officer
-from tests.factories.sync import CatalogSourceFactory, ClosedRunFactory, PushSourceFactory, RunningRunFactory
+from tests.factories.sync import CatalogSourceFactory, ClosedRunFactory, PushSourceFactory, QueuedRunFactory, RunningRunFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -115,3 +121,49 @@ def test_an_outgoing_difference_is_shown_and_approved_on_its_page():
     assert address("syncrun_approve", held.uuid) in page
     client.post(address("syncrun_approve", held.uuid))
     assert SyncRun.objects.get(approves=held).status == "queued"
+
+
+def test_a_failed_source_says_what_since_when_why_and_what_to_do(source):
+    source.last_success_at = timezone.now() - datetime.timedelta(hours=9)
+    source.save()
+    run = ClosedRunFactory(source=source, status="failed", error_code="wso2_900908", error_text="Cổng trả lời lỗi 900908.")
+    client = session(officer(Role.OPERATOR))
+    for page in (address("source_change", source.code), address("syncrun_change", run.uuid)):
+        text = client.get(page).content.decode()
+        assert "Cổng trả lời lỗi 900908." in text
+        assert "Thông tin xác thực đúng nhưng không có quyền dùng giao diện này." in text
+        assert "Đề nghị nền tảng cung cấp giao diện mở quyền" in text
+        assert "Dữ liệu đang dùng không bị ảnh hưởng" in text
+    assert "cách đây 9" in client.get(address("source_change", source.code)).content.decode()
+    assert "cần người xử lý" in client.get(address("source_changelist")).content.decode()
+
+
+def test_a_run_that_is_tried_again_shows_when_and_how_often(source, settings):
+    run = QueuedRunFactory(source=source, attempt=3, error_code="http_503", error_text="503")
+    text = session(officer(Role.OPERATOR)).get(address("syncrun_change", run.uuid)).content.decode()
+    assert f"đã thử 3 trên tối đa {settings.SYNC_ATTEMPTS} lần" in text
+    assert 'data-field="trouble_box">' in text
+
+
+def test_a_held_release_is_one_click_away_with_its_reasons(source):
+    release = Release.objects.create(
+        catalog=source.catalog, status="held", source=f"sync:{source.code}", effective_on=timezone.localdate(),
+        hold_reasons=["empty_list"], staged_by=officer(Role.OPERATOR),
+    )  # fmt: skip
+    run = ClosedRunFactory(source=source, status="held", release=release)
+    client = session(officer(Role.OPERATOR))
+    link = reverse("portal:catalog-release", args=[release.uuid])
+    for page in (address("source_change", source.code), address("syncrun_change", run.uuid)):
+        assert f'href="{link}"' in client.get(page).content.decode()
+    assert "Bản này đang bị tạm giữ vì" in client.get(address("syncrun_change", run.uuid)).content.decode()
+
+
+def test_the_list_of_sources_costs_a_fixed_number_of_queries(source, django_assert_num_queries):
+    client = session(officer(Role.OPERATOR))
+    client.get(address("source_changelist"))
+    with CaptureQueriesContext(connection) as one:
+        client.get(address("source_changelist"))
+    for _ in range(4):
+        ClosedRunFactory()
+    with django_assert_num_queries(len(one)):
+        client.get(address("source_changelist"))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.upstream_auth import AuthKind
+from apps.sync.advice import advice_of
 from apps.sync.choices import AdapterName
 from apps.sync.models import EnterpriseChange, Source, SyncRun
 
@@ -50,6 +52,13 @@ class FigureSerializer(serializers.Serializer):
     value = serializers.IntegerField()
 
 
+class AdviceSerializer(serializers.Serializer):
+    """What a failure means, and what a person can do."""
+
+    why = serializers.CharField()
+    todo = serializers.CharField()
+
+
 class RunSerializer(serializers.ModelSerializer):
     """A run with its progress: poll it while `status` is queued or running."""
 
@@ -58,6 +67,8 @@ class RunSerializer(serializers.ModelSerializer):
     release = serializers.SlugRelatedField(slug_field="uuid", read_only=True, allow_null=True)
     approves = serializers.SlugRelatedField(slug_field="uuid", read_only=True, allow_null=True)
     elapsed_seconds = serializers.IntegerField(read_only=True, allow_null=True)
+    elapsed_label = serializers.CharField(read_only=True)
+    advice = serializers.SerializerMethodField()
     progress = FigureSerializer(many=True, read_only=True)
     status_label = serializers.CharField(source="get_status_display", read_only=True)
     stage_label = serializers.CharField(source="get_stage_display", read_only=True)
@@ -65,9 +76,14 @@ class RunSerializer(serializers.ModelSerializer):
     class Meta:
         model = SyncRun
         fields = ["uuid", "source", "status", "status_label", "stage", "stage_label", "trigger", "requested_by", "progress", "release",
-                  "approves", "created_at", "started_at", "finished_at", "elapsed_seconds", "attempt", "next_attempt_at", "error_code",
-                  "error_text"]  # fmt: skip
+                  "approves", "created_at", "started_at", "finished_at", "elapsed_seconds", "elapsed_label", "attempt", "next_attempt_at",
+                  "error_code", "error_text", "advice"]  # fmt: skip
         read_only_fields = fields
+
+    @extend_schema_field(AdviceSerializer(allow_null=True))
+    def get_advice(self, run) -> dict | None:
+        advice = advice_of(run.error_code)
+        return AdviceSerializer(advice).data if advice else None
 
 
 class RunDetailSerializer(RunSerializer):
