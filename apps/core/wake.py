@@ -20,18 +20,20 @@ _quiet_until = 0.0
 
 
 def wake(task, *args) -> None:
-    """Send `task` its id when the present transaction commits. A broker that is down never fails the user's act."""
-    transaction.on_commit(lambda: wake_now(task, *args), robust=True)
+    """Send `task` its id when the present transaction commits (at once where there is none).
 
+    A broker that is down never fails the user's act: the failure is logged, the sweeper finds the row.
+    """
 
-def wake_now(task, *args) -> None:
-    """Send `task` its id now; a failure is only logged."""
-    global _quiet_until
-    reach("core.waking")
-    if time.monotonic() < _quiet_until:
-        return
-    try:
-        task.apply_async(args=args, retry=False)
-    except Exception as error:  # any broker's any error: the sweeper will find the row
-        _quiet_until = time.monotonic() + QUIET_SECONDS
-        log.warning("wake-up %s not sent: %s", task.name, type(error).__name__)
+    def send() -> None:
+        global _quiet_until
+        reach("core.waking")
+        if time.monotonic() < _quiet_until:
+            return
+        try:
+            task.apply_async(args=args, retry=False)
+        except Exception as error:  # any broker's any error
+            _quiet_until = time.monotonic() + QUIET_SECONDS
+            log.warning("wake-up %s not sent: %s", task.name, type(error).__name__)
+
+    transaction.on_commit(send, robust=True)

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from apps.core.wake import wake_now
+from apps.core.wake import wake
 from apps.notices.outbox import TURN, deliver_due
 
 
@@ -11,5 +11,5 @@ def deliver_outbox() -> int:
     """Send what is due, a turn at a time: after a full turn the next one is asked for, so that other tasks come between."""
     done = deliver_due(TURN)
     if done == TURN:
-        wake_now(deliver_outbox)
+        wake(deliver_outbox)
     return done

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from apps.core.wake import wake_now
+from apps.core.wake import wake
 from apps.sync import schedule
 from apps.sync.walk import run_sync
 
@@ -17,5 +17,5 @@ def tick() -> int:
     """Plan what is due and wake a worker for each run that waits; return how many."""
     runs = schedule.tick()
     for run_uuid in runs:
-        wake_now(sync_source, str(run_uuid))
+        wake(sync_source, str(run_uuid))
     return len(runs)
