@@ -7,14 +7,20 @@ agencies and people exist, everything else is asked, decided and signed here.
 from __future__ import annotations
 
 import json
+import time
+from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
 from django.contrib.auth import get_user_model
 from django.db import connection
 
+from apps.catalogs import first_releases
 from apps.portal.demo import people as founders
+from apps.sync import demonstration
 from tests.factories.accounts import PASSWORD, hashed_password
 from tests.flows.people import TIMEOUT, Person, System
 
@@ -187,3 +193,37 @@ def test_a_stranger_learns_nothing_of_the_case(province):
     assert stranger.api("GET", f"requests/{request['uuid']}").status_code == 404
     assert stranger.get("requests")["results"] == []
     assert stranger.api("POST", f"requests/{request['uuid']}/withdraw", {}).status_code == 404
+
+
+@pytest.mark.processes("portal", "sandbox", "worker")
+def test_the_worker_syncs_shared_catalogs_from_ngsp(province, settings):
+    """Step 1: the operator runs the sources; what NGSP says otherwise than the live release comes in as a release."""
+    by = get_user_model().objects.get(username="vanhanh")
+    first_releases.load(by=by, only=("ethnic-groups", "positions"))
+    url, env = province.url("sandbox"), province.env
+    settings.EGRESS_ALLOW = [urlsplit(url).netloc]
+    demonstration.load(by=by, base_url=url, key=env["LGSP_SANDBOX_KEY"], secret=env["LGSP_SANDBOX_SECRET"])
+    operator = person(province, "vanhanh")
+    today = datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")).date().isoformat()
+    kinh = "catalogs/ethnic-groups/levels/group/items/01"
+    right = operator.get(kinh.replace("levels/group/", ""))["name"]
+    operator.post(f"{kinh}/correct", {"valid_on": today, "note": "Thử", "facts": {"name": "Tên ghi nhầm"}})
+
+    ended = {code: run_now(operator, code) for code in ("ngsp-positions", "ngsp-ethnic-groups")}
+    assert ended["ngsp-positions"]["status"] == "unchanged"
+    release = operator.get(f"catalog-releases/{ended['ngsp-ethnic-groups']['release']}")
+    assert release["counts"]["renamed"] == 1, release
+    if release["status"] == "held":
+        operator.post(f"catalog-releases/{release['uuid']}/publish", {"accept": release["hold_reasons"], "note": "Đúng."})
+    assert operator.get(kinh.replace("levels/group/", ""))["name"] == right
+    assert {entry["path"].split("/")[1] for entry in received(province)} >= {"token", "dmdc"}
+
+
+def run_now(operator: Person, source: str) -> dict:
+    """Ask for a run and wait until the worker has closed it."""
+    run = operator.post(f"sync/sources/{source}/run")
+    deadline = time.monotonic() + 240
+    while (run := operator.get(f"sync/runs/{run['uuid']}"))["status"] in ("queued", "running"):
+        assert time.monotonic() < deadline, run
+        time.sleep(0.3)
+    return run
