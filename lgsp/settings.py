@@ -294,6 +294,7 @@ SPECTACULAR_SETTINGS = {
         "SystemKind": "apps.organizations.choices.SystemKind",
         "Role": "apps.organizations.choices.Role",
         "ServiceStatus": "apps.registry.choices.ServiceStatus",  # and of systems: the same three
+        "FeedbackStatus": "apps.registry.choices.FeedbackStatus",
         "HttpMethod": "apps.registry.choices.Method",
         "SharingMethod": "apps.connections.choices.SharingMethod",
         "UpstreamAuth": "apps.registry.choices.UpstreamAuth",

@@ -26,6 +26,7 @@ EVENTS = {
     "service_version.retired": _("Retired"), "service_version.discarded": _("Discarded"), "upstream.set": _("Address set"),
     "usage_regulation.written": _("Written"), "usage_regulation.changed": _("Changed"), "usage_regulation.signed": _("Signed"),
     "usage_regulation.ended": _("End set"), "default_list.decided": _("Entered"), "purpose.named": _("Entered"),
+    "feedback.given": _("Question asked"), "feedback.answered": _("Question answered"),
     "purpose.changed": _("Changed"),
 }  # fmt: skip
 """Events in words. One without words is shown by its code, never hidden."""

@@ -63,6 +63,7 @@ LABELS = {
     "acceptance.rejected": _("Test record not accepted"),
     "grant.opened": _("Access opened"),
     "grant.carried_over": _("Access goes on under a new version of the service"),
+    "operation.tried": _("An operation was tried in the test environment"),
     "service_version.document_read": _("Document read"),
     "grant.suspended": _("Access suspended"),
     "grant.resumed": _("Access resumed"),

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from apps.portal.views import catalog_of_services, default_lists, directory, offers, service_versions, terms
+from apps.portal.views import catalog_of_services, default_lists, directory, offers, service_talk, service_versions, terms
 
 AGENCY = r"[A-Z0-9][A-Za-z0-9.]{2,34}"
 
@@ -29,5 +29,9 @@ urlpatterns = [
     re_path(rf"^agencies/(?P<code>{AGENCY})/do/(?P<verb>[a-z-]+)/$", directory.agency_step, name="agency-step"),
     path("systems/<slug:code>/do/<slug:verb>/", directory.system_step, name="system-step"),
     path("services/", catalog_of_services.services, name="services"),
+    path("services/<slug:code>/ask/", service_talk.ask, name="service-ask"),
+    path("services/<slug:code>/try/", service_talk.try_service, name="service-try"),
+    path("services/<slug:code>/document/", catalog_of_services.document, name="service-document"),
+    path("feedback/<uuid:uuid>/answer/", service_talk.answer, name="feedback-answer"),
     path("services/<slug:code>/", catalog_of_services.service_page, name="service"),
 ]

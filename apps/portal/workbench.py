@@ -129,3 +129,12 @@ def _state(hour) -> str:
 def consumers(versions: Iterable[ServiceVersion], user) -> list:
     """Open access on these versions, as far as `user` may see it."""
     return [grant for version in versions for grant in users_of(version, user)]
+
+
+def environments(versions: Iterable[ServiceVersion]) -> list[tuple]:
+    """(version, environment in words, longest wait in seconds, largest answer in bytes) of each address; never where it is."""
+    return [
+        (version, row.get_environment_display(), row.timeout_ms / 1000, row.max_response_bytes)
+        for version in versions
+        for row in version.upstreams.order_by("environment")
+    ]

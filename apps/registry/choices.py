@@ -35,6 +35,11 @@ class VersionStatus(models.TextChoices):
     RETIRED = "retired", _("retired")
 
 
+class FeedbackStatus(models.TextChoices):
+    OPEN = "open", _("open")
+    ANSWERED = "answered", _("answered")
+
+
 class Method(models.TextChoices):
     GET = "GET", "GET"
     POST = "POST", "POST"

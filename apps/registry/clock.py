@@ -17,7 +17,7 @@ from apps.notices.actions import notify
 from apps.organizations.choices import Role
 from apps.organizations.models import Membership
 from apps.registry.choices import VersionStatus
-from apps.registry.models import DefaultShareList, ServiceVersion
+from apps.registry.models import DefaultShareList, Feedback, ServiceVersion
 
 PUBLISH = "service.publish"
 BEFORE_REVIEW = datetime.timedelta(days=30)
@@ -36,7 +36,8 @@ def publishing_due(version: ServiceVersion) -> datetime.datetime | None:
 def remind(now: datetime.datetime | None = None) -> int:
     """Tell whom it concerns; return how many facts were told (again telling is harmless)."""
     now = now or timezone.now()
-    return _late_publishing(now) + _reviews(timezone.localdate(now)) + _announced_ends(timezone.localdate(now))
+    today = timezone.localdate(now)
+    return _late_publishing(now) + _reviews(today) + _announced_ends(today) + _late_feedback(now)
 
 
 def _officers(organization_id: int, *, with_operators: bool = False):
@@ -92,6 +93,18 @@ def _announced_ends(today: datetime.date) -> int:
             _officers(version.service.provider_id), "service_version.end_reached", key=f"service_version.end:{version.uuid}",
             message=gettext_noop("The announced end of “%(service)s” %(number)s is reached: retire it or announce another day."),
             url=f"/portal/service-versions/{version.uuid}/", service=version.service.name, number=version.number,
+        )  # fmt: skip
+        told += 1
+    return told
+
+
+def _late_feedback(now: datetime.datetime) -> int:
+    told = 0
+    for row in Feedback.objects.open().filter(due_at__lt=now).select_related("service"):
+        notify(
+            _officers(row.service.provider_id, with_operators=True), "feedback.late", key=f"feedback.late:{row.uuid}",
+            message=gettext_noop("A question about “%(service)s” is late to be answered."),
+            url=f"/portal/services/{row.service.code}/#questions", service=row.service.name,
         )  # fmt: skip
         told += 1
     return told

@@ -16,6 +16,7 @@ from apps.registry.choices import (
     Classification,
     ConnectionKind,
     Environment,
+    FeedbackStatus,
     FieldType,
     Method,
     ParameterLocation,
@@ -29,6 +30,7 @@ from apps.registry.choices import (
 from apps.registry.querysets import (
     DataServiceQuerySet,
     DefaultShareListQuerySet,
+    FeedbackQuerySet,
     OperationQuerySet,
     PurposeQuerySet,
     ServiceVersionQuerySet,
@@ -374,6 +376,43 @@ class DefaultShareList(TimedModel):
 
     def __str__(self) -> str:
         return f"{self.number} ({self.organization})"
+
+
+class Feedback(StatefulModel):
+    """A question or suggestion about a service, and the provider's answer (NĐ 47/2020 Điều 25(4), WF-04).
+
+    Read by whoever may see the service: one answer serves all who have the same question.
+    """
+
+    service = models.ForeignKey(DataService, verbose_name=_("service"), on_delete=models.PROTECT, related_name="feedback")
+    organization = models.ForeignKey(Organization, verbose_name=_("agency"), on_delete=models.PROTECT, related_name="+")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, verbose_name=_("author"), on_delete=models.PROTECT, related_name="+")
+    text = models.TextField(_("text"), max_length=5_000)
+    status = models.CharField(_("status"), max_length=10, choices=FeedbackStatus, default=FeedbackStatus.OPEN)
+    due_at = models.DateTimeField(_("due"))
+    deadline_rule = models.ForeignKey(LegalRule, on_delete=models.PROTECT, related_name="+")
+    answer = models.TextField(_("answer"), blank=True, max_length=5_000)
+    answered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("answered by"), on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    answered_at = models.DateTimeField(_("answered at"), null=True, blank=True)
+
+    objects = FeedbackQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("question about a service")
+        verbose_name_plural = _("questions about services")
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["service", "status"], name="registry_feedback_of_service")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status="open") | (~Q(answer="") & Q(answered_by__isnull=False) & Q(answered_at__isnull=False)),
+                name="registry_feedback_answered_whole",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service} – {self.text[:60]}"
 
 
 class Purpose(TimedModel):

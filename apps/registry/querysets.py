@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q
 from apps.core.text import words
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_platform_reader, organization_ids
-from apps.registry.choices import PersonalDataClass, ServiceStatus, VersionStatus
+from apps.registry.choices import FeedbackStatus, PersonalDataClass, ServiceStatus, VersionStatus
 
 LIVE = (VersionStatus.PUBLISHED, VersionStatus.DEPRECATED)
 
@@ -98,6 +98,16 @@ class DefaultShareListQuerySet(models.QuerySet):
     def visible_to(self, user):
         """Published to every member (NĐ 47/2020 Điều 34)."""
         return self.all() if organization_ids(user) else self.none()
+
+
+class FeedbackQuerySet(models.QuerySet):
+    def open(self):
+        return self.filter(status=FeedbackStatus.OPEN)
+
+    def visible_to(self, user):
+        """What is said on a service's page is for whoever may see the service."""
+        services = apps.get_model("registry", "DataService").objects.visible_to(user)
+        return self.filter(service__in=services.values("pk"))
 
 
 class PurposeQuerySet(models.QuerySet):

@@ -9,7 +9,7 @@ from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import has_role, organization_ids
 from apps.organizations.rules import is_setup, operator
-from apps.registry.models import DataService, Operation, ServiceVersion, Upstream, UsageRegulation
+from apps.registry.models import DataService, Feedback, Operation, ServiceVersion, Upstream, UsageRegulation
 
 
 def _provider_id(obj) -> int | None:
@@ -22,6 +22,8 @@ def _provider_id(obj) -> int | None:
         return obj.service.provider_id
     if isinstance(obj, Operation | Upstream):
         return obj.version.service.provider_id
+    if isinstance(obj, Feedback):
+        return obj.service.provider_id
     if isinstance(obj, UsageRegulation):
         return obj.organization_id
     return None
@@ -48,6 +50,11 @@ def legal_officer(user) -> bool:
     return has_role(user, Role.LEGAL_OFFICER)
 
 
+@rules.predicate
+def member(user, _obj=None) -> bool:
+    return bool(organization_ids(user))
+
+
 for _name in (
     "registry.register_service",
     "registry.change_service",
@@ -60,6 +67,7 @@ for _name in (
     "registry.set_upstream",
     "registry.write_terms",
     "registry.decide_default_list",
+    "registry.answer_feedback",
 ):
     rules.add_perm(_name, provider_officer)
 
@@ -68,3 +76,4 @@ rules.add_perm("registry.suspend_service", provider_officer | operator)
 rules.add_perm("registry.resume_service", provider_officer | operator)
 rules.add_perm("registry.change_purposes", legal_officer | operator | is_setup)
 rules.add_perm("registry.read_completeness", provider_officer | provider_signer | operator)
+rules.add_perm("registry.give_feedback", member)

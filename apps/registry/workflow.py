@@ -1,8 +1,9 @@
-"""The lives of a service and of a version. A published contract is not edited; a new version replaces it."""
+"""The lives of a service, of a version and of a question. A published contract is not edited; a new version replaces it."""
 
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.workflow import Step, Workflow
+from apps.registry.choices import FeedbackStatus as F
 from apps.registry.choices import ServiceStatus as S
 from apps.registry.choices import VersionStatus as V
 
@@ -27,3 +28,8 @@ VERSION = Workflow(
              "A draft nobody wants is closed, not deleted: its number stays taken."),
     ),
 )  # fmt: skip
+
+FEEDBACK = Workflow(
+    "question about a service",
+    (Step("answer", (F.OPEN,), F.ANSWERED, "registry.answer_feedback", _("Answer"), "primary"),),
+)

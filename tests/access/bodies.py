@@ -11,6 +11,7 @@ from tests.factories.accounts import PASSWORD
 HASH = "0" * 64
 REASON = {"reason": "Lý do"}
 FORM = {
+    "answer": "Đáp",
     "reason": "Lý do", "comment": "Ý kiến", "note": "Ghi chú", "text": "Ý kiến", "kind": "violation", "violation": "x",
     "handling_plan": "x", "plan": "x", "restore_conditions": "x",
 }  # fmt: skip
@@ -76,6 +77,8 @@ BODIES: dict[str, dict] = {
     "catalog-webhooks": {"catalog": "$catalogs", "system": "$systems", "url": "http://127.0.0.1:8099/"},
     "catalog-releases/{uuid}/reject": {"note": "x"},
     "catalog-releases/{uuid}/undo": {"note": "x"},
+    "feedback": {"service": "$services", "text": "Hỏi"},
+    "feedback/{uuid}/answer": {"answer": "Đáp"},
     "purposes": {"code": "muc-dich-moi", "name": "Mục đích mới"},
 }  # fmt: skip
 

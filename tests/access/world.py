@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from django.utils import timezone
+
 from apps.agreements.models import Grant
 from apps.legal.models import CalendarException, LegalRule, RefusalGround
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment
+from apps.registry.models import Feedback
 from tests.factories.accounts import UserFactory
 from tests.factories.agreements import accepted
 from tests.factories.catalogs import CatalogFactory, WebhookFactory, published, rows
@@ -161,6 +164,14 @@ def _of_the_platform(parties) -> dict:
         "runs": run.uuid,
         "syncrun": run.uuid,
         "enterprise-changes": source.code,
+        "feedback": Feedback.objects.create(
+            service=parties.service,
+            organization=parties.consumer,
+            author=parties.consumer_officer,
+            text="Hỏi",
+            due_at=timezone.now(),
+            deadline_rule=LegalRule.objects.get(code="service.feedback"),
+        ).uuid,
         "default-lists": NOBODYS,
         "defaultsharelist": NOBODYS,
         "confirm-email": "x",

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef, Prefetch
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.organizations.models import Organization
+from apps.agreements.choices import AgreementStatus
+from apps.agreements.models import Agreement
+from apps.gateway.trial import accounts
+from apps.organizations.choices import Role
+from apps.organizations.models import FocalPoint, Organization
+from apps.organizations.roles import has_role
+from apps.portal import workbench
 from apps.portal.doors import asked, find, page, paged
+from apps.portal.service_forms import AnswerForm, QuestionForm
+from apps.portal.views.offers import offered_by
 from apps.registry.choices import PersonalDataClass, Protocol, SharingForm
-from apps.registry.models import DataService, Field, Operation, ServiceVersion
+from apps.registry.models import DataService, Feedback, Field, ServiceVersion
+from apps.registry.querysets import LIVE
 
 
 @page
@@ -35,7 +45,7 @@ def services(request: HttpRequest) -> HttpResponse:
 
 
 def _filtered(rows, request: HttpRequest):
-    personal = Field.objects.filter(operation__version__service=OuterRef("pk"), operation__version__status="published")
+    personal = Field.objects.filter(operation__version__service=OuterRef("pk"), operation__version__status__in=LIVE)
     rows = rows.annotate(
         has_basic=Exists(personal.filter(personal_data=PersonalDataClass.BASIC)),
         has_sensitive=Exists(personal.filter(personal_data=PersonalDataClass.SENSITIVE)),
@@ -55,22 +65,75 @@ def _filtered(rows, request: HttpRequest):
     return rows
 
 
-@page
-def service_page(request: HttpRequest, code: str) -> HttpResponse:
+def _service(request: HttpRequest, code: str) -> tuple[DataService, list[ServiceVersion]]:
+    """A service with its live versions, operations drawn; without any it is not in the catalog."""
     row = find(DataService.objects.select_related("provider", "usage_regulation"), request.user, code=code)
-    operations = Operation.objects.prefetch_related("parameters", Prefetch("fields", Field.objects.order_by("position", "id")))
-    versions = list(
-        ServiceVersion.objects.visible_to(request.user)
-        .filter(service=row)
-        .live()
-        .prefetch_related(Prefetch("operations", operations))
-    )
+    versions = list(ServiceVersion.objects.visible_to(request.user).filter(service=row).live())
     if not versions:
         raise Http404
+    for version in versions:
+        version.drawn = workbench.operations(version)
+        version.errors = version.interface_spec.get("errors", [])
+        version.documents = version.interface_spec.get("documents", [])
+    return row, versions
+
+
+@page
+def service_page(request: HttpRequest, code: str) -> HttpResponse:
+    row, versions = _service(request, code)
+    user = request.user
+    talk = Feedback.objects.visible_to(user).filter(service=row).select_related("author", "organization", "answered_by")
     context = {
         "title": row.name,
         "crumbs": [(_("Home"), reverse("home")), (_("Data services"), reverse("portal:services"))],
         "service": row,
         "versions": versions,
+        "health": workbench.health_of(versions),
+        "consumers": workbench.consumers(versions, user),
+        "agencies": _agencies(row),
+        "focal": FocalPoint.objects.current().filter(organization=row.provider).first(),
+        "may_try": accounts(user, row).exists(),
+        "may_manage": offered_by(user).filter(pk=row.pk).exists(),
+        "report_url": _report(request, row),
+        "talk": paged(request, talk.order_by("-id"), 20),
+        "question": QuestionForm() if user.has_perm("registry.give_feedback", row) else None,
+        "answer": AnswerForm() if user.has_perm("registry.change_service", row) else None,
     }
     return render(request, "portal/service.html", context)
+
+
+def _agencies(service: DataService) -> int:
+    """How many agencies use it under agreements in force. Which ones, the parties know."""
+    rows = Agreement.objects.filter(
+        status=AgreementStatus.IN_FORCE, grants__operation__version__service=service, grants__environment="production"
+    )
+    return rows.values("grants__system__organization").distinct().count()
+
+
+def _report(request: HttpRequest, service: DataService) -> str:
+    """Where a consumer reports wrong data of this service (WF-46); empty for whoever reads none of it."""
+    uses = Agreement.objects.visible_to(request.user).filter(
+        status=AgreementStatus.IN_FORCE, grants__operation__version__service=service
+    )
+    if not has_role(request.user, Role.CONSUMER_OFFICER) or not uses.exists():
+        return ""
+    try:
+        return f"{reverse('portal:ticket-new', args=['wrong_data'])}?service={service.code}"
+    except NoReverseMatch:
+        return ""
+
+
+@page
+def document(request: HttpRequest, code: str) -> HttpResponse:
+    """The technical document of a service, for paper (TT 13/2017/TT-BTTTT Điều 7, WF-16)."""
+    row, versions = _service(request, code)
+    context = {
+        "title": _("Technical document: %(service)s") % {"service": row.name},
+        "crumbs": [(_("Home"), reverse("home")), (row.name, reverse("portal:service", args=[row.code]))],
+        "service": row,
+        "versions": versions,
+        "today": timezone.localdate(),
+        "focal": FocalPoint.objects.current().filter(organization=row.provider).first(),
+        "environments": workbench.environments(versions),
+    }
+    return render(request, "portal/service_document.html", context)

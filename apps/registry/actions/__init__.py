@@ -8,6 +8,7 @@ from apps.registry.actions.contracts import (
     import_document,
 )
 from apps.registry.actions.default_lists import decide_default_list
+from apps.registry.actions.feedback import answer_feedback, give_feedback
 from apps.registry.actions.offers import change_service, register_service, resume_service, retire_service, suspend_service
 from apps.registry.actions.purposes import change_purpose, name_purpose
 from apps.registry.actions.terms import change_terms, end_terms, sign_terms, write_terms
@@ -23,6 +24,7 @@ from apps.registry.actions.versions import (
 
 __all__ = [
     "add_version",
+    "answer_feedback",
     "change_purpose",
     "change_service",
     "change_terms",
@@ -34,6 +36,7 @@ __all__ = [
     "deprecate_version",
     "discard_version",
     "end_terms",
+    "give_feedback",
     "import_document",
     "mark_ready",
     "name_purpose",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from apps.organizations.api.serializers import OrganizationNameSerializer
@@ -196,7 +197,17 @@ class ContractSerializer(serializers.Serializer):
 
 
 class DocumentFileSerializer(serializers.Serializer):
-    file = serializers.FileField(help_text="OpenAPI 3 (JSON or YAML) or WSDL 1.1, at most 2 MiB.")
+    """Either the file, or the address it is read from."""
+
+    file = serializers.FileField(required=False, help_text="OpenAPI 3 (JSON or YAML) or WSDL 1.1, at most 2 MiB.")
+    url = serializers.CharField(
+        required=False, max_length=300, help_text="Or its address; only hosts on the list of allowed outbound addresses."
+    )
+
+    def validate(self, given: dict) -> dict:
+        if ("file" in given) == ("url" in given):
+            raise serializers.ValidationError({"file": _("Choose a file or give an address.")})
+        return given
 
 
 class ReadingSerializer(serializers.Serializer):

@@ -21,6 +21,7 @@ from apps.registry.completeness import completeness
 from apps.registry.contract import contract_of
 from apps.registry.differences import differences
 from apps.registry.documents import MAX_BYTES
+from apps.registry.documents.fetching import fetch_document
 from apps.registry.models import DataService, Field, Operation, ServiceVersion, Upstream, UsageRegulation
 
 
@@ -150,8 +151,10 @@ class Versions(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         """Set a draft's contract from an OpenAPI or WSDL document; what was completed by hand is kept."""
         row = self.get_object()
         self.may("registry.change_version", row)
-        file = body(request, serializers.DocumentFileSerializer)["file"]
-        reading = actions.import_document(row, file.read(MAX_BYTES + 1), by=request.user)
+        given = body(request, serializers.DocumentFileSerializer)
+        file, url = given.get("file"), given.get("url", "")
+        content = file.read(MAX_BYTES + 1) if file is not None else fetch_document(url)
+        reading = actions.import_document(row, content, by=request.user, source=file.name if file is not None else url)
         codes = [operation["code"] for operation in reading.data["operations"]]
         return Response({"kind": reading.kind, "notes": reading.notes, "operations": codes})
 
