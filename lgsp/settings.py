@@ -395,6 +395,7 @@ CELERY_BEAT_SCHEDULE = {
     "sync.tick": {"task": "sync.tick", "schedule": TICK_SECONDS, "options": {"expires": 60}},
     "notices.deliver_outbox": {"task": "notices.deliver_outbox", "schedule": 2 * TICK_SECONDS, "options": {"expires": 30}},
     "gateway.sweep_calls": {"task": "gateway.sweep_calls", "schedule": 20, "options": {"expires": 20}},
+    "gateway.keep_code_tables": {"task": "gateway.keep_code_tables", "schedule": 60, "options": {"expires": 60}},
     "gateway.keep_house": {"task": "gateway.keep_house", "schedule": 6 * 3600, "options": {"expires": 3600}},
     "connections.clock": {"task": "connections.clock", "schedule": 60.0, "options": {"expires": 60}},
     "registry.clock": {"task": "registry.clock", "schedule": 60.0, "options": {"expires": 60}},

@@ -94,6 +94,7 @@ def _values(old: dict, new: dict) -> Iterator[Difference]:
     pairs = [(old[name], new[name], item) for name, item in PLAIN]
     # A content of an older format may lack a part that the newer one has.
     pairs += [(old[group].get(name), new[group].get(name), item) for (group, name), item in NESTED]
+    pairs.append((old["method"].get("codes_day"), new["method"].get("codes_day"), _("Administrative codes of the day")))
     for was, now, item in pairs:
         if was != now:
             yield Difference(item, CHANGED, before=_text(was), after=_text(now))

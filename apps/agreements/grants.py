@@ -52,7 +52,7 @@ def _open(version, system, environment, row: dict, starts, ends, by) -> Grant:
         quota_per_day=method.get("calls_per_day"), rate_per_second=method.get("calls_per_second"),
         hours_from=hours.get("from"), hours_to=hours.get("to"), networks=limits.get("source_networks") or [],
         valid_from=starts, valid_to=ends, status=GrantStatus.SUSPENDED if held else GrantStatus.ACTIVE, held_by=held,
-        status_reason=held.violation if held else "",
+        status_reason=held.violation if held else "", codes_day=method.get("codes_day"),
     )  # fmt: skip
     raise_epoch("grant", grant.uuid)
     audit.record(

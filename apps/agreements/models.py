@@ -412,6 +412,7 @@ class Grant(WithHistory, StatefulModel):
     hours_from = models.TimeField(_("from (hour)"), null=True, blank=True)
     hours_to = models.TimeField(_("until (hour)"), null=True, blank=True)
     networks = ArrayField(models.CharField(max_length=50), verbose_name=_("networks"), default=list, blank=True)
+    codes_day = models.DateField(_("codes of the day"), null=True, blank=True)
     valid_from = models.DateTimeField(_("valid from"))
     valid_to = models.DateTimeField(_("valid until"), null=True, blank=True)
     status = models.CharField(_("status"), max_length=12, choices=GrantStatus, default=GrantStatus.ACTIVE)

@@ -27,6 +27,7 @@ def request_content(request) -> dict:
         "source_networks": sorted(request.source_networks),
         "wanted_from": request.wanted_from.isoformat() if request.wanted_from else None,
         "wanted_to": request.wanted_to.isoformat() if request.wanted_to else None,
+        **({"codes_day": request.codes_day.isoformat()} if request.codes_day else {}),
     }
 
 

@@ -56,6 +56,10 @@ class ConnectionRequest(WithHistory, StatefulModel):
     source_networks = ArrayField(models.CharField(max_length=50), verbose_name=_("source networks"), default=list, blank=True)
     wanted_from = models.DateField(_("wanted from"), null=True, blank=True)
     wanted_to = models.DateField(_("wanted until"), null=True, blank=True)
+    codes_day = models.DateField(
+        _("codes of the day"), null=True, blank=True,
+        help_text=_("When your system still uses administrative codes of an earlier day, for example 30/06/2025: the gateway translates."),
+    )  # fmt: skip
     technician = models.CharField(_("technical contact"), max_length=300, blank=True)
     exemption_reason = models.TextField(
         _("data protection assessment, or reason for exemption"), blank=True,

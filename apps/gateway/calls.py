@@ -17,6 +17,7 @@ from apps.gateway import call_ids, problems
 from apps.gateway.admission import Verdict, Waiting
 from apps.gateway.breaker import COUNTED_STATUSES
 from apps.gateway.choices import Outcome as Ending
+from apps.gateway.codes import Translator
 from apps.gateway.cutting import Cutter, NotWellFormed, cutter
 from apps.gateway.decision import SAFE_METHODS, Admission, Call, Caller, Token, decide, identify
 from apps.gateway.digests import keyed_digest, subject_pseudonym
@@ -86,6 +87,7 @@ class Plan(Struct, gc=False):
     knife: Cutter
     withheld: tuple[str, ...]
     header: bytes
+    codes: Translator | None = None
     ids: dict[int, tuple[int | None, int | None, int]] = {}
 
 
@@ -346,6 +348,9 @@ class Calls:
         if answer.status not in (204, 205):
             _check_content(answer)
             body, mask = plan.knife.cut(answer.body)
+            if plan.codes is not None:
+                body, marked = plan.codes.translate(body)
+                headers.append((b"x-code-translation", f"{plan.codes.note};marked={marked}".encode()))
             headers.append((b"content-type", b"application/json"))
         headers += _passed(answer)
         if plan.withheld:
@@ -360,10 +365,13 @@ class Calls:
 
     def _plan(self, admission: Admission) -> Plan:
         """What cutting for a grant needs, made once a grant row and contract."""
-        plan = self._plans.get(admission.grant.id)
-        if plan is None or plan.grant is not admission.grant or plan.operation is not admission.operation:
+        plan, policy = self._plans.get(admission.grant.id), self.runtime.policy
+        stale = plan is not None and plan.codes is not None and plan.codes.codes is not policy.codes
+        if plan is None or stale or plan.grant is not admission.grant or plan.operation is not admission.operation:
             granted, withheld = admission.route.cut_set(admission.operation, admission.grant.fields)
             plan = Plan(admission.grant, admission.operation, cutter(granted), withheld, _withheld_header(withheld))
+            if admission.grant.codes_day:
+                plan.codes = Translator(policy, admission.grant, admission.operation, granted)
             if len(self._plans) > 50_000:
                 self._plans.clear()
             self._plans[admission.grant.id] = plan

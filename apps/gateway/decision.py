@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 
 from msgspec import Struct
 
+from apps.gateway.codes import addressed
 from apps.gateway.paths import canonical_path, canonical_query
 from apps.gateway.policy import (
     FOREVER,
@@ -129,9 +130,11 @@ def decide(policy: Policy, token: Token, call: Call, now: float) -> Admission:
         right = policy.rights.get((token.credential_id, operation.id, call.purpose)) if operation is not None else None
         if right is not None and right.not_before <= now < right.not_after and _still(right, token, call, now):
             query, subject = _parameters(operation, path_pairs, call.pairs)
+            path = canonical_path(call.segments)
+            if right.grant.codes_day:
+                path, query = addressed(policy, right.grant, operation, call.segments, call.pairs)
             return Admission(
-                right.caller, right.service, route, operation, right.grant, right.agreement, right.upstream,
-                canonical_path(call.segments), query, subject, right.not_before, min(right.not_after, token.expires_at),
+                right.caller, right.service, route, operation, right.grant, right.agreement, right.upstream, path, query, subject, right.not_before, min(right.not_after, token.expires_at),
             )  # fmt: skip
     return _decide_fully(policy, token, call, now)
 
@@ -162,13 +165,16 @@ def _decide_fully(policy: Policy, token: Token, call: Call, now: float) -> Admis
         query, subject = _parameters(operation, path_pairs, call.pairs)
         grant = _grant(policy, caller, operation, call.purpose)
         right = _right(policy, caller, service, route, operation, grant, call.source, now)
+        path = canonical_path(call.segments)
+        if grant.codes_day:
+            path, query = addressed(policy, grant, operation, call.segments, call.pairs)
     except Refused as refused:
         refused.operation, refused.grant = operation, grant
         raise
     if len(policy.rights) < REMEMBERED:
         policy.rights[token.credential_id, operation.id, call.purpose] = right
     return Admission(
-        caller, service, route, operation, grant, right.agreement, right.upstream, canonical_path(call.segments), query, subject,
+        caller, service, route, operation, grant, right.agreement, right.upstream, path, query, subject,
         right.not_before, min(right.not_after, token.expires_at),
     )  # fmt: skip
 

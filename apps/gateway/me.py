@@ -59,6 +59,7 @@ def _grant(policy: Policy, grant: Grant, used) -> dict:
         "purpose": grant.purpose,
         "status": grant.status,
         "valid_until": _moment(min(grant.valid_to, agreement.valid_to)),
+        "codes_day": grant.codes_day or None,
         "fields": list(granted),
         "not_permitted": list(withheld),
         "quota": {"per_second": grant.per_second, "per_day": grant.per_day, "per_month": grant.per_month},

@@ -7,6 +7,8 @@ They are written by asyncpg (`ledger`), read here. Rows are append-only; trigger
 
 from __future__ import annotations
 
+import uuid
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -254,6 +256,29 @@ class GatewayProcess(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class CodeTable(models.Model):
+    """What became of a catalog's codes between two days (ISO; empty: today), as `catalogs.lineage` says. Read by the gateways.
+
+    `catalog_code` may name one level: `administrative-units/commune`. `made_on` is the day that "today" was.
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    catalog_code = models.CharField(_("catalog"), max_length=60)
+    day_from = models.CharField(_("codes of the day"), max_length=10, blank=True)
+    day_to = models.CharField(_("to the day"), max_length=10, blank=True)
+    release = models.PositiveIntegerField(_("release"))
+    made_on = models.DateField(_("made on"))
+    content = models.BinaryField()
+
+    class Meta:
+        verbose_name = _("table of codes")
+        verbose_name_plural = _("tables of codes")
+        constraints = [models.UniqueConstraint(fields=["catalog_code", "day_from", "day_to"], name="gateway_codetable_once")]
+
+    def __str__(self) -> str:
+        return f"{self.catalog_code} {self.day_from} → {self.day_to}"
 
 
 class SweepMark(models.Model):

@@ -18,6 +18,8 @@ from functools import lru_cache
 import msgspec
 from msgspec import Struct
 
+from apps.gateway.code_tables import Entries, unpack
+
 FOREVER = float("inf")
 LIVE_VERSIONS = ("published", "deprecated")
 _MODULUS = 1 << 256
@@ -80,10 +82,15 @@ class Parameter(Struct, frozen=True, gc=False):
     pattern: str
     max_length: int
     is_subject: bool
+    catalog_code: str = ""
 
 
 class Operation(Struct, frozen=True, gc=False):
-    """`fields` are the declared leaf paths, `envelope` those of them that go with every grant."""
+    """`fields` are the declared leaf paths, `envelope` those of them that go with every grant.
+
+    `coded` names the catalog of the leaves that hold its codes, `codes_day` the day whose codes the provider uses (empty:
+    today). `soap` describes the provider's message as JSON text.
+    """
 
     id: int
     code: str
@@ -93,6 +100,10 @@ class Operation(Struct, frozen=True, gc=False):
     parameters: tuple[Parameter, ...]
     fields: tuple[str, ...]
     envelope: tuple[str, ...]
+    coded: tuple[tuple[str, str], ...] = ()
+    codes_day: str = ""
+    answer: str = "json"
+    soap: str = ""
 
 
 class Upstream(Struct, frozen=True, gc=False):
@@ -142,15 +153,33 @@ class Grant(Struct, frozen=True, gc=False):
     per_month: int | None
     hours: tuple[int, int] | None
     networks: tuple[str, ...]
+    codes_day: str = ""
+    """The day whose codes the consumer uses; empty: nothing is translated."""
 
     @property
     def has_quota(self) -> bool:
         return self.per_second is not None or self.per_day is not None or self.per_month is not None
 
 
+class CodeTable(Struct, frozen=True, gc=False):
+    """What became of the codes of a catalog (or one level: `catalog/level`) between two days; an empty day is today."""
+
+    id: int
+    uuid: str
+    catalog: str
+    day_from: str
+    day_to: str
+    release: int
+    content: bytes
+
+    @property
+    def entries(self) -> Entries:
+        return unpack(self.content)
+
+
 KINDS: dict[str, type[Struct]] = {
     "organization": Organization, "informationsystem": System, "credential": Credential, "agreement": Agreement,
-    "dataservice": Service, "serviceversion": Version, "grant": Grant,
+    "dataservice": Service, "serviceversion": Version, "grant": Grant, "codetable": CodeTable,
 }  # fmt: skip
 
 
@@ -217,7 +246,9 @@ class Route:
 class Policy:
     """All rows that matter at one epoch. Never changed after it is made; `rights` only remembers what followed from it."""
 
-    __slots__ = ("digest", "epoch", "rows", "by_client", "by_operation", "by_system", "rights", "routes", "service_codes")
+    __slots__ = (
+        "digest", "epoch", "rows", "by_client", "by_operation", "by_system", "codes", "rights", "routes", "service_codes",
+    )  # fmt: skip
 
     def __init__(self, epoch: int, rows: dict[str, dict[int, Struct]], digest: int | None = None) -> None:
         """`digest` is the sum of the rows' hashes where the reader has made it already."""
@@ -231,6 +262,10 @@ class Policy:
         self._index_grants(self.rows["grant"].values())
         self._index_routes()
         self.by_client = {row.client_id: row for row in self.rows["credential"].values()}
+        self._index_codes()
+
+    def _index_codes(self) -> None:
+        self.codes = {(row.catalog, row.day_from, row.day_to): row for row in self.rows.get("codetable", {}).values()}
 
     def _index_grants(self, grants: Iterable[Grant]) -> None:
         self.by_system: dict[int, dict[int, tuple[Grant, ...]]] = {}
@@ -271,6 +306,9 @@ class Policy:
             new.rows[kind] = fresh
         new.digest %= _MODULUS
         new.by_client, new.by_system = self.by_client, self.by_system
+        new.codes = self.codes
+        if "codetable" in changes:
+            new._index_codes()
         new.routes, new.service_codes, new.by_operation = self.routes, self.service_codes, self.by_operation
         if changes.keys() & {"dataservice", "serviceversion"}:
             new._index_routes()

@@ -14,6 +14,7 @@ from msgspec import Struct
 from apps.gateway.policy import (
     FOREVER,
     Agreement,
+    CodeTable,
     Credential,
     Grant,
     Operation,
@@ -148,7 +149,7 @@ def _plan(changes: Iterable[asyncpg.Record]) -> dict[str, list] | None:
 _FOLLOWS = {
     "organization": ("organization",), "informationsystem": ("informationsystem", "credential"), "credential": ("credential",),
     "agreement": ("agreement", "grant"), "grant": ("agreement", "grant"), "dataservice": ("dataservice", "serviceversion"),
-    "serviceversion": ("dataservice", "serviceversion"), "upstream": ("serviceversion",), "accesstoken": (),
+    "serviceversion": ("dataservice", "serviceversion"), "upstream": ("serviceversion",), "accesstoken": (), "codetable": ("codetable",),
 }  # fmt: skip
 
 
@@ -257,24 +258,27 @@ async def _versions(connection, refs):
 
 async def _operations(connection, version_ids: list[int]) -> dict[int, list[Operation]]:
     rows = await connection.fetch(
-        "SELECT id, version_id, code, method, path_template, kind FROM registry_operation WHERE version_id = ANY($1) ORDER BY id",
+        "SELECT id, version_id, code, method, path_template, kind, answer, soap, codes_day FROM registry_operation WHERE version_id = ANY($1) ORDER BY id",
         version_ids,
     )
     ids = [r["id"] for r in rows]
-    parameters, fields, envelope = await _parameters(connection, ids), {}, {}
+    parameters, fields, envelope, coded = await _parameters(connection, ids), {}, {}, {}
     for r in await connection.fetch(
-        "SELECT operation_id, path, is_envelope FROM registry_field WHERE operation_id = ANY($1) "
+        "SELECT operation_id, path, is_envelope, catalog_code FROM registry_field WHERE operation_id = ANY($1) "
         "AND type NOT IN ('object', 'array') ORDER BY path", ids
     ):  # fmt: skip
         fields.setdefault(r["operation_id"], []).append(r["path"])
         if r["is_envelope"]:
             envelope.setdefault(r["operation_id"], []).append(r["path"])
+        if r["catalog_code"]:
+            coded.setdefault(r["operation_id"], []).append((r["path"], r["catalog_code"]))
     found: dict[int, list[Operation]] = {}
     for r in rows:
         key = r["id"]
         found.setdefault(r["version_id"], []).append(
             Operation(key, r["code"], r["method"], r["path_template"], r["kind"], tuple(parameters.get(key, ())),
-                      tuple(fields.get(key, ())), tuple(envelope.get(key, ())))
+                      tuple(fields.get(key, ())), tuple(envelope.get(key, ())), tuple(coded.get(key, ())), _day(r["codes_day"]),
+                      r["answer"], "" if r["soap"] == "{}" else r["soap"])
         )  # fmt: skip
     return found
 
@@ -282,11 +286,13 @@ async def _operations(connection, version_ids: list[int]) -> dict[int, list[Oper
 async def _parameters(connection, operation_ids: list[int]) -> dict[int, list[Parameter]]:
     found: dict[int, list[Parameter]] = {}
     for r in await connection.fetch(
-        "SELECT operation_id, name, location, required, pattern, max_length, is_subject FROM registry_parameter "
+        "SELECT operation_id, name, location, required, pattern, max_length, is_subject, catalog_code FROM registry_parameter "
         "WHERE operation_id = ANY($1) ORDER BY id", operation_ids
     ):  # fmt: skip
         found.setdefault(r["operation_id"], []).append(
-            Parameter(r["name"], r["location"], r["required"], r["pattern"], r["max_length"], r["is_subject"])
+            Parameter(
+                r["name"], r["location"], r["required"], r["pattern"], r["max_length"], r["is_subject"], r["catalog_code"]
+            )  # fmt: skip
         )
     return found
 
@@ -313,13 +319,27 @@ def _grant_query(refs):
     where, arguments = _condition(refs, {"grant": "g.uuid = @", "agreement": "a.uuid = @"})
     query = (
         "SELECT g.id, g.uuid, agreement_id, system_id, operation_id, environment, p.code AS purpose, g.status, g.valid_from, "
-        "g.valid_to, fields, rate_per_second, quota_per_day, quota_per_month, hours_from, hours_to, networks "
+        "g.valid_to, fields, rate_per_second, quota_per_day, quota_per_month, hours_from, hours_to, networks, codes_day "
         "FROM agreements_grant g JOIN registry_purpose p ON p.id = purpose_id JOIN agreements_agreement a ON a.id = agreement_id"
         f"{where}{' AND ' if where else ' WHERE '}"
         # Rights that ended long ago explain nothing to anybody.
         "(g.status <> 'ended' OR g.updated_at > now() - interval '90 days')"
     )
     return query, arguments, partial(_grant, shared={})
+
+
+def _day(value) -> str:
+    return value.isoformat() if value else ""
+
+
+async def _code_tables(connection, refs):
+    where, arguments = _condition(refs, {"codetable": "uuid = @"})
+    rows = await connection.fetch(
+        f"SELECT id, uuid, catalog_code, day_from, day_to, release, content FROM gateway_codetable{where}", *arguments
+    )
+    return [
+        CodeTable(r["id"], str(r["uuid"]), r["catalog_code"], r["day_from"], r["day_to"], r["release"], r["content"]) for r in rows
+    ]  # fmt: skip
 
 
 def _grant(r: asyncpg.Record, shared: dict) -> Grant:
@@ -332,13 +352,13 @@ def _grant(r: asyncpg.Record, shared: dict) -> Grant:
     return Grant(
         r["id"], str(r["uuid"]), r["agreement_id"], r["system_id"], r["operation_id"], one(r["environment"]), one(r["purpose"]),
         one(r["status"]), one(_seconds(r["valid_from"], 0.0)), one(_seconds(r["valid_to"], FOREVER)), one(tuple(r["fields"])),
-        r["rate_per_second"], r["quota_per_day"], r["quota_per_month"], hours, one(tuple(r["networks"])),
+        r["rate_per_second"], r["quota_per_day"], r["quota_per_month"], hours, one(tuple(r["networks"])), one(_day(r["codes_day"])),
     )  # fmt: skip
 
 
 _READERS: dict[str, Callable] = {
     "organization": _organizations, "informationsystem": _systems, "credential": _credentials, "agreement": _agreements,
-    "dataservice": _services, "serviceversion": _versions, "grant": _grants,
+    "dataservice": _services, "serviceversion": _versions, "grant": _grants, "codetable": _code_tables,
 }  # fmt: skip
 
 _STREAMS = {"agreement": _agreement_query, "grant": _grant_query}

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from apps.accounts.models import User
-from apps.gateway import actions
+from apps.gateway import actions, lineage_tables
 
 
 @shared_task(name="gateway.sweep_calls")
@@ -20,3 +20,9 @@ def keep_house() -> dict[str, int]:
         actions.purge_month(month, by=clock)
         done[f"purged_{month}"] = 1
     return done | actions.forget_expired()
+
+
+@shared_task(name="gateway.keep_code_tables")
+def keep_code_tables() -> int:
+    """Tables of old and new codes: after a release, on a new day, for a new grant."""
+    return lineage_tables.keep()

@@ -89,11 +89,12 @@ class WhyForm(forms.ModelForm):
         model = ConnectionRequest
         fields = [
             "purpose", "purpose_text", "solution", "legal_basis", "procedures", "calls_per_day", "calls_per_second",
-            "wanted_from", "wanted_to", "source_networks", "technician", "exemption_reason", "special_reason", "note",
+            "wanted_from", "wanted_to", "source_networks", "codes_day", "technician", "exemption_reason", "special_reason", "note",
         ]  # fmt: skip
         widgets = {
             "wanted_from": date_input(),
             "wanted_to": date_input(),
+            "codes_day": date_input(),
             "purpose_text": forms.Textarea(attrs={"rows": 3}),
             "solution": forms.Textarea(attrs={"rows": 3}),
             "legal_basis": forms.Textarea(attrs={"rows": 3}),

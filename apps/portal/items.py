@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from django.utils.dateparse import parse_date
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
 from apps.connections.choices import SharingMethod
@@ -98,6 +98,9 @@ def _method(method: dict) -> list[str]:
         lines.append(_("%(n)s calls a day") % {"n": number_format(method["calls_per_day"], force_grouping=True)})
     if method.get("calls_per_second"):
         lines.append(_("at most %(n)s calls a second") % {"n": method["calls_per_second"]})
+    if method.get("codes_day"):
+        day = date_format(parse_date(method["codes_day"]), "SHORT_DATE_FORMAT")
+        lines.append(_("administrative codes translated to those of %(day)s") % {"day": day})
     return lines
 
 

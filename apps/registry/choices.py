@@ -48,6 +48,13 @@ class Method(models.TextChoices):
     DELETE = "DELETE", "DELETE"
 
 
+class AnswerFormat(models.TextChoices):
+    """What the provider's answer is written in; a SOAP answer is read as XML and given to the consumer as JSON."""
+
+    JSON = "json", "JSON"
+    XML = "xml", "XML"
+
+
 class ConnectionKind(models.TextChoices):
     """READ is built; UPDATE exists as a value and is refused with a clear word until it is (product.md)."""
 

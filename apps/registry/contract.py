@@ -3,16 +3,19 @@
 The shape (also what an uploaded OpenAPI or WSDL document is turned into):
 
     {"samples": [{"operation", "request", "response"}], "errors": [{"code", "meaning"}], "documents": [{"title", "url"}],
-     "operations": [{"code", "name", "description", "method", "path", "kind",
-                     "parameters": [{"name", "label", "location", "required", "pattern", "max_length", "is_subject", "example"}],
+     "operations": [{"code", "name", "description", "method", "path", "kind", "answer", "codes_day", "soap",
+                     "parameters": [{"name", "label", "location", "required", "pattern", "max_length", "is_subject", "example",
+                                     "catalog_code"}],
                      "fields": [{"path", "label", "type", "personal_data", "is_envelope", "catalog_code"}]}]}
 
 A field's `path` is dotted and `[]` marks a list: `Data.BusinessActivity[].CODE`. Groups and lists on the way to a
-leaf need not be named; they are added. Order of the data is the order on the page.
+leaf need not be named; they are added. Order of the data is the order on the page. In XML a name that begins with @ is an
+attribute. `catalog_code` names a shared catalog, or one level of it: `administrative-units/commune`. `soap` is in `soap.py`.
 """
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -22,8 +25,16 @@ from django.utils.translation import gettext as _
 from apps.core.canonical import canonical_json
 from apps.core.errors import InvalidFact
 from apps.core.text import clean
-from apps.registry import patterns
-from apps.registry.choices import CONTAINER_TYPES, ConnectionKind, FieldType, Method, ParameterLocation, PersonalDataClass
+from apps.registry import patterns, soap
+from apps.registry.choices import (
+    CONTAINER_TYPES,
+    AnswerFormat,
+    ConnectionKind,
+    FieldType,
+    Method,
+    ParameterLocation,
+    PersonalDataClass,
+)
 from apps.registry.models import NAME, PATH_TEMPLATE, Field, Operation, Parameter, ServiceVersion
 
 MAX_OPERATIONS = 200
@@ -47,6 +58,7 @@ class ParameterSpec:
     max_length: int = 200
     is_subject: bool = False
     example: str = ""
+    catalog_code: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,9 @@ class OperationSpec:
     path: str = "/"
     description: str = ""
     kind: str = ConnectionKind.READ.value
+    answer: str = AnswerFormat.JSON.value
+    codes_day: str = ""
+    soap: dict = field(default_factory=dict)
     parameters: tuple[ParameterSpec, ...] = ()
     fields: tuple[FieldSpec, ...] = ()
 
@@ -171,12 +186,36 @@ def _operation(row: object, where: str, faults: _Faults) -> OperationSpec:
         method=_choice(row, "method", where, Method, Method.GET, faults),
         path=_text(row, "path", where, 300, faults, required=True, pattern=PATH_TEMPLATE.regex),
         kind=kind,
+        answer=_choice(row, "answer", where, AnswerFormat, AnswerFormat.JSON, faults),
+        codes_day=_day(row, "codes_day", where, faults),
+        soap=_soap(row, where, faults),
         parameters=tuple(parameters),
         fields=_fields(row, where, faults),
     )
+    for name in soap.unsent(spec.soap, [p.name for p in spec.parameters]):
+        faults.add(
+            f"{where}.soap", _("The parameter %(name)s and the elements of the message do not fit together.") % {"name": name}
+        )
     _once((p.name for p in parameters), f"{where}.parameters", _("The parameter %(value)s appears twice."), faults)
     _check_placeholders(spec, where, faults)
     return spec
+
+
+def _soap(row: dict, where: str, faults: _Faults) -> dict:
+    try:
+        return soap.read(row.get("soap") or {})
+    except ValueError as error:
+        faults.add(f"{where}.soap", _("The SOAP message is not well described: %(where)s.") % {"where": str(error)[:80]})
+        return {}
+
+
+def _day(row: dict, key: str, where: str, faults: _Faults) -> str:
+    value = _text(row, key, where, 10, faults)
+    try:
+        return datetime.date.fromisoformat(value).isoformat() if value else ""
+    except ValueError:
+        faults.add(f"{where}.{key}", _("A day is expected here: 2025-06-30."))
+        return ""
 
 
 def _check_placeholders(spec: OperationSpec, where: str, faults: _Faults) -> None:
@@ -205,6 +244,7 @@ def _parameter(row: object, where: str, faults: _Faults) -> ParameterSpec:
         max_length=max_length,
         is_subject=_flag(row, "is_subject", where, faults),
         example=_text(row, "example", where, 200, faults),
+        catalog_code=_text(row, "catalog_code", where, 60, faults),
     )
 
 
@@ -281,7 +321,7 @@ def write_contract(version: ServiceVersion, contract: Contract) -> list[Operatio
 def _write_operation(version: ServiceVersion, spec: OperationSpec) -> Operation:
     operation = Operation.objects.create(
         version=version, code=spec.code, name=spec.name, description=spec.description, method=spec.method,
-        path_template=spec.path, kind=spec.kind,
+        path_template=spec.path, kind=spec.kind, answer=spec.answer, soap=spec.soap, codes_day=spec.codes_day or None,
     )  # fmt: skip
     Parameter.objects.bulk_create(Parameter(operation=operation, **asdict(p)) for p in spec.parameters)
     _write_fields(operation, spec.fields)
@@ -311,7 +351,8 @@ def contract_of(version: ServiceVersion) -> Contract:
 def _spec_of(operation: Operation) -> OperationSpec:
     return OperationSpec(
         code=operation.code, name=operation.name, description=operation.description, method=operation.method,
-        path=operation.path_template, kind=operation.kind,
+        path=operation.path_template, kind=operation.kind, answer=operation.answer, soap=operation.soap,
+        codes_day=operation.codes_day.isoformat() if operation.codes_day else "",
         parameters=tuple(_copy(ParameterSpec, row) for row in operation.parameters.all()),
         fields=tuple(_copy(FieldSpec, row) for row in operation.fields.all()),
     )  # fmt: skip

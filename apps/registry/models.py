@@ -13,6 +13,7 @@ from apps.core.text import clean, fold, sort_key
 from apps.legal.models import LegalRule
 from apps.organizations.models import SLUG, Organization
 from apps.registry.choices import (
+    AnswerFormat,
     Classification,
     ConnectionKind,
     Environment,
@@ -217,6 +218,15 @@ class Operation(TimedModel):
     method = models.CharField(_("method"), max_length=8, choices=Method, default=Method.GET)
     path_template = models.CharField(_("path"), max_length=300, validators=[PATH_TEMPLATE])
     kind = models.CharField(_("kind"), max_length=10, choices=ConnectionKind, default=ConnectionKind.READ)
+    answer = models.CharField(_("format of the answer"), max_length=8, choices=AnswerFormat, default=AnswerFormat.JSON)
+    soap = models.JSONField(
+        _("SOAP message"), default=dict, blank=True,
+        help_text=_("How the parameters are put into a SOAP 1.1 request; empty for an operation that is not SOAP."),
+    )  # fmt: skip
+    codes_day = models.DateField(
+        _("codes of the day"), null=True, blank=True,
+        help_text=_("The provider uses the shared catalogs as they were on this day; empty: as they are today."),
+    )  # fmt: skip
 
     objects = OperationQuerySet.as_manager()
 
@@ -244,6 +254,7 @@ class Parameter(models.Model):
     pattern = models.CharField(_("pattern"), max_length=200, blank=True)
     max_length = models.PositiveSmallIntegerField(_("longest value"), default=200)
     is_subject = models.BooleanField(_("names the data subject"), default=False)
+    catalog_code = models.CharField(_("shared catalog"), max_length=60, blank=True)
     example = models.CharField(_("example"), max_length=200, blank=True)
 
     class Meta:

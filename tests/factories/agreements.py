@@ -51,9 +51,9 @@ def recorded(world: World, agreement: Agreement) -> AcceptanceRecord:
     )  # fmt: skip
 
 
-def accepted(world: World) -> Agreement:
+def accepted(world: World, **changes) -> Agreement:
     """In force and in production: the test record is confirmed by the provider."""
-    agreement = agreement_in_force(world)
+    agreement = agreement_in_force(world, **changes)
     confirm_acceptance(recorded(world, agreement), by=world.provider_officer)
     return agreement
 

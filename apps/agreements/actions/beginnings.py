@@ -92,6 +92,7 @@ def request_facts(version: AgreementVersion) -> dict:
         "source_networks": content["restrictions"]["source_networks"],
         "wanted_from": _day(content["term"]["valid_from"]),
         "wanted_to": _day(content["term"]["valid_to"]),
+        "codes_day": _day(content["method"].get("codes_day")),
         "technician": source.technician,
         "exemption_reason": content["personal_data"]["assessment_or_exemption"],
         "special_reason": source.special_reason,

@@ -31,8 +31,8 @@ from apps.organizations.roles import organization_ids
 EDITABLE = (RequestStatus.DRAFT, RequestStatus.RETURNED)
 PLAIN = (
     "title", "purpose", "purpose_text", "solution", "legal_basis", "procedures", "method", "calls_per_day",
-    "calls_per_second", "source_networks", "wanted_from", "wanted_to", "technician", "exemption_reason", "special_reason",
-    "note",
+    "calls_per_second", "source_networks", "wanted_from", "wanted_to", "codes_day", "technician", "exemption_reason",
+    "special_reason", "note",
 )  # fmt: skip
 
 

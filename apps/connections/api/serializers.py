@@ -119,7 +119,7 @@ class RequestDetailSerializer(RequestListSerializer):
         fields = [
             *RequestListSerializer.Meta.fields, "version", "systems", "scope", "purpose", "purpose_text", "solution", "legal_basis",
             "procedures", "method", "calls_per_day", "calls_per_second", "source_networks", "wanted_from", "wanted_to",
-            "technician", "exemption_reason", "special_reason", "note", "decisions", "remarks", "signatures", "attachments", "deadline_rule",
+            "codes_day", "technician", "exemption_reason", "special_reason", "note", "decisions", "remarks", "signatures", "attachments", "deadline_rule",
             "deadline_citation", "lapses_at", "decided_at", "refusal_ground", "refusal_reason", "refusal_citation", "content_hash",
             "missing", "available_actions",
         ]  # fmt: skip
@@ -165,6 +165,9 @@ class RequestContentSerializer(serializers.Serializer):
     source_networks = serializers.ListField(child=serializers.CharField(max_length=50), required=False, max_length=50)
     wanted_from = serializers.DateField(required=False, allow_null=True)
     wanted_to = serializers.DateField(required=False, allow_null=True)
+    codes_day = serializers.DateField(
+        required=False, allow_null=True, help_text="The day whose administrative codes the systems use; the gateway translates."
+    )
     technician = serializers.CharField(max_length=300, required=False, allow_blank=True)
     exemption_reason = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
     special_reason = serializers.CharField(required=False, allow_blank=True, max_length=10_000)

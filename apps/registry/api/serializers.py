@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from apps.organizations.api.serializers import OrganizationNameSerializer
 from apps.registry.choices import (
+    AnswerFormat,
     Classification,
     ConnectionKind,
     Environment,
@@ -89,7 +90,7 @@ class NewVersionSerializer(serializers.Serializer):
 class ParameterSerializer(serializers.ModelSerializer):
     class Meta:
         model = Parameter
-        fields = ["name", "label", "location", "required", "pattern", "max_length", "is_subject", "example"]
+        fields = ["name", "label", "location", "required", "pattern", "max_length", "is_subject", "example", "catalog_code"]
 
 
 class FieldSerializer(serializers.ModelSerializer):
@@ -107,7 +108,8 @@ class OperationSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Operation
-        fields = ["uuid", "code", "name", "description", "method", "path_template", "kind", "parameters", "fields"]
+        fields = ["uuid", "code", "name", "description", "method", "path_template", "kind", "answer", "codes_day", "soap",
+                  "parameters", "fields"]  # fmt: skip
 
     def get_fields(self):
         # A serializer keeps its own `fields` attribute: the tree is added under its wire name here.
@@ -144,6 +146,7 @@ class ParameterSpecSerializer(serializers.Serializer):
     max_length = serializers.IntegerField(required=False)
     is_subject = serializers.BooleanField(required=False)
     example = serializers.CharField(required=False, allow_blank=True)
+    catalog_code = serializers.CharField(required=False, allow_blank=True)
 
 
 class FieldSpecSerializer(serializers.Serializer):
@@ -162,6 +165,9 @@ class OperationSpecSerializer(serializers.Serializer):
     method = serializers.ChoiceField(choices=Method.choices, required=False)
     path = serializers.CharField()
     kind = serializers.ChoiceField(choices=ConnectionKind.choices, required=False)
+    answer = serializers.ChoiceField(choices=AnswerFormat.choices, required=False)
+    codes_day = serializers.CharField(required=False, allow_blank=True, help_text="2025-06-30; empty: the present day.")
+    soap = serializers.JSONField(required=False, help_text="How the parameters become a SOAP 1.1 request; empty: not SOAP.")
     parameters = ParameterSpecSerializer(many=True, required=False)
 
     def get_fields(self):
