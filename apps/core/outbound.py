@@ -186,7 +186,7 @@ class Upstream:
         return answer.checked()
 
     def _auth_headers(self, token: Token | None) -> dict[str, str]:
-        return token.headers if token is not None else self.auth.static_headers()
+        return token.headers if token is not None else self.auth.static_headers() | self.auth.call_headers(time.time())
 
     def _token(self) -> Token | None:
         if not self.auth.needs_token:

@@ -1,6 +1,6 @@
 """How the platform makes itself known to an upstream: the pure half, without any I/O.
 
-Kinds: `none`; `basic`; `bearer` (one static token); `headers` (static headers, such as `lgspaccesstoken` of some
+Kinds: `none`; `basic`; `c06` (the population database: Basic with a digest over the time of each call); `bearer` (one static token); `headers` (static headers, such as `lgspaccesstoken` of some
 provinces); `ngsp` (OAuth2 client credentials at a token URL: form grant, Basic consumerKey:consumerSecret).
 A token is renewed when less than 300 seconds of life remain, and once when the upstream answers 401.
 
@@ -11,6 +11,7 @@ hand the answer to `read_token(...)`, and keep the result in a `TokenStore`. Sec
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import threading
@@ -27,6 +28,7 @@ from apps.core.errors import DomainError, InvalidFact
 RENEW_BEFORE = 300
 """Seconds of remaining life under which a token is renewed (seen in a working NGSP client)."""
 _DEFAULT_LIFE = 3600
+_NO_HEADERS: dict[str, str] = {}
 _HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
 _HEADER_VALUE = re.compile(r"^[\x20-\x7e]{1,8000}$")
 _RESERVED = frozenset(
@@ -40,6 +42,7 @@ class AuthKind(models.TextChoices):
     BEARER = "bearer", _("fixed bearer token")
     HEADERS = "headers", _("fixed headers")
     NGSP = "ngsp", _("NGSP (OAuth2 client credentials)")
+    C06 = "c06", _("population database (digest of each call)")
 
 
 class UpstreamAuthRefused(DomainError):
@@ -64,6 +67,7 @@ _FIELDS = {
     AuthKind.BEARER: ("token",),
     AuthKind.HEADERS: ("headers",),
     AuthKind.NGSP: ("consumer_key", "consumer_secret"),
+    AuthKind.C06: ("username", "secret_key", "auth_url"),
 }
 
 
@@ -92,7 +96,18 @@ class UpstreamAuth:
             return {"Authorization": f"Bearer {self.secret['token']}"}
         if self.kind == AuthKind.HEADERS:
             return dict(self.secret["headers"])
+        if self.kind == AuthKind.C06:
+            return dict(self.secret.get("headers") or {})
         return {}
+
+    def call_headers(self, now: float) -> dict[str, str]:
+        """The headers that differ from call to call; `now` in seconds since 1970."""
+        if self.kind != AuthKind.C06:
+            return _NO_HEADERS
+        stamp = str(int(now * 1000) if self.secret.get("timestamp_unit", "ms") == "ms" else int(now))
+        text = f"{self.secret['auth_url']}{self.secret['username']}{stamp}{self.secret['secret_key']}"
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return {"Timestamp": stamp, "Authorization": basic(self.secret["username"], digest)}
 
 
 def read_auth(kind: str, secret_text: str, token_url: str = "") -> UpstreamAuth:
@@ -114,7 +129,7 @@ def read_auth(kind: str, secret_text: str, token_url: str = "") -> UpstreamAuth:
 
 
 def _check_headers(auth: UpstreamAuth) -> None:
-    if auth.kind == AuthKind.HEADERS and not isinstance(auth.secret["headers"], dict):
+    if not isinstance(auth.secret.get("headers") or {}, dict):
         raise InvalidFact(_("The credential must be a JSON object."), fields={"headers": "not_an_object"})
     for name, value in auth.static_headers().items():
         if not _HEADER_NAME.match(str(name)) or str(name).lower() in _RESERVED or not _HEADER_VALUE.match(str(value)):

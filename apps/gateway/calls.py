@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 from msgspec import Raw, Struct
 
-from apps.gateway import call_ids, problems
+from apps.gateway import call_ids, problems, soap
 from apps.gateway.admission import Verdict, Waiting
 from apps.gateway.breaker import COUNTED_STATUSES
 from apps.gateway.choices import Outcome as Ending
@@ -32,6 +32,7 @@ from apps.gateway.refusals import Refused
 from apps.gateway.runtime import Runtime
 from apps.gateway.tokens import hash_token
 from apps.gateway.upstreams import Answer, Endpoint, ProviderFailed
+from apps.gateway.xml_cutting import Fault, XmlCutter, soap_cutter, xml_cutter
 
 log = logging.getLogger("lgsp.gateway")
 
@@ -84,7 +85,7 @@ class Plan(Struct, gc=False):
 
     grant: Grant
     operation: Operation
-    knife: Cutter
+    knife: Cutter | XmlCutter
     withheld: tuple[str, ...]
     header: bytes
     codes: Translator | None = None
@@ -248,7 +249,7 @@ class Calls:
             return
         admission = asked.admission
         if has_body(exchange):
-            if asked.method in SAFE_METHODS or exchange.header(b"content-encoding"):
+            if asked.method in SAFE_METHODS or exchange.header(b"content-encoding") or admission.operation.soap:
                 raise Refused("body_invalid")
             asked.body = await read_body(exchange, BODY_BYTES)
             kind = exchange.header(b"content-type").partition(";")[0].strip().lower()
@@ -282,8 +283,7 @@ class Calls:
         sent = time.perf_counter()
         answer = None
         try:
-            path = asked.admission.path + (f"?{asked.admission.query}" if asked.admission.query else "")
-            answer = await self.runtime.upstreams.call(endpoint, asked.method, path, self._headers(exchange, asked), asked.body)
+            answer = await self.runtime.upstreams.call(endpoint, *self._outgoing(exchange, asked))
             provider_us = _microseconds(sent)
             self._heard(
                 endpoint, asked, "" if answer.status not in COUNTED_STATUSES else f"http_{answer.status}", answered=True
@@ -295,7 +295,12 @@ class Calls:
             if answer is None:
                 self._heard(endpoint, asked, code if failed.silent else "", answered=failed.contacted)
         except NotWellFormed:
-            code = "provider_not_json"
+            code = "provider_not_json" if answer is None or answer.status == 200 else "provider_failed"
+        except Fault as fault:
+            refused = Refused("provider_refused" if fault.is_callers else "provider_failed", provider_status=answer.status)
+            return self._problem_reply(
+                exchange, asked, refused, refused.row.status, Ending.PROVIDER_ERROR, answer, _microseconds(sent)
+            )
         except Exception:
             log.exception("call %s", asked.call_id)
             code = "internal"
@@ -314,6 +319,19 @@ class Calls:
             log.warning("provider of %s: %s", asked.service, f"paused ({breaker.code})" if breaker.is_open else "answers again")
             self.runtime.counts["breaker", asked.service, "opened" if breaker.is_open else "closed"] += 1
             self.runtime.beat_soon()
+
+    def _outgoing(self, exchange: Exchange, asked: Asked) -> tuple[str, str, list[tuple[str, str]], bytes]:
+        """(method, path with query, headers, body) of the call to the provider."""
+        admission = asked.admission
+        if not admission.operation.soap:
+            path = admission.path + (f"?{admission.query}" if admission.query else "")
+            return asked.method, path, self._headers(exchange, asked), asked.body
+        message = soap.message_of(admission.operation.soap)
+        known = {"call_id": asked.call_id, "organization": asked.caller.organization.code, "system": asked.caller.system.code,
+                 "purpose": admission.grant.purpose}  # fmt: skip
+        body = soap.write_request(message, soap.values_of(admission.operation, admission.path, admission.query), known)
+        kept = [pair for pair in self._headers(exchange, asked) if pair[0] not in ("Accept", "Content-Type")]
+        return "POST", "", [*kept, *soap.headers(message)], body
 
     def _headers(self, exchange: Exchange, asked: Asked) -> list[tuple[str, str]]:
         """What the provider gets besides its own authentication: an allow-list."""
@@ -340,18 +358,20 @@ class Calls:
     async def _reply(self, exchange: Exchange, asked: Asked, answer: Answer, provider_us: int) -> Reply:
         """A usable answer of the provider, cut. Raises NotWellFormed, ProviderFailed."""
         if not 200 <= answer.status < 300:
+            if answer.status == 500 and asked.admission.operation.soap:
+                self._plan(asked.admission).knife.cut(answer.body)  # a fault raises; anything else is an error as it stands
             return self._provider_error(exchange, asked, answer, provider_us)
         admission = asked.admission
         plan = self._plan(admission)
         body, mask = b"", 0
         headers = [(b"x-call-id", asked.call_id.encode())]
         if answer.status not in (204, 205):
-            _check_content(answer)
+            _check_content(answer, xml=plan.operation.answer == "xml" or bool(plan.operation.soap))
             body, mask = plan.knife.cut(answer.body)
             if plan.codes is not None:
                 body, marked = plan.codes.translate(body)
                 headers.append((b"x-code-translation", f"{plan.codes.note};marked={marked}".encode()))
-            headers.append((b"content-type", b"application/json"))
+            headers.append((b"content-type", plan.knife.content_type))
         headers += _passed(answer)
         if plan.withheld:
             headers.append((b"x-withheld-fields", plan.header))
@@ -369,7 +389,8 @@ class Calls:
         stale = plan is not None and plan.codes is not None and plan.codes.codes is not policy.codes
         if plan is None or stale or plan.grant is not admission.grant or plan.operation is not admission.operation:
             granted, withheld = admission.route.cut_set(admission.operation, admission.grant.fields)
-            plan = Plan(admission.grant, admission.operation, cutter(granted), withheld, _withheld_header(withheld))
+            knife = _knife(admission.operation, granted)
+            plan = Plan(admission.grant, admission.operation, knife, withheld, _withheld_header(withheld))
             if admission.grant.codes_day:
                 plan.codes = Translator(policy, admission.grant, admission.operation, granted)
             if len(self._plans) > 50_000:
@@ -544,12 +565,20 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _check_content(answer: Answer) -> None:
-    """Only an answer that says it is JSON in UTF-8 is read as such. Raises ProviderFailed."""
+def _knife(operation: Operation, granted: tuple[str, ...]) -> Cutter | XmlCutter:
+    if operation.soap:
+        message = soap.message_of(operation.soap)
+        return soap_cutter(granted, message.response, message.response_namespace)
+    return xml_cutter(granted) if operation.answer == "xml" else cutter(granted)
+
+
+def _check_content(answer: Answer, *, xml: bool) -> None:
+    """Only an answer that says it is JSON (or XML, where that is declared) in UTF-8 is read as such. Raises ProviderFailed."""
     kinds = [value for name, value in answer.headers if name == "content-type"]
     kind, _semicolon, options = (kinds[0] if len(kinds) == 1 else "").lower().partition(";")
-    kind = kind.strip()
-    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+    kind, form = kind.strip(), "xml" if xml else "json"
+    plain = kind == f"application/{form}" or (xml and kind == "text/xml")
+    if not plain and not (kind.startswith("application/") and kind.endswith(f"+{form}")):
         raise ProviderFailed("provider_not_json")
     charset = re.search(r'charset\s*=\s*"?([^";\s]+)', options)
     if charset and charset[1] not in ("utf-8", "utf8", "us-ascii"):

@@ -40,9 +40,11 @@ class Node:
 class Cutter:
     """Compiled from the granted leaf paths of one operation. Immutable; shared by all grants with the same fields."""
 
+    content_type = b"application/json"
+
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths: tuple[str, ...] = tuple(sorted(set(paths)))
-        self.root = _tree(self.paths)
+        self.root = tree_of(self.paths)
         try:
             self._fast = _compile(self.root) if self.root.children else None
         except ValueError:  # a name msgspec cannot write (quotes, backslashes): the slow way alone
@@ -70,7 +72,7 @@ def cutter(paths: tuple[str, ...]) -> Cutter:
     return Cutter(paths)
 
 
-def _tree(paths: tuple[str, ...]) -> Node:
+def tree_of(paths: tuple[str, ...]) -> Node:
     root = Node()
     for number, path in enumerate(paths):
         node = root

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -281,6 +282,10 @@ class Endpoint:
     running: int = 0
     breaker: Breaker = field(default_factory=Breaker)
 
+    def own_headers(self) -> list[tuple[str, str]]:
+        """What the platform shows the provider with this call, where no token is needed."""
+        return [*self.static.items(), *self.auth.call_headers(time.time()).items()]
+
 
 def auth_of(row: Upstream) -> upstream_auth.UpstreamAuth:
     """The authentication of an upstream: what is not secret from its settings, the secret from the encrypted column.
@@ -352,7 +357,7 @@ class Upstreams:
             pool = self._pool(endpoint.base)
             connection = pool.take()
             if connection is not None:
-                head = _head(method, endpoint.prefix + path, endpoint.base.netloc, [*headers, *endpoint.static.items()], body)
+                head = _head(method, endpoint.prefix + path, endpoint.base.netloc, [*headers, *endpoint.own_headers()], body)
                 timer = asyncio.get_running_loop().call_later(endpoint.timeout, connection.expire)
                 try:
                     return await self._exchange(pool, connection, head, body, endpoint.row.max_response_bytes)
@@ -370,7 +375,7 @@ class Upstreams:
     async def _call(self, endpoint: Endpoint, method: str, path: str, headers, body: bytes) -> Answer:
         token = await self._token(endpoint.auth) if endpoint.auth.needs_token else None
         for _attempt in range(2):
-            own = token.headers if token is not None else endpoint.static
+            own = dict(token.headers if token is not None else endpoint.own_headers())
             head = _head(method, endpoint.prefix + path, endpoint.base.netloc, [*headers, *own.items()], body)
             answer = await self._send(endpoint.base, method, head, body, endpoint.row.max_response_bytes)
             if answer.status != 401 or token is None:
@@ -446,7 +451,7 @@ class Upstreams:
 
 
 def _head(method: str, path: str, host: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Accept-Encoding: identity", "User-Agent: lgsp-gateway"]
+    lines = [f"{method} {path or '/'} HTTP/1.1", f"Host: {host}", "Accept-Encoding: identity", "User-Agent: lgsp-gateway"]
     lines += [f"{name}: {value}" for name, value in headers]
     if body or method not in ("GET", "HEAD", "DELETE"):
         lines.append(f"Content-Length: {len(body)}")

@@ -97,6 +97,7 @@ class UpstreamAuth(models.TextChoices):
     BEARER = "bearer", _("fixed bearer token")
     HEADERS = "headers", _("fixed headers")
     NGSP = "ngsp", _("NGSP token (client credentials)")
+    C06 = "c06", _("population database (digest of each call)")
 
 
 CONTAINER_TYPES = (FieldType.OBJECT, FieldType.ARRAY)

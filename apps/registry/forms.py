@@ -107,7 +107,12 @@ class UpstreamForm(VerbForm):
     environment = forms.ChoiceField(label=_("environment"), choices=Environment.choices)
     base_url = forms.CharField(label=_("address"), max_length=300)
     auth_kind = forms.ChoiceField(label=_("authentication"), choices=UpstreamAuth.choices)
-    token_url = forms.CharField(label=_("token address"), max_length=300, required=False, help_text=_("For NGSP."))
+    token_url = forms.CharField(
+        label=_("token address"),
+        max_length=300,
+        required=False,
+        help_text=_("For NGSP. For the population database: the “service URL” of its digest."),
+    )
     name = forms.CharField(label=_("user name or consumer key"), max_length=200, required=False)
     secret = forms.CharField(
         label=_("password, token or consumer secret"), required=False, strip=False, max_length=4_000,
@@ -119,7 +124,7 @@ class UpstreamForm(VerbForm):
     def facts(self) -> dict:
         given = self.cleaned_data
         facts = {"base_url": given["base_url"], "auth_kind": given["auth_kind"], "secret": self._secret()}
-        if given["token_url"]:
+        if given["token_url"] and given["auth_kind"] != AuthKind.C06:
             facts["auth_settings"] = {"token_url": given["token_url"]}
         if given["timeout_ms"]:
             facts["timeout_ms"] = given["timeout_ms"]
@@ -134,6 +139,7 @@ class UpstreamForm(VerbForm):
             AuthKind.BEARER: {"token": word},
             AuthKind.HEADERS: {"headers": {name: word}},
             AuthKind.NGSP: {"consumer_key": name, "consumer_secret": word},
+            AuthKind.C06: {"username": name, "secret_key": word, "auth_url": self.cleaned_data["token_url"]},
         }.get(self.cleaned_data["auth_kind"])
 
 

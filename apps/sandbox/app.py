@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import ipaddress
+import time
 import uuid
 from datetime import date
 from functools import lru_cache
@@ -12,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 
-from apps.sandbox import catalogs, enterprises, faults, index
+from apps.sandbox import catalogs, enterprises, faults, index, population
 from apps.sandbox.faults import Reply, wso2
 from apps.sandbox.state import Fault, State
 
@@ -87,6 +89,8 @@ class Sandbox:
         parts = [unquote(part) for part in call.path.strip("/").split("/")]
         if parts[-1] == "token" and parts[:-1] in ([], ["tn"]):
             return self._token(call, mode)
+        if call.path.rstrip("/") == "/dancu" and "timestamp" in call.headers:
+            return self._population(call)
         refusal = self._refused(call)
         if refusal is not None:
             return refusal
@@ -99,6 +103,8 @@ class Sandbox:
                 return _json(catalogs.metadata(code))
             case ["dmdc", "Category", code] if code in catalogs.COLUMNS and call.method in ("GET", "POST"):
                 return self._category(call, code, mode)
+            case ["dancu"] if call.method == "POST":
+                return population.answer(call.body)
             case ["apiCSDLDKDN", operation] if call.method == "GET":
                 return self._enterprises(call, operation)
             case ["tn", "ngsp", "DanhMuc", code] if call.method == "GET" and code in catalogs.COLUMNS:
@@ -135,6 +141,16 @@ class Sandbox:
                 401, 900901, "Invalid Credentials", "Access failure for API. Make sure the token is valid", self._style(call)
             )
         return None
+
+    def _population(self, call: Call) -> Reply:
+        """The direct route of the population database: a digest over the time of the call instead of a token."""
+        username, digest = _basic(call.headers.get("authorization", ""))
+        stamp = call.headers["timestamp"]
+        known = population.digest(username, stamp, self.state.secret)
+        right = username == self.state.key and hmac.compare_digest(digest.encode(), known.encode())
+        if call.method != "POST" or not right or not population.is_fresh(stamp, time.time()):
+            return Reply(401, b"", "text/plain")
+        return population.answer(call.body)
 
     def _category(self, call: Call, code: str, mode: str) -> Reply:
         stored = self.state.pushed.setdefault((call.environment, code), [])

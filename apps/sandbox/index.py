@@ -16,6 +16,12 @@ SPEAKS = [
     ("GET", "/apiCSDLDKDN/1.0/danhSachHoSoTrongNgay?from_ts=&to_ts=&offset=&limit=", "Hồ sơ xử lý trong ngày (HH:mm)"),
     ("GET", "/apiCSDLDKDN/1.0/danhSachHoSo?from_date=&to_date=&offset=&limit=", "Hồ sơ theo ngày (dd/MM/yyyy), tối đa 5 ngày"),
     ("GET", "/apiCSDLDKDN/1.0/tinhTrangHoSo?in_journal_no=", "Tình trạng một hồ sơ"),
+    (
+        "POST",
+        "/dancu/1.0",
+        "CSDLQG về dân cư, SOAP 1.1: TraCuuThongTinCongDan (037), XacThucThongTinCongDan (033); người không có thật",
+    ),
+    ("POST", "/dancu", "Như trên, tuyến trực tiếp: Timestamp và Authorization: Basic base64(tên:SHA-256)"),
     ("GET", "/tn/ngsp/DanhMuc/{mã danh mục}?page=&size=", "Cùng danh mục, kiểu phong bì {code,status,correlationId,response}"),
 ]
 ADMIN = [

@@ -37,7 +37,8 @@ def set_upstream(
     """Set the address of `version` in `environment`, with what the gateway shows there.
 
     `auth_settings` holds what is not secret (`token_url`); `secret` is a JSON object as `core.upstream_auth` reads it
-    ({"consumer_key", "consumer_secret"}, {"username", "password"}, {"token"}, {"headers": {…}}); None keeps the stored
+    ({"consumer_key", "consumer_secret"}, {"username", "password"}, {"token"}, {"headers": {…}}, {"username", "secret_key",
+    "auth_url", "timestamp_unit"?, "headers"?}); None keeps the stored
     one, which is possible only while it would be sent to the same hosts. `limits`: timeout_ms, max_response_bytes,
     max_concurrency. Raises NotPermitted, EgressRefused, InvalidFact, Conflict.
     """
