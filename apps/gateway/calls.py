@@ -295,7 +295,7 @@ class Calls:
             if answer is None:
                 self._heard(endpoint, asked, code if failed.silent else "", answered=failed.contacted)
         except NotWellFormed:
-            code = "provider_not_json" if answer is None or answer.status == 200 else "provider_failed"
+            code = "provider_not_json" if answer is None or 200 <= answer.status < 300 else "provider_failed"
         except Fault as fault:
             refused = Refused("provider_refused" if fault.is_callers else "provider_failed", provider_status=answer.status)
             return self._problem_reply(

@@ -150,7 +150,7 @@ def _version(row: ServiceVersion) -> p.Version:
 
 def _upstream(row) -> p.Upstream:
     return p.Upstream(
-        environment=row.environment, base_url=row.base_url, auth_kind="none", auth_settings="", secret="", timeout_ms=0,
+        id=row.pk, environment=row.environment, base_url=row.base_url, auth_kind="none", auth_settings="", secret="", timeout_ms=0,
         max_response_bytes=0, max_concurrency=0,
     )  # fmt: skip
 

@@ -203,9 +203,7 @@ def test_a_contract_survives_being_stored(service):
 
 # --- an answer in XML without SOAP ---------------------------------------------------------------
 
-XML = (
-    b'<?xml version="1.0"?><Ket xmlns="urn:ho-so" So="2" Bi="canary"><HoSo><Ma>1</Ma><Ten>canary</Ten></HoSo><HoSo><Ma>2</Ma></HoSo></Ket>'
-)
+XML = b'<?xml version="1.0"?><Ket xmlns="urn:ho-so" So="2" Bi="canary"><HoSo><Ma>1</Ma><Ten>canary</Ten></HoSo><HoSo><Ma>2</Ma></HoSo></Ket>'
 
 
 @pytest.fixture
