@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0004_health_and_default_lists'),
+        ('registry', '0005_feedback'),
     ]
 
     operations = [
