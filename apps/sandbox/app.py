@@ -212,7 +212,11 @@ class Sandbox:
             return _json({"status": "ok"})
         if call.path == "/":
             html = "text/html" in call.headers.get("accept", "")
-            return Reply(200, index.as_html(), "text/html; charset=utf-8") if html else _json(index.as_json())
+            return (
+                Reply(200, index.as_html(call.headers.get("host", "")), "text/html; charset=utf-8")
+                if html
+                else _json(index.as_json())
+            )
         if not _is_loopback(call.peer):
             return _json({"error": "only from this machine"}, 403)
         try:

@@ -10,6 +10,7 @@ import defusedxml.ElementTree as ET  # noqa: N817
 import pytest
 import requests
 
+from apps.sandbox import faults
 from tests.sandbox.process import KEY, ROOT, SECRET
 
 
@@ -173,7 +174,17 @@ def test_the_page_for_developers_lists_every_address_and_fault(sandbox):
     assert page.headers["content-type"].startswith("text/html")
     for row in content["speaks"]:
         assert row["path"].replace("&", "&amp;") in page.text
-    assert {"html_200", "truncated", "reset", "drip", "429", "shrunk", "cyclic", "expire_tokens"} <= set(content["fault_modes"])
+    assert set(content["fault_modes"]) == set(faults.MODES)  # every fault has its words
+    for fault in content["faults"]:
+        assert f"<code>{fault['mode']}</code>" in page.text
+        assert len(fault["does"]) > 10
+        assert fault["good_client"]
+    assert f"curl -X POST {sandbox.url}/sandbox/faults" in page.text
+
+
+def test_the_page_shows_no_host_that_is_none(sandbox):
+    page = requests.get(f"{sandbox.url}/", headers={"Accept": "text/html", "Host": "<script>x"}, timeout=60)
+    assert "<script" not in page.text
 
 
 @pytest.mark.parametrize(("method", "path", "content"), [
