@@ -201,9 +201,9 @@ class SourceAdmin(PlatformAdmin):
 
 
 def _table(run: SyncRun) -> dict:
-    """The rows to add as a table: the key's column first."""
-    key = run.source.settings.get("key", "")
-    columns = sorted(run.source.settings.get("columns") or {}, key=lambda name: (name != key, name))
+    """The rows to add as a table: the key's column first, then the name."""
+    key, named = run.source.settings.get("key", ""), run.source.settings.get("columns") or {}
+    columns = sorted(named, key=lambda column: (column != key, named[column] != "name", column))
     rows = [[row.get(column) for column in columns] for row in run.report.get("add", [])]
     return {"report_columns": columns, "report_rows": rows}
 
