@@ -102,6 +102,11 @@ def qr_code(content_hash: str) -> str:
 
 def render_pdf(version: AgreementVersion, *, signed: bool = True) -> bytes:
     """The document as PDF (`document_html`). Raises PdfUnavailable without the system's Pango."""
+    return pdf_of(document_html(version, signed=signed))
+
+
+def pdf_of(html: str) -> bytes:
+    """A self-contained page of ours as PDF. Raises PdfUnavailable without the system's Pango."""
     try:
         from weasyprint import HTML  # heavy, needs system libraries: only when a document is made
         from weasyprint.urls import URLFetcher, URLFetcherResponse
@@ -118,7 +123,7 @@ def render_pdf(version: AgreementVersion, *, signed: bool = True) -> bytes:
                 return URLFetcherResponse(url, path.read_bytes(), {"Content-Type": "font/woff2"})
             return super().fetch(url, headers)  # knows only data: and refuses the rest
 
-    return HTML(string=document_html(version, signed=signed), url_fetcher=OurFontsOnly(allowed_protocols=("data",))).write_pdf()
+    return HTML(string=html, url_fetcher=OurFontsOnly(allowed_protocols=("data",))).write_pdf()
 
 
 def original(version: AgreementVersion) -> tuple[AgreementDocument, bytes]:

@@ -3,13 +3,19 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from apps.agreements.choices import AgreementStatus, GrantStatus
+from apps.agreements.choices import AgreementStatus, GrantStatus, VersionState
 from apps.organizations.roles import is_platform_reader, organization_ids
 
 
 class AgreementQuerySet(models.QuerySet):
     def in_force(self):
         return self.filter(status=AgreementStatus.IN_FORCE)
+
+    def open_to_join(self):
+        """In force, and its content says that others may ask to join (NĐ 47/2020 Điều 36(4))."""
+        versions = self.model._meta.get_field("versions").related_model.objects
+        current = versions.filter(state=VersionState.CURRENT, content__open_to_join=True)
+        return self.in_force().filter(pk__in=current.values("agreement_id"))
 
     def visible_to(self, user):
         """The parties, the operator, the legal officer and the auditor (NĐ 47/2020 Điều 36(5), AG-03)."""

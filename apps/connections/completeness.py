@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.connections.alternatives import not_considered
 from apps.connections.choices import AttachmentKind, Channel, SharingMethod
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
@@ -127,9 +128,10 @@ def _in_effect(regulation, day) -> bool:
 
 
 def _sensitive(request: ConnectionRequest) -> Iterator[Missing]:
-    """AG-20: sensitive personal data needs an impact assessment or the reason for exemption."""
+    """AG-20: sensitive personal data needs an impact assessment (as a file) or the reason for exemption."""
     asked = sensitive_fields(request)
-    if asked and not request.exemption_reason.strip():
+    assessed = request.attachments.present().filter(kind=AttachmentKind.ASSESSMENT)
+    if asked and not request.exemption_reason.strip() and not assessed.exists():
         yield (
             "exemption_reason",
             _("Sensitive personal data is asked for (%(fields)s): give the impact assessment or the reason for exemption.")
@@ -139,8 +141,16 @@ def _sensitive(request: ConnectionRequest) -> Iterator[Missing]:
 
 def _special(request: ConnectionRequest) -> Iterator[Missing]:
     """NĐ 47/2020 Điều 36(1): special sharing only where default sharing does not suffice."""
-    if request.sharing_form == SharingForm.SPECIAL and not request.special_reason.strip():
+    if request.sharing_form != SharingForm.SPECIAL:
+        return
+    if not request.special_reason.strip():
         yield "special_reason", _("Say why the default services do not suffice.")
+    open_ones = [str(row.service) for row in not_considered(request)]
+    if open_ones:
+        yield (
+            "alternatives",
+            _("Look first at the default services that come near: %(services)s.") % {"services": "; ".join(open_ones)},
+        )
 
 
 def _signatures(request: ConnectionRequest) -> Iterator[Missing]:

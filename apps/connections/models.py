@@ -69,7 +69,12 @@ class ConnectionRequest(WithHistory, StatefulModel):
         _("why default sharing does not suffice"), blank=True,
         help_text=_("NĐ 47/2020 Điều 36(1): special sharing only for what default sharing does not give."),
     )  # fmt: skip
+    alternatives = ArrayField(
+        models.CharField(max_length=60), verbose_name=_("default services considered"), default=list, blank=True,
+        help_text=_("Codes of the default services that come near, looked at before asking for special sharing."),
+    )  # fmt: skip
     note = models.TextField(_("other information"), blank=True)
+    folded = models.TextField(editable=False, default="")
 
     paper_received_on = models.DateField(_("paper received on"), null=True, blank=True)
     paper_signer = models.CharField(_("signed on paper by"), max_length=200, blank=True)

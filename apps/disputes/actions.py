@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import uuid as uuids
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
@@ -15,7 +17,7 @@ from apps.audit import actions as audit
 from apps.connections.announcements import people
 from apps.connections.choices import RequestStatus
 from apps.connections.models import ConnectionRequest
-from apps.core.errors import FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
 from apps.core.fields import keyed_hash
 from apps.core.numbers import next_number
 from apps.core.workflow import require
@@ -42,12 +44,16 @@ def raise_dispute(
     title: str,
     description: str,
     respondent: Organization | None = None,
+    uuid: uuids.UUID | None = None,
 ) -> Dispute:
     """Raise an obstacle about an agreement of one's own or a refused request; the other party has seven working days.
 
-    `respondent` names the other party where there are several. Raises NotPermitted for who is no party, InvalidFact
-    for a respondent who is none, FactMissing for empty texts.
+    `respondent` names the other party where there are several. `uuid`, chosen by the caller, makes the act repeatable
+    (CC-05). Raises NotPermitted for who is no party, InvalidFact for a respondent who is none, FactMissing for empty texts.
     """
+    again = _made_before(Dispute, uuid, raised_by=by)
+    if again is not None:
+        return again
     _require_texts(title=title, description=description)
     if category not in DisputeCategory.values:
         raise InvalidFact(code="unknown_category", fields={"category": [category]})
@@ -55,13 +61,34 @@ def raise_dispute(
         _about_agreement(subject, by, respondent) if isinstance(subject, Agreement) else _about_request(subject, by, respondent)
     )
     deadline = deadlines.start("dispute.level_1", timezone.now())
-    dispute = Dispute.objects.create(
-        number=next_number("VM"), category=category, title=title.strip(), description=description.strip(), raised_by=by,
-        due_at=deadline.due_at, deadline_rule=deadline.rule, **facts,
-    )  # fmt: skip
+    facts.update(category=category, title=title.strip(), description=description.strip(), raised_by=by,
+                 due_at=deadline.due_at, deadline_rule=deadline.rule)  # fmt: skip
+    dispute, is_new = _made_once(Dispute, "VM", uuid, "raised_by", facts)
+    if not is_new:
+        return dispute
     audit.record("dispute.raised", dispute, by=by, organizations=_sides(dispute), category=category)
     _tell(dispute, "raised", N_("Dispute %(number)s was raised; it is to be answered by %(due)s."), [dispute.respondent_id])
     return dispute
+
+
+def _made_before(model, uuid: uuids.UUID | None, **author):
+    """The row that the same person made with this uuid; Conflict when it is another person's."""
+    found = model.objects.filter(uuid=uuid).first() if uuid else None
+    if found is not None and any(getattr(found, name) != value for name, value in author.items()):
+        raise Conflict(code="idempotency_key_reused")
+    return found
+
+
+def _made_once(model, prefix: str, uuid: uuids.UUID | None, author: str, facts: dict) -> tuple:
+    """Create the row; of two clicks at once the second finds the first one's row. Returns (row, is it new)."""
+    try:
+        with transaction.atomic():
+            return model.objects.create(uuid=uuid or uuids.uuid4(), number=next_number(prefix), **facts), True
+    except IntegrityError:
+        found = _made_before(model, uuid, **{author: facts[author]})
+        if found is None:
+            raise
+        return found, False
 
 
 def _about_agreement(agreement: Agreement, by, respondent: Organization | None) -> dict:
@@ -116,6 +143,42 @@ def answer_dispute(
 
 
 @transaction.atomic
+def send_document(
+    dispute: Dispute, *, by, sent_to: str, number: str, day: datetime.date, version: int | None = None
+) -> Dispute:
+    """The digital unit has sent the document to the body in charge: to whom, under which number, when (Điều 48, 49(3)).
+
+    Sent again (to another body, or corrected), the newest is on the record and the earlier one in the history.
+    """
+    require(by, "disputes.send_document", dispute)
+    if dispute.status != DisputeStatus.LEVEL_3:
+        raise TransitionNotAllowed(state=dispute.status)
+    _require_texts(sent_to=sent_to, number=number)
+    if day > timezone.localdate():
+        raise InvalidFact(code="sent_in_future", fields={"day": [_("The day lies in the future.")]})
+    rows = Dispute.objects.filter(pk=dispute.pk, status=DisputeStatus.LEVEL_3, version=version or dispute.version)
+    facts = {"sent_to": sent_to.strip(), "sent_number": number.strip(), "sent_date": day}
+    if rows.update(version=F("version") + 1, updated_at=timezone.now(), **facts) != 1:
+        dispute.refresh_from_db()
+        raise StaleVersion(version=dispute.version)
+    dispute.refresh_from_db()
+    audit.record(
+        "dispute.document_sent", dispute, by=by, organizations=_sides(dispute), number=number.strip(), sent_to=sent_to.strip()
+    )
+    _tell(dispute, "document_sent", N_("The document about dispute %(number)s was sent to the body in charge."),
+          [dispute.raised_for_id, dispute.respondent_id])  # fmt: skip
+    return dispute
+
+
+def can_escalate(dispute: Dispute) -> bool:
+    """Is the present level late, or has it answered? Before that there is nothing to take further (WF-52)."""
+    if dispute.status not in LEVELS:
+        return False
+    is_late = dispute.due_at is not None and dispute.due_at <= timezone.now()
+    return is_late or dispute.answers.filter(level=dispute.status).exists()
+
+
+@transaction.atomic
 def escalate_dispute(dispute: Dispute, *, by, reason: str, version: int | None = None) -> Dispute:
     """Take it one level up, when this level is late or its answer does not settle it. Raises FactMissing before that."""
     verb = LEVELS.get(dispute.status)
@@ -123,8 +186,7 @@ def escalate_dispute(dispute: Dispute, *, by, reason: str, version: int | None =
         raise TransitionNotAllowed(state=dispute.status)
     DISPUTE.check(dispute, verb, by=by, version=version)
     _require_texts(reason=reason)
-    answered = dispute.answers.filter(level=dispute.status).exists()
-    if not answered and dispute.due_at and dispute.due_at > timezone.now():
+    if not can_escalate(dispute):
         raise FactMissing(_("The present level still has time to answer."), code="not_late")
     facts = {"due_at": None, "deadline_rule": None}
     if verb == "escalate_to_2":
@@ -159,9 +221,15 @@ def close_dispute(dispute: Dispute, *, by, version: int | None = None) -> Disput
 @transaction.atomic
 def open_ticket(
     agreement: Agreement, *, by, kind: str, asked_of: Organization, text: str, due_at: datetime.datetime | None = None,
-    record_key: str = "",
+    record_key: str = "", uuid: uuids.UUID | None = None,
 ) -> Ticket:  # fmt: skip
-    """Ask the other party: a provider asks a consumer to explain its use (with a due date), a consumer reports wrong data."""
+    """Ask the other party: a provider asks a consumer to explain its use (with a due date), a consumer reports wrong data.
+
+    `uuid` as in `raise_dispute`.
+    """
+    again = _made_before(Ticket, uuid, author=by)
+    if again is not None:
+        return again
     _require_texts(text=text)
     side, role = (
         (Side.PROVIDER, Role.PROVIDER_OFFICER) if kind == TicketKind.EXPLANATION else (Side.CONSUMER, Role.CONSUMER_OFFICER)
@@ -174,10 +242,11 @@ def open_ticket(
         raise InvalidFact(_("This organization is not the other party."), code="not_the_other_party")
     if kind == TicketKind.EXPLANATION and (due_at is None or due_at <= timezone.now()):
         raise FactMissing(_("Say until when the explanation is expected."), fields={"due_at": [_("Required.")]})
-    ticket = Ticket.objects.create(
-        number=next_number("PH"), kind=kind, agreement=agreement, asked_by_id=min(mine), asked_of=asked_of, author=by,
-        text=text.strip(), due_at=due_at, record_key_hash=keyed_hash(record_key) if record_key else "",
-    )  # fmt: skip
+    facts = {"kind": kind, "agreement": agreement, "asked_by_id": min(mine), "asked_of": asked_of, "author": by,
+             "text": text.strip(), "due_at": due_at, "record_key_hash": keyed_hash(record_key) if record_key else ""}  # fmt: skip
+    ticket, is_new = _made_once(Ticket, "PH", uuid, "author", facts)
+    if not is_new:
+        return ticket
     audit.record("ticket.opened", ticket, by=by, organizations=[ticket.asked_by, asked_of], kind=kind)
     _tell(ticket, "opened", N_("There is a question for you: %(number)s."), [asked_of.pk])
     return ticket

@@ -40,6 +40,9 @@ class Dispute(WithHistory, StatefulModel):
     reminded_at = models.DateTimeField(null=True, blank=True, editable=False)
     resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
     outcome = models.TextField(_("outcome"), blank=True)
+    sent_to = models.CharField(_("document sent to"), max_length=300, blank=True)
+    sent_number = models.CharField(_("number of the document sent"), max_length=100, blank=True)
+    sent_date = models.DateField(_("date of the document sent"), null=True, blank=True)
 
     objects = DisputeQuerySet.as_manager()
 
@@ -53,6 +56,10 @@ class Dispute(WithHistory, StatefulModel):
                 name="disputes_dispute_about_something",
             ),
             models.CheckConstraint(condition=~Q(raised_for=F("respondent")), name="disputes_dispute_two_sides"),
+            models.CheckConstraint(
+                condition=Q(sent_date__isnull=True) | (~Q(sent_number="") & ~Q(sent_to="")),
+                name="disputes_dispute_document_whole",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -41,6 +41,7 @@ def answers_ticket(user, ticket) -> bool:
 
 rules.add_perm("disputes.pursue", pursues)
 rules.add_perm("disputes.answer", answers)
+rules.add_perm("disputes.send_document", closes)
 rules.add_perm("disputes.close", closes)
 rules.add_perm("disputes.pursue_ticket", pursues_ticket)
 rules.add_perm("disputes.answer_ticket", answers_ticket)

@@ -15,6 +15,7 @@ import holidays
 from apps.legal.models import CalendarException
 
 _ONE_DAY = datetime.timedelta(days=1)
+_SPAN = datetime.timedelta(days=731)
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,23 @@ def _swapped_in(year: int) -> frozenset[datetime.date]:
 
 
 class WorkCalendar:
-    """The calendar as it stands now; reads the exceptions once, two years each way from `around`."""
+    """The calendar as it stands now; reads the exceptions once, two years each way from `around`, and more when asked further."""
 
     def __init__(self, around: datetime.date) -> None:
-        span = datetime.timedelta(days=731)
-        rows = CalendarException.objects.filter(day__range=(around - span, around + span))
+        self._first = self._last = around
+        self._exceptions: dict[datetime.date, CalendarException] = {}
+        self._know(around)
+
+    def _know(self, day: datetime.date) -> None:
+        """Widen what was read so that it reaches two years around `day`."""
+        self._first, self._last = min(self._first, day - _SPAN), max(self._last, day + _SPAN)
+        rows = CalendarException.objects.filter(day__range=(self._first, self._last))
         self._exceptions = {row.day: row for row in rows}
 
     def why_off(self, day: datetime.date) -> str | None:
         """None for a working day; otherwise the reason ("" for an ordinary weekend)."""
+        if not self._first <= day <= self._last:
+            self._know(day)
         exception = self._exceptions.get(day)
         if exception is not None:
             return None if exception.is_working else exception.reason

@@ -1,4 +1,4 @@
-"""The rules and grounds the platform starts with: read from `data/`, added where missing, never overwritten.
+"""The rules, grounds and calendar days the platform starts with: read from `data/`, added where missing, never overwritten.
 
 A legal officer's edits win: a row that exists (same code and first day) is left as it is. Called by migrations;
 a release that brings new rows brings a migration that calls it again.
@@ -18,6 +18,9 @@ def load(apps, schema_editor) -> None:
     rows = [rules(**{**row, "effective_to": row["effective_to"] or None}) for row in _rows("rules.csv")]
     rules.objects.bulk_create(rows, ignore_conflicts=True)
     grounds.objects.bulk_create([grounds(**row) for row in _rows("grounds.csv")], ignore_conflicts=True)
+    days = apps.get_model("legal", "CalendarException")
+    swaps = [days(**{**row, "is_working": row["is_working"] == "true"}) for row in _rows("calendar.csv")]
+    days.objects.bulk_create(swaps, ignore_conflicts=True)
 
 
 def _rows(name: str) -> list[dict[str, str]]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from django.db.models import Q
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from apps.agreements.models import Agreement
+from apps.agreements.actions.approval import amended_content
+from apps.agreements.differences import differences
+from apps.agreements.models import Agreement, RequestBasis
 from apps.audit.models import AuditEvent
 from apps.connections.actions import EDITABLE
-from apps.connections.choices import AttachmentKind, RequestStatus
+from apps.connections.announcements import people
+from apps.connections.choices import AttachmentKind, DecisionStatus, RequestStatus
 from apps.connections.content import request_hash
 from apps.connections.models import Comment, ConnectionRequest
+from apps.organizations.choices import Role
+from apps.organizations.roles import organization_ids
 from apps.portal import events
 from apps.portal.forms import ThreadForm
 from apps.registry.choices import PersonalDataClass
@@ -85,6 +90,35 @@ def remarks(request) -> list:
     return rows
 
 
+def differences_of(request) -> dict:
+    """A change, renewal or join beside the version it starts from, in words; nothing for a new connection."""
+    basis = RequestBasis.objects.filter(request=request).select_related("agreement", "starts_from").first()
+    if basis is None or basis.starts_from is None or request.purpose is None:
+        return {}
+    old = basis.starts_from.content
+    new = amended_content(request, basis.agreement, basis.starts_from, basis.starts_from.number + 1)
+    labels = dict(PersonalDataClass.choices)
+    rows = differences(old, new)
+    return {
+        "starts_from": basis.starts_from,
+        "differences": [{**asdict(row), "class_label": labels.get(row.personal_data, "")} for row in rows],
+    }
+
+
+def handling(request, user) -> dict:
+    """Who handles the case on each side, and to whom `user` may give it."""
+    names = [(_("operator"), request.handler)] if request.handler else []
+    parts = request.decisions.filter(handler__isnull=False).select_related("handler", "provider")
+    names += [(str(part.provider), part.handler) for part in parts]
+    open_case = request.status in (RequestStatus.CHECKING, RequestStatus.AWAITING_PROVIDER)
+    if not open_case or not user.has_perm("connections.assign_request", request):
+        return {"handler_names": names, "handlers": []}
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    asked = request.decisions.filter(status=DecisionStatus.PENDING, provider_id__in=mine).values_list("provider_id", flat=True)
+    colleagues = people(Role.PROVIDER_OFFICER, list(asked)) if asked else people(Role.OPERATOR)
+    return {"handler_names": names, "handlers": sorted(colleagues, key=str)}
+
+
 def pieces(request, user) -> dict:
     asked = scope(request)
     counts = totals(asked)
@@ -101,6 +135,8 @@ def pieces(request, user) -> dict:
         "may_attach": request.status in EDITABLE and user.has_perm("connections.edit_request", request),
         "attachment_kinds": AttachmentKind.choices,
         "timeline": timeline(request),
+        **differences_of(request),
+        **handling(request, user),
         "agreement": Agreement.objects.visible_to(user).filter(bases__request=request).first(),
         "is_open": request.status in (RequestStatus.CHECKING, RequestStatus.AWAITING_PROVIDER, RequestStatus.RETURNED),
     }

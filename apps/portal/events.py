@@ -80,6 +80,16 @@ LABELS = {
     "catalog_webhook.resumed": _("Resumed"),
     "catalog_webhook.ended": _("Ended"),
     "catalog_webhook.given_up": _("Paused: the receiver takes no messages"),
+    "dispute.raised": _("Obstacle raised"),
+    "dispute.answered": _("Answered"),
+    "dispute.escalated": _("Taken one level up"),
+    "dispute.document_sent": _("Document sent to the body in charge"),
+    "dispute.resolved": _("Settled"),
+    "dispute.closed": _("Closed"),
+    "ticket.opened": _("Question asked"),
+    "ticket.answered": _("Answered"),
+    "ticket.asked_again": _("Asked again"),
+    "ticket.closed": _("Closed"),
 }
 
 

@@ -73,6 +73,34 @@ class WhoForm(forms.Form):
         self.fields["systems"].queryset = systems
 
 
+class PaperForm(forms.Form):
+    """A request that came on paper (WF-17): from whom, when it was received, who signed it."""
+
+    consumer = forms.ModelChoiceField(Organization.objects.none(), label=_("Requesting agency"))
+    received_on = forms.DateField(
+        label=_("Date of receipt"), widget=date_input(), help_text=_("The deadline runs from this day, not from today.")
+    )
+    paper_signer = forms.CharField(
+        label=_("Signed on paper by"), max_length=200, help_text=_("Name and position of who signed the paper.")
+    )
+    title = forms.CharField(label=_("Title of the request"), max_length=300)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["consumer"].queryset = Organization.objects.active().order_by("sort_key")
+
+
+class NearForm(forms.Form):
+    """Why the default services that come near do not suffice (NĐ 47/2020 Điều 36(1))."""
+
+    special_reason = forms.CharField(
+        label=_("Why default sharing does not suffice"),
+        max_length=10_000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+
+
 class WhyForm(forms.ModelForm):
     """Step 3: what for, on what ground, how often. Everything may still be empty while it is a draft."""
 
@@ -89,7 +117,7 @@ class WhyForm(forms.ModelForm):
         model = ConnectionRequest
         fields = [
             "purpose", "purpose_text", "solution", "legal_basis", "procedures", "calls_per_day", "calls_per_second",
-            "wanted_from", "wanted_to", "source_networks", "codes_day", "technician", "exemption_reason", "special_reason", "note",
+            "wanted_from", "wanted_to", "source_networks", "codes_day", "technician", "exemption_reason", "note",
         ]  # fmt: skip
         widgets = {
             "wanted_from": date_input(),
@@ -99,7 +127,6 @@ class WhyForm(forms.ModelForm):
             "solution": forms.Textarea(attrs={"rows": 3}),
             "legal_basis": forms.Textarea(attrs={"rows": 3}),
             "exemption_reason": forms.Textarea(attrs={"rows": 3}),
-            "special_reason": forms.Textarea(attrs={"rows": 3}),
             "note": forms.Textarea(attrs={"rows": 3}),
         }
         help_texts = {

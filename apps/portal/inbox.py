@@ -19,6 +19,8 @@ from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Release
 from apps.connections.choices import DecisionStatus, RequestStatus
 from apps.connections.models import ConnectionRequest, ProviderDecision
+from apps.disputes.choices import DisputeStatus, TicketStatus
+from apps.disputes.models import Answer, Dispute, Ticket
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_operator, organization_ids
 from apps.registry.models import UsageRegulation
@@ -59,8 +61,15 @@ def tasks(user) -> list[Task]:
     """Everything that waits for `user`, most urgent first."""
     found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_to_sign(user)]
     found += [*_agreements_to_sign(user), *_terms_to_sign(user), *_to_collect(user), *_to_confirm(user), *_expiring(user)]
-    found += [*_held_releases(user), *_failing_sources(user), *_held_pushes(user)]
+    found += [*_disputes(user), *_tickets(user), *_held_releases(user), *_failing_sources(user), *_held_pushes(user)]
     return sorted(found)
+
+
+def next_case(user, after: ConnectionRequest) -> Task | None:
+    """The most urgent case to check or decide besides the one on the screen: twenty due today are handled in a row."""
+    here = reverse("portal:request", args=[after.uuid])
+    waiting = sorted([*_to_check(user), *_to_decide(user)])
+    return next((task for task in waiting if task.url != here), None)
 
 
 def _case(request: ConnectionRequest, what: str, due_at=None) -> Task:
@@ -162,6 +171,45 @@ def _expiring(user):
     for row in rows.select_related("system").order_by("expires_at")[:MOST]:
         yield Task(_("Renew the credential"), row.client_id, f"{row.system} ({row.get_environment_display()})",
                    reverse("portal:credential", args=[row.uuid]), due_at=row.expires_at)  # fmt: skip
+
+
+def _disputes(user):
+    """Obstacles to answer, to take further when nobody answered in time, to send on, and to close."""
+    mine, operates = organization_ids(user, Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER), is_operator(user)
+    told = {
+        DisputeStatus.LEVEL_1: _("Answer the obstacle"),
+        DisputeStatus.LEVEL_2: _("Settle the obstacle (level 2)"),
+        DisputeStatus.LEVEL_3: _("Send the document, enter the reply (level 3)"),
+        DisputeStatus.RESOLVED: _("Follow up and close the obstacle"),
+    }
+    lying = Q(status=DisputeStatus.LEVEL_1, respondent_id__in=mine)
+    if operates:
+        lying |= Q(status__in=[DisputeStatus.LEVEL_2, DisputeStatus.LEVEL_3, DisputeStatus.RESOLVED])
+    answered = Answer.objects.filter(dispute=OuterRef("pk"), level=OuterRef("status"))
+    rows = Dispute.objects.filter(lying).exclude(Exists(answered), status__in=[DisputeStatus.LEVEL_1, DisputeStatus.LEVEL_2])
+    for row in rows.order_by("due_at", "id")[:MOST]:
+        yield _obstacle(row, told[row.status])
+    late = Dispute.objects.late(timezone.now()).filter(raised_for_id__in=mine)
+    for row in late.order_by("due_at", "id")[:MOST]:
+        yield _obstacle(row, _("Not answered in time: take it one level up"))
+
+
+def _obstacle(row: Dispute, what: str) -> Task:
+    return Task(
+        what, row.number, row.title, reverse("portal:dispute", args=[row.uuid]), due_at=row.due_at, since=row.updated_at
+    )
+
+
+def _tickets(user):
+    """Questions to answer, and answers to read."""
+    mine = organization_ids(user, Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
+    if mine:
+        asked, given = Q(status=TicketStatus.OPEN, asked_of_id__in=mine), Q(status=TicketStatus.ANSWERED, asked_by_id__in=mine)
+        for row in Ticket.objects.filter(asked | given).order_by("due_at", "id")[:MOST]:
+            to_answer = row.status == TicketStatus.OPEN
+            yield Task(_("Answer the question") if to_answer else _("Read the answer and close"), row.number,
+                       row.get_kind_display().capitalize(), reverse("portal:ticket", args=[row.uuid]),
+                       due_at=row.due_at if to_answer else None, since=row.updated_at)  # fmt: skip
 
 
 def _held_releases(user):

@@ -75,6 +75,8 @@ MENU = (
             Item(_("Agreements"), "handshake", "portal:agreements"),
             Item(_("Accounts of systems"), "key", "portal:accounts"),
             Item(_("Data services"), "database", "portal:services"),
+            Item(_("Disputes"), "flag", "portal:disputes"),
+            Item(_("Questions and reports"), "contact_support", "portal:tickets"),
             Item(_("Notices"), "notifications", "portal:notices"),
         ),
     ),
@@ -109,6 +111,7 @@ MENU = (
     Group(
         _("Law and control"),
         (
+            Item(_("Deadline calculator"), "calculate", "portal:calculator"),
             Item(_("Legal rules"), "balance", model="legal.LegalRule", may=CONTROL),
             Item(_("Purposes of use"), "flag", model="registry.Purpose", may=CONTROL),
             Item(_("Refusal grounds"), "block", model="legal.RefusalGround", may=CONTROL),

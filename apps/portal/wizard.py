@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.connections.completeness import missing
 from apps.core.errors import InvalidFact
+from apps.portal.case import part_label
 from apps.registry.choices import ConnectionKind
 from apps.registry.models import DataService, Field, Operation
 
@@ -20,7 +21,12 @@ STEPS = (
     ("why", _("What for, on what ground")),
     ("check", _("Check and submit")),
 )
-_STEP_OF = {"consumer": "who", "systems": "who", "title": "who", "scope": "data", "signatures": "check"}
+_STEP_OF = {
+    "consumer": "who", "systems": "who", "title": "who", "scope": "data", "special_reason": "near", "alternatives": "near",
+    "signatures": "check", "attachments": "check",
+}  # fmt: skip
+NEAR = "near"
+"""A page inside step 2, for special sharing only: the default services that come near."""
 
 
 def step_of(name: str) -> str:
@@ -28,11 +34,16 @@ def step_of(name: str) -> str:
     return _STEP_OF.get(name, "why")
 
 
+def numbered(step: str) -> str:
+    """The step of the four under which `step` is counted."""
+    return "data" if step == NEAR else step
+
+
 def gaps_by_step(request) -> dict[str, list[str]]:
     """Step → sentences saying what is missing there."""
     found: dict[str, list[str]] = defaultdict(list)
     for name, text in missing(request):
-        found[step_of(name)].append(str(text))
+        found[numbered(step_of(name))].append(str(text))
     return dict(found)
 
 
@@ -100,6 +111,48 @@ def services_on_page(request, user, extra: str) -> list[tuple[DataService, list[
     for service in services:
         service.has_choice = any(choice.chosen for choice in by_service[service.pk])
     return [(service, by_service[service.pk]) for service in services]
+
+
+@dataclass(frozen=True)
+class Overtaken:
+    """A part of a request that another person saved meanwhile, beside what was entered here."""
+
+    label: str
+    now: str
+    entered: str
+
+
+def overtaken(request, content: dict) -> list[Overtaken]:
+    """Part by part, what stands now and what `content` (as for `save_draft`) would have made of it, where they differ."""
+    rows = [Overtaken(part_label(name), *_both(request, name, value)) for name, value in content.items()]
+    return [row for row in rows if row.now != row.entered]
+
+
+def _both(request, name: str, value) -> tuple[str, str]:
+    if name == "systems":
+        return _names(request.systems.all()), _names(value)
+    if name == "scope":
+        now = {
+            row.operation: [f.path for f in row.fields.all()] for row in request.requested_operations.prefetch_related("fields")
+        }
+        return _fields(now), _fields(value)
+    return _shown(getattr(request, name)), _shown(value)
+
+
+def _names(rows) -> str:
+    return "\n".join(sorted(str(row) for row in rows))
+
+
+def _fields(scope: dict) -> str:
+    return "\n".join(
+        sorted(f"{operation}: {getattr(path, 'path', path)}" for operation, paths in scope.items() for path in paths)
+    )
+
+
+def _shown(value) -> str:
+    if isinstance(value, list):
+        return "\n".join(value)
+    return "" if value is None else str(value).replace("\r\n", "\n")
 
 
 def scope_from(ticks: list[str], user) -> dict[Operation, list[str]]:

@@ -13,7 +13,7 @@ REASON = {"reason": "Lý do"}
 FORM = {
     "answer": "Đáp",
     "reason": "Lý do", "comment": "Ý kiến", "note": "Ghi chú", "text": "Ý kiến", "kind": "violation", "violation": "x",
-    "handling_plan": "x", "plan": "x", "restore_conditions": "x",
+    "handling_plan": "x", "answer": "Trả lời", "plan": "x", "restore_conditions": "x",
 }  # fmt: skip
 """What the portal's small forms ask for, all of it at once."""
 BODIES: dict[str, dict] = {
@@ -48,6 +48,12 @@ BODIES: dict[str, dict] = {
     "requests/{uuid}/comments": {"text": "Ý kiến"},
     "requests/{uuid}/assign": {"handler": "$handlers"},
     "agreements/{uuid}/change": {},
+    "disputes/{uuid}/answer": {"text": "Trả lời"},
+    "disputes/{uuid}/escalate": REASON,
+    "disputes/{uuid}/resolve": {"outcome": "Đã xong"},
+    "disputes/{uuid}/document-sent": {"sent_to": "Bộ", "number": "1", "day": "2026-01-05"},
+    "tickets/{uuid}/answer": {"answer": "Trả lời"},
+    "tickets/{uuid}/ask-again": {"text": "Hỏi lại"},
     "joining/{number}": {"consumer": "$organizations"},
     "services": {"provider": "$providers", "code": "dich-vu-moi", "name": "Dịch vụ mới"},
     "usage-regulations": {

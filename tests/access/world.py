@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from django.utils import timezone
 
 from apps.agreements.models import Grant
+from apps.disputes.actions import open_ticket, raise_dispute
 from apps.legal.models import CalendarException, LegalRule, RefusalGround
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment
@@ -37,6 +38,8 @@ VERBS = {
     "regulations": "end",
     "agencies": "name-focal-point",
     "systems": "change",
+    "disputes": "answer",
+    "tickets": "answer",
 }
 """The step that stands for all in the portal's addresses `…/do/{verb}/`."""
 NOBODYS = "00000000-0000-4000-8000-000000000000"
@@ -102,9 +105,14 @@ def _of_the_case(parties, agreement, request) -> dict:
         "consumer-suspensions": NOBODYS,
         "start": "renewal",
         "go": "services",
-        "disputes": NOBODYS,
-        "tickets": NOBODYS,
         "log": "calls",
+        "disputes": raise_dispute(
+            agreement, by=parties.consumer_officer, category="data", title=CANARY, description=CANARY
+        ).uuid,
+        "tickets": open_ticket(
+            agreement, by=parties.consumer_officer, kind="wrong_data", asked_of=parties.provider, text=CANARY
+        ).uuid,
+        "new": "wrong_data",
         "calls": NOBODYS,
         "call-refusals": NOBODYS,
         "callintent": NOBODYS,

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from apps.agreements.models import Credential
+from apps.disputes.actions import open_ticket, raise_dispute
 from apps.organizations.choices import Role
 from apps.registry.actions import add_version, give_feedback
 from tests.factories import agreements, connections
@@ -91,6 +92,11 @@ def pages(world):
     agreement = agreements.accepted(world)
     special = agreements.special_world()
     negotiating, unsigned = agreements.negotiating(special), agreements.awaiting_signatures(special)
+    facts = {"category": "data", "title": "Sai tên", "description": "Sai dấu."}
+    obstacle = raise_dispute(agreement, by=world.consumer_officer, **facts)
+    question = open_ticket(
+        agreement, by=world.consumer_officer, kind="wrong_data", asked_of=world.provider, text="Sai địa chỉ."
+    )
     account = Credential.objects.filter(system=world.system).first()
     consumer, provider, operator = world.consumer_officer, world.provider_officer, world.operator
 
@@ -133,6 +139,15 @@ def pages(world):
         **of_the_registry(world),
         "gateway": (operator, reverse("portal:gateway")),
         "notices": (provider, reverse("portal:notices")),
+        "disputes": (operator, reverse("portal:disputes")),
+        "dispute": (provider, reverse("portal:dispute", args=[obstacle.uuid])),
+        "dispute raised": (consumer, reverse("portal:dispute", args=[obstacle.uuid])),
+        "dispute new": (consumer, reverse("portal:dispute-new") + f"?agreement={agreement.uuid}"),
+        "tickets": (provider, reverse("portal:tickets")),
+        "ticket": (provider, reverse("portal:ticket", args=[question.uuid])),
+        "ticket new": (consumer, reverse("portal:ticket-new", args=["wrong_data"])),
+        "explanation new": (provider, reverse("portal:ticket-new", args=["explanation"])),
+        "calculator": (consumer, reverse("portal:calculator") + "?received=06/03/2026+10:00&days=1&rule=connection.decide"),
         "password": (consumer, reverse("account_change_password")),
         "login": (None, reverse("account_login")),
         "reset": (None, reverse("account_reset_password")),
@@ -178,7 +193,15 @@ def typed_by_people() -> list[str]:
 
     found: list[str] = []
     for model in registry.get_models():
-        if model._meta.app_label not in ("organizations", "registry", "connections", "agreements", "accounts", "legal"):
+        if model._meta.app_label not in (
+            "organizations",
+            "registry",
+            "connections",
+            "agreements",
+            "accounts",
+            "legal",
+            "disputes",
+        ):
             continue
         fields = [f for f in model._meta.concrete_fields if isinstance(f, CharField | TextField | JSONField) and not f.choices]
         plain = [f.name for f in fields if f.name not in ("folded", "sort_key", "password", "secret_hash", "secret")]

@@ -96,6 +96,7 @@ def request_facts(version: AgreementVersion) -> dict:
         "technician": source.technician,
         "exemption_reason": content["personal_data"]["assessment_or_exemption"],
         "special_reason": source.special_reason,
+        "alternatives": source.alternatives,
     }
 
 

@@ -70,6 +70,8 @@ def assign_request(request: ConnectionRequest, *, by, handler) -> ConnectionRequ
     Raises InvalidFact when `handler` does not hold the role there.
     """
     require(by, "connections.assign_request", request)
+    if handler is None:
+        raise InvalidFact(_("Choose a person."), code="wrong_handler")
     parts = request.decisions.filter(status=DecisionStatus.PENDING, provider_id__in=organization_ids(by, Role.PROVIDER_OFFICER))
     if parts.exists():
         for part in parts:

@@ -22,6 +22,7 @@ from apps.connections.scope import replace_scope, replace_systems
 from apps.connections.workflow import DECISION, REQUEST
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
 from apps.core.numbers import next_number
+from apps.core.text import fold
 from apps.core.workflow import require
 from apps.legal.models import RefusalGround
 from apps.organizations.choices import Role
@@ -32,7 +33,7 @@ EDITABLE = (RequestStatus.DRAFT, RequestStatus.RETURNED)
 PLAIN = (
     "title", "purpose", "purpose_text", "solution", "legal_basis", "procedures", "method", "calls_per_day",
     "calls_per_second", "source_networks", "wanted_from", "wanted_to", "codes_day", "technician", "exemption_reason",
-    "special_reason", "note",
+    "special_reason", "alternatives", "note",
 )  # fmt: skip
 
 
@@ -110,8 +111,9 @@ def write_content(request: ConnectionRequest, by, content: dict) -> None:
         setattr(request, name, content[name])
     request.source_networks = networks(request.source_networks)
     _check_period(request)
+    request.folded = fold(f"{request.number} {request.title}")
     request.clean_fields(exclude={field.name for field in request._meta.fields} - set(plain))
-    request.save(update_fields=[*plain, "updated_at"])
+    request.save(update_fields=[*plain, "folded", "updated_at"])
     if content.get("systems") is not None:
         replace_systems(request, content["systems"], by=by)
     if content.get("scope") is not None:

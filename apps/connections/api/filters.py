@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from django.db.models import Q
 from django.utils import timezone
 from django_filters import rest_framework as filters
 
 from apps.connections.choices import RequestKind, RequestStatus
 from apps.connections.models import ConnectionRequest
+from apps.core.text import words
 
 
 class RequestFilter(filters.FilterSet):
@@ -14,7 +14,7 @@ class RequestFilter(filters.FilterSet):
     consumer = filters.CharFilter(field_name="consumer__code", max_length=35, label="code of the requesting organization")
     late = filters.BooleanFilter(method="only_late", label="only cases whose deadline has passed")
     due_before = filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="lt")
-    q = filters.CharFilter(method="search", max_length=100, label="number, or words of the title")
+    q = filters.CharFilter(method="search", max_length=100, label="number, or words of the title; tones not needed")
     ordering = filters.OrderingFilter(fields=["due_at", "received_at", "created_at", "number"])
 
     class Meta:
@@ -25,4 +25,6 @@ class RequestFilter(filters.FilterSet):
         return rows.late(timezone.now()) if late else rows
 
     def search(self, rows, _name, text: str):
-        return rows.filter(Q(number__iexact=text) | Q(title__icontains=text))
+        for word in words(text)[:8]:
+            rows = rows.filter(folded__contains=word)
+        return rows

@@ -119,7 +119,7 @@ class RequestDetailSerializer(RequestListSerializer):
         fields = [
             *RequestListSerializer.Meta.fields, "version", "systems", "scope", "purpose", "purpose_text", "solution", "legal_basis",
             "procedures", "method", "calls_per_day", "calls_per_second", "source_networks", "wanted_from", "wanted_to",
-            "codes_day", "technician", "exemption_reason", "special_reason", "note", "decisions", "remarks", "signatures", "attachments", "deadline_rule",
+            "codes_day", "technician", "exemption_reason", "special_reason", "alternatives", "note", "decisions", "remarks", "signatures", "attachments", "deadline_rule",
             "deadline_citation", "lapses_at", "decided_at", "refusal_ground", "refusal_reason", "refusal_citation", "content_hash",
             "missing", "available_actions",
         ]  # fmt: skip
@@ -142,6 +142,16 @@ class ScopeRowSerializer(serializers.Serializer):
 
     operation = serializers.UUIDField()
     fields = serializers.ListField(child=serializers.CharField(max_length=300), max_length=2000)  # type: ignore[assignment]
+
+
+class AlternativeSerializer(serializers.Serializer):
+    """A default service that comes near, and the fields asked for that it has too."""
+
+    code = serializers.CharField(source="service.code")
+    name = serializers.CharField(source="service.name")
+    provider = OrganizationRefSerializer(source="service.provider")
+    fields_covered = serializers.ListField(child=serializers.CharField(), source="covered")
+    fields_asked = serializers.IntegerField(source="asked")
 
 
 class RequestContentSerializer(serializers.Serializer):
@@ -171,6 +181,10 @@ class RequestContentSerializer(serializers.Serializer):
     technician = serializers.CharField(max_length=300, required=False, allow_blank=True)
     exemption_reason = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
     special_reason = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    alternatives = serializers.ListField(
+        child=serializers.CharField(max_length=60), required=False, max_length=50,
+        help_text="Codes of the default services considered (`GET …/alternatives`).",
+    )  # fmt: skip
     note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
 
     def facts(self, user, consumer) -> dict:

@@ -13,6 +13,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from apps.connections import actions, files
+from apps.connections.alternatives import near
 from apps.connections.api import serializers
 from apps.connections.api.filters import RequestFilter
 from apps.connections.models import Attachment, Comment, ConnectionRequest
@@ -122,6 +123,12 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
             raise InvalidFact(code="unknown_organization", fields={"consumer": [given.validated_data["consumer"]]})
         made = actions.enter_paper_request(consumer, by=request.user, **given.facts(request.user, consumer))
         return Response(self.shown(made), status=status.HTTP_201_CREATED)
+
+    @extend_schema(responses=serializers.AlternativeSerializer(many=True))
+    @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)
+    def alternatives(self, request, uuid=None) -> Response:
+        """Default services that come near what is asked of special ones: to be looked at first (WF-33)."""
+        return Response(serializers.AlternativeSerializer(near(self.get_object()), many=True).data)
 
     @extend_schema(request=serializers.HandlerSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])

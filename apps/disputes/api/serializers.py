@@ -44,6 +44,9 @@ class DisputeDetailSerializer(DisputeListSerializer):
             "description",
             "outcome",
             "resolved_at",
+            "sent_to",
+            "sent_number",
+            "sent_date",
             "answers",
             "available_actions",
         ]
@@ -70,6 +73,12 @@ class DisputeAnswerSerializer(serializers.Serializer):
     text = serializers.CharField(max_length=LONG)
     document_number = serializers.CharField(max_length=100, required=False, allow_blank=True)
     document_date = serializers.DateField(required=False, allow_null=True)
+
+
+class SentDocumentSerializer(VersionSerializer):
+    sent_to = serializers.CharField(max_length=300)
+    number = serializers.CharField(max_length=100)
+    day = serializers.DateField()
 
 
 class DisputeReasonSerializer(VersionSerializer):

@@ -9,6 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from apps.agreements.models import Agreement
+from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
 from apps.connections.models import ConnectionRequest
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
@@ -81,7 +82,7 @@ class Disputes(Rows):
     def retrieve(self, request, *args, **kwargs) -> Response:
         return super().retrieve(request, *args, **kwargs)
 
-    @extend_schema(request=serializers.DisputeInputSerializer, responses={201: DISPUTE})
+    @extend_schema(request=serializers.DisputeInputSerializer, responses={201: DISPUTE}, parameters=[IDEMPOTENCY_KEY])
     def create(self, request) -> Response:
         given = serializers.DisputeInputSerializer(data=request.data)
         given.is_valid(raise_exception=True)
@@ -94,12 +95,18 @@ class Disputes(Rows):
         else:
             subject = _one(ConnectionRequest.objects.visible_to(request.user), number=other)
         facts["respondent"] = _organization(request.user, facts.pop("respondent", None))
-        return self.made(actions.raise_dispute(subject, by=request.user, **facts))
+        return self.made(actions.raise_dispute(subject, by=request.user, uuid=idempotency_key(request), **facts))
 
     @extend_schema(request=serializers.DisputeAnswerSerializer, responses=DISPUTE)
     @action(detail=True, methods=["post"])
     def answer(self, request, uuid=None) -> Response:
         return self.act(request, serializers.DisputeAnswerSerializer, actions.answer_dispute)
+
+    @extend_schema(request=serializers.SentDocumentSerializer, responses=DISPUTE)
+    @action(detail=True, methods=["post"], url_path="document-sent")
+    def document_sent(self, request, uuid=None) -> Response:
+        """Level 3: the document that was sent to the body in charge, its number and day."""
+        return self.act(request, serializers.SentDocumentSerializer, actions.send_document)
 
     @extend_schema(request=serializers.DisputeReasonSerializer, responses=DISPUTE)
     @action(detail=True, methods=["post"])
@@ -129,14 +136,14 @@ class Tickets(Rows):
     def retrieve(self, request, *args, **kwargs) -> Response:
         return super().retrieve(request, *args, **kwargs)
 
-    @extend_schema(request=serializers.TicketInputSerializer, responses={201: TICKET})
+    @extend_schema(request=serializers.TicketInputSerializer, responses={201: TICKET}, parameters=[IDEMPOTENCY_KEY])
     def create(self, request) -> Response:
         given = serializers.TicketInputSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         facts = dict(given.validated_data)
         agreement = _one(Agreement.objects.visible_to(request.user), number=facts.pop("agreement"))
         facts["asked_of"] = _organization(request.user, facts["asked_of"])
-        return self.made(actions.open_ticket(agreement, by=request.user, **facts))
+        return self.made(actions.open_ticket(agreement, by=request.user, uuid=idempotency_key(request), **facts))
 
     @extend_schema(request=serializers.TicketAnswerSerializer, responses=TICKET)
     @action(detail=True, methods=["post"])

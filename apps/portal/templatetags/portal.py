@@ -25,6 +25,7 @@ COLORS = {
     "deprecated": "amber", "retired": "", "current": "green", "superseded": "", "closed": "", "succeeded": "green", "failed": "red",
     "running": "blue", "held": "amber", "none": "", "basic": "amber", "sensitive": "red", "default": "blue", "special": "amber",
     "test": "amber", "production": "green", "staged": "blue", "ready": "blue", "undone": "amber", "replaced": "", "unchanged": "",
+    "level_1": "blue", "level_2": "amber", "level_3": "red", "resolved": "green", "open": "blue", "answered": "amber",
     "added": "green", "renamed": "blue", "reparented": "blue", "changed": "blue", "reused": "red",
 }  # fmt: skip
 

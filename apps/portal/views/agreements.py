@@ -12,6 +12,7 @@ from apps.agreements.choices import AgreementStatus
 from apps.agreements.models import Agreement, Party
 from apps.core.text import words
 from apps.portal import case, pact
+from apps.portal.asking import asking
 from apps.portal.doors import asked, find, page, paged
 
 
@@ -41,6 +42,7 @@ def agreement_page(request: HttpRequest, uuid) -> HttpResponse:
         "crumbs": [(_("Home"), reverse("home")), (_("Agreements"), reverse("portal:agreements"))],
         "agreement": row,
         **pact.pieces(row, request.user, _version(request)),
+        **asking(row, request.user),
     }
     context["timeline"] = case.timeline(row, *context["grants"], *context["acceptances"], *context["credentials"])
     return render(request, "portal/agreement.html", context)

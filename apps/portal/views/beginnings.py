@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.agreements import actions
 from apps.agreements.actions.suspension import announce_suspension, cancel_suspension
-from apps.agreements.models import Agreement, PlannedSuspension
-from apps.portal.doors import do, door, find, version_of
+from apps.agreements.choices import VersionState
+from apps.agreements.models import Agreement, Grant, Party, PlannedSuspension
+from apps.core.text import words
+from apps.organizations.choices import Role
+from apps.organizations.roles import organization_ids
+from apps.portal.doors import asked, do, door, find, page, paged, version_of
 from apps.portal.forms import PlannedForm
 from apps.portal.proposing import changes, proposal_form
 from apps.portal.views.agreement_steps import telling_what_changed
@@ -27,6 +34,32 @@ def start(request: HttpRequest, uuid, kind: str) -> HttpResponse:
     draft = verbs[kind](agreement, by=request.user)
     messages.success(request, _("A draft was opened with everything that runs; change what shall change."))
     return redirect("portal:request-edit", draft.uuid, "who")
+
+
+@page
+def joinable(request: HttpRequest) -> HttpResponse:
+    """Agreements in force that an agency of the reader's could join (NĐ 47/2020 Điều 36(4)): what is public of them, no more."""
+    mine = organization_ids(request.user, Role.CONSUMER_OFFICER)
+    if not mine:
+        raise PermissionDenied
+    rows = Agreement.objects.open_to_join().exclude(parties__organization_id__in=mine).order_by("-id")
+    for word in words(asked(request, "q"))[:8]:
+        named = Party.objects.filter(organization__folded__contains=word).values("agreement_id")
+        offered = Grant.objects.filter(operation__version__service__folded__contains=word).values("agreement_id")
+        rows = rows.filter(Q(number__icontains=word) | Q(pk__in=named) | Q(pk__in=offered))
+    found = paged(request, rows.prefetch_related("versions"))
+    for row in found:
+        content = next(version.content for version in row.versions.all() if version.state == VersionState.CURRENT)
+        row.services = sorted({part["service_name"] for part in content["scope"]})
+        row.field_count = sum(len(part["fields"]) for part in content["scope"])
+        row.provider_names = sorted(party["name"] for party in content["providers"])
+    context = {
+        "title": _("Agreements open to others"),
+        "crumbs": [(_("Home"), reverse("home")), (_("Connection requests"), reverse("portal:requests"))],
+        "page": found,
+        "chosen": request.GET,
+    }
+    return render(request, "portal/joinable.html", context)
 
 
 @door

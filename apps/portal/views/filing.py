@@ -12,17 +12,20 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.connections.actions import EDITABLE, draft_request, save_draft
+from apps.connections.actions import EDITABLE, draft_request, enter_paper_request, save_draft
+from apps.connections.alternatives import near
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
-from apps.core.errors import DomainError
+from apps.connections.scope import systems_for
+from apps.core.errors import DomainError, StaleVersion
 from apps.core.text import clean
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem, Organization
-from apps.organizations.roles import organization_ids
+from apps.organizations.roles import is_operator, organization_ids
 from apps.portal import case, wizard
-from apps.portal.doors import asked, find, form_page, refused, version_of
-from apps.portal.forms import WhoForm, WhyForm
+from apps.portal.doors import asked, find, form_page, refused, said, version_of
+from apps.portal.forms import NearForm, PaperForm, WhoForm, WhyForm
+from apps.registry.choices import SharingForm
 from apps.registry.models import DataService, Purpose
 
 
@@ -56,9 +59,36 @@ def _purpose_asked_for(request: HttpRequest) -> dict:
 def _who_form(request: HttpRequest, draft: ConnectionRequest | None = None, initial: dict | None = None) -> WhoForm:
     mine = organization_ids(request.user, Role.CONSUMER_OFFICER)
     agencies = Organization.objects.filter(pk=draft.consumer_id) if draft else Organization.objects.active().filter(pk__in=mine)
-    systems = InformationSystem.objects.visible_to(request.user).active().filter(organization__in=agencies)
+    systems = InformationSystem.objects.filter(pk__in=_systems(request.user, agencies)).active()
     data = request.POST if request.method == "POST" else None
     return WhoForm(data, agencies=agencies, systems=systems.select_related("organization"), initial=initial)
+
+
+def _systems(user, agencies) -> set[int]:
+    """Systems of the agencies, of those below them, and of others that the person files for: one request may name several."""
+    return {pk for agency in agencies for pk in systems_for(user, agency).values_list("pk", flat=True)}
+
+
+@form_page
+def paper_request(request: HttpRequest) -> HttpResponse:
+    """The operator enters a request that came on paper; the other steps follow as for every request."""
+    if not is_operator(request.user):
+        raise PermissionDenied
+    form = PaperForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        given = dict(form.cleaned_data)
+        try:
+            draft = enter_paper_request(given.pop("consumer"), by=request.user, **given)
+        except DomainError as error:
+            return refused(request, error, back=reverse("portal:request-paper"))
+        messages.info(request, _("Now choose the systems; the scan of the paper is attached in the last step."))
+        return redirect("portal:request-edit", draft.uuid, "who")
+    context = {
+        "title": _("Request on paper"),
+        "crumbs": [(_("Home"), reverse("home")), (_("Connection requests"), reverse("portal:requests"))],
+        "form": form,
+    }
+    return render(request, "portal/filing_paper.html", context, status=400 if request.method == "POST" else 200)
 
 
 @form_page
@@ -102,7 +132,27 @@ def _why(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         return _save(request, draft, "why", **form.cleaned_data)
     totals = case.totals(case.scope(draft))
-    return _page(request, draft, "why", form=form, sensitive=totals["sensitive"], special=draft.sharing_form == "special")
+    return _page(request, draft, "why", form=form, sensitive=totals["sensitive"])
+
+
+def _near(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
+    """For special sharing: the default services that come near, and why they do not suffice (WF-33)."""
+    if draft.sharing_form != SharingForm.SPECIAL:
+        return redirect("portal:request-edit", draft.uuid, "why")
+    shown = near(draft)
+    form = NearForm(request.POST if request.method == "POST" else None, initial={"special_reason": draft.special_reason})
+    if request.method == "POST" and form.is_valid():
+        # Only what this page named was seen; a service published meanwhile is shown when the page is opened again.
+        seen = [row.service.code for row in shown if row.service.code in request.POST.getlist("considered")]
+        return _save(request, draft, "near", special_reason=form.cleaned_data["special_reason"], alternatives=seen)
+    fields = dict(_labels(draft))
+    rows = [{"near": row, "labels": [fields.get(path, path) for path in row.covered]} for row in shown]
+    return _page(request, draft, "near", form=form, rows=rows)
+
+
+def _labels(draft: ConnectionRequest):
+    for part in case.scope(draft):
+        yield from ((field.path, field.label or field.name) for field in part.fields)
 
 
 def _check(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
@@ -112,15 +162,30 @@ def _check(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
                  content_hash=request_hash(draft), **pieces)  # fmt: skip
 
 
-_STEPS = {"who": _who, "data": _data, "why": _why, "check": _check}
+_STEPS = {"who": _who, "data": _data, "near": _near, "why": _why, "check": _check}
 
 
 def _save(request: HttpRequest, draft: ConnectionRequest, step: str, **content) -> HttpResponse:
     try:
         save_draft(draft, by=request.user, version=version_of(request), **content)
+    except StaleVersion as error:
+        return _overtaken(request, draft, step, error, content)
     except DomainError as error:
         return refused(request, error, back=reverse("portal:request-edit", args=[draft.uuid, step]))
     return _onward(request, draft, step)
+
+
+def _overtaken(request: HttpRequest, draft: ConnectionRequest, step: str, error: StaleVersion, content: dict) -> HttpResponse:
+    """409: somebody saved meanwhile. Nothing is overwritten; the page shows what stands now beside what was entered (CC-03)."""
+    request.refused = error
+    draft.refresh_from_db()
+    context = {
+        "detail": said(error),
+        "back": reverse("portal:request-edit", args=[draft.uuid, step]),
+        "who": draft.last_mover(),
+        "changes": wizard.overtaken(draft, content),
+    }
+    return render(request, "portal/conflict.html", context, status=409)
 
 
 def _onward(request: HttpRequest, draft: ConnectionRequest, step: str) -> HttpResponse:
@@ -133,7 +198,12 @@ def _onward(request: HttpRequest, draft: ConnectionRequest, step: str) -> HttpRe
     if go == "leave":
         messages.success(request, _("The draft is saved. You find it among the connection requests."))
         return redirect("portal:request", draft.uuid)
-    following = {"who": "data", "data": "why", "why": "check"}[step]
+    following = {
+        "who": "data",
+        "data": "near" if draft.sharing_form == SharingForm.SPECIAL else "why",
+        "near": "why",
+        "why": "check",
+    }[step]
     target = reverse("portal:request-edit", args=[draft.uuid, following])
     wanted = DataService.objects.filter(code=service).exists() if step == "who" and service else False
     named = {"service": service, "operation": clean(request.POST.get("operation", ""))}
@@ -146,8 +216,8 @@ def _page(request: HttpRequest, draft: ConnectionRequest | None, step: str, **co
         {
             "key": key,
             "label": label,
-            "now": key == step,
-            "done": keys.index(key) < keys.index(step),
+            "now": key == wizard.numbered(step),
+            "done": keys.index(key) < keys.index(wizard.numbered(step)),
             "url": reverse("portal:request-edit", args=[draft.uuid, key]) if draft else "",
         }
         for key, label in wizard.STEPS

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import uuid as uuids
+
 from django.contrib import messages
+from django.contrib.auth import get_user_model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -24,6 +27,19 @@ def take_step(request: HttpRequest, uuid, verb: str) -> HttpResponse:
     if verb not in _DOORS:
         raise Http404
     return _DOORS[verb](request, find(ConnectionRequest.objects.select_related("consumer"), request.user, uuid=uuid))
+
+
+@door
+def assign(request: HttpRequest, uuid) -> HttpResponse:
+    """Give the case to a colleague."""
+    case = find(ConnectionRequest.objects, request.user, uuid=uuid)
+    given = request.POST.get("handler", "")
+    try:
+        handler = get_user_model().objects.filter(uuid=uuids.UUID(given), is_active=True, is_machine=False).first()
+    except ValueError:
+        handler = None
+    do(request, actions.assign_request, case, _("The case was given; the person has been told."), handler=handler)
+    return _stay(case)
 
 
 def _stay(case: ConnectionRequest) -> HttpResponse:

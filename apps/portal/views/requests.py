@@ -11,12 +11,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.connections.choices import RequestStatus
-from apps.connections.models import ConnectionRequest, RequestedOperation
+from apps.connections.choices import RequestKind, RequestStatus
+from apps.connections.models import ConnectionRequest, ProviderDecision, RequestedOperation
 from apps.connections.querysets import OPEN
 from apps.core.text import words
+from apps.organizations.choices import Role
 from apps.organizations.models import Organization
-from apps.portal import case
+from apps.organizations.roles import is_operator, organization_ids
+from apps.portal import case, inbox
 from apps.portal.doors import asked, find, page, paged
 from apps.portal.panel import request_panel
 from apps.portal.views.previews import may_preview
@@ -39,11 +41,15 @@ def requests(request: HttpRequest) -> HttpResponse:
         "page": found,
         "chosen": request.GET,
         "statuses": RequestStatus.choices,
+        "kinds": RequestKind.choices,
+        "may_enter_paper": is_operator(request.user),
         "dues": [
             ("open", _("in process")),
             ("late", _("late")),
             ("today", _("due today")),
             ("week", _("due within seven days")),
+            ("paused", _("clock paused")),
+            ("mine", _("given to me")),
         ],
         "orders": [("new", _("newest first")), ("due", _("most urgent first")), ("old", _("oldest first"))],
         "providers": Organization.objects.filter(services__isnull=False).distinct(),
@@ -56,16 +62,18 @@ def _filtered(rows, request: HttpRequest):
     for word in words(asked(request, "q"))[:8]:
         services = RequestedOperation.objects.filter(operation__version__service__folded__contains=word)
         rows = rows.filter(
-            Q(number__icontains=word)
-            | Q(consumer__folded__contains=word)
-            | Q(title__icontains=word)
-            | Q(pk__in=services.values("request_id"))
+            Q(folded__contains=word) | Q(consumer__folded__contains=word) | Q(pk__in=services.values("request_id"))
         )
     if asked(request, "status") in RequestStatus.values:
         rows = rows.filter(status=asked(request, "status"))
     if asked(request, "provider"):
         parts = RequestedOperation.objects.filter(operation__version__service__provider__code=asked(request, "provider"))
         rows = rows.filter(pk__in=parts.values("request_id"))
+    if asked(request, "kind") in RequestKind.values:
+        rows = rows.filter(kind=asked(request, "kind"))
+    if asked(request, "due") == "mine":
+        parts = ProviderDecision.objects.filter(handler=request.user).values("request_id")
+        return rows.open().filter(Q(handler=request.user) | Q(pk__in=parts))
     return _due(rows, asked(request, "due"))
 
 
@@ -75,6 +83,8 @@ def _due(rows, due: str):
     running = Q(paused_at__isnull=True, due_at__isnull=False)
     if due == "open":
         return rows.open()
+    if due == "paused":
+        return rows.open().filter(paused_at__isnull=False)
     if due == "late":
         return rows.open().filter(running, due_at__lt=now)
     if due == "today":
@@ -87,7 +97,9 @@ def _due(rows, due: str):
 @page
 def request_case(request: HttpRequest, uuid) -> HttpResponse:
     row = find(
-        ConnectionRequest.objects.select_related("consumer", "purpose", "deadline_rule", "created_by"), request.user, uuid=uuid
+        ConnectionRequest.objects.select_related("consumer", "purpose", "deadline_rule", "created_by", "handler"),
+        request.user,
+        uuid=uuid,
     )
     context = {
         "title": _("Request %(number)s") % {"number": row.number},
@@ -95,7 +107,10 @@ def request_case(request: HttpRequest, uuid) -> HttpResponse:
         "case": row,
         "panel": request_panel(row, request.user),
         "may_preview": may_preview(request.user, row),
+        "next_case": inbox.next_case(request.user, row),
         "is_late": row.status in OPEN and row.paused_at is None and row.due_at is not None and row.due_at < timezone.now(),
+        "may_dispute": row.status == RequestStatus.REFUSED
+        and bool(organization_ids(request.user, Role.CONSUMER_OFFICER) & row.consumer_ids()),
         **case.pieces(row, request.user),
     }
     return render(request, "portal/request.html", context)

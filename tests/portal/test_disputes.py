@@ -1,0 +1,222 @@
+"""Obstacles and questions in the portal: from the agreement's page through the three levels, with the document of level 3."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+
+import pytest
+import time_machine
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.disputes.models import Dispute, Ticket
+from apps.notices.models import Notice
+from tests.factories import agreements, connections
+
+MONDAY, LATER = "2026-06-01T09:00:00+07:00", "2026-06-11T09:00:00+07:00"
+
+
+def new(agreement=None, **query) -> str:
+    query = {"agreement": agreement.uuid} if agreement else query
+    return reverse("portal:dispute-new") + "?" + "&".join(f"{name}={value}" for name, value in query.items())
+
+
+def do(client, row, verb: str, **data):
+    kind = "dispute" if isinstance(row, Dispute) else "ticket"
+    here = reverse(f"portal:{kind}", args=[row.uuid])
+    row.refresh_from_db()
+    return client.post(f"{here}do/{verb}/", {"back": here, "version": row.version, **data}, follow=True)
+
+
+def raise_one(world, as_person, **changes) -> Dispute:
+    agreement = agreements.agreement_in_force(world)
+    facts = {"uuid": uuid.uuid4(), "respondent": world.provider.pk, "category": "data", "title": "Sai tên",
+             "description": "Tên doanh nghiệp sai dấu.", **changes}  # fmt: skip
+    answer = as_person(world.consumer_officer).post(new(agreement), facts)
+    assert answer.status_code == 302, answer.content.decode()[:2000]
+    return Dispute.objects.latest("id")
+
+
+def test_wf_50_an_obstacle_is_raised_from_the_agreement_and_lies_with_the_other_party(world, as_person):
+    agreement = agreements.agreement_in_force(world)
+    page = as_person(world.consumer_officer).get(reverse("portal:agreement", args=[agreement.uuid])).content.decode()
+    assert new(agreement) in page
+    dispute = raise_one(world, as_person)
+    home = as_person(world.provider_officer).get("/").content.decode() or ""
+    home = as_person(world.provider_officer).get(reverse("home")).content.decode()
+    assert dispute.number in home
+    assert "Trả lời vướng mắc" in home
+    notice = Notice.objects.get(kind="dispute.raised", recipient=world.provider_officer)
+    assert as_person(world.provider_officer).get(notice.url).status_code == 200
+
+
+def test_cc_05_the_same_form_sent_twice_raises_one(world, as_person):
+    key = uuid.uuid4()
+    raise_one(world, as_person, uuid=key)
+    agreement = Dispute.objects.get().agreement
+    facts = {"uuid": key, "respondent": world.provider.pk, "category": "data", "title": "Sai tên", "description": "x"}
+    assert as_person(world.consumer_officer).post(new(agreement), facts).status_code == 302
+    assert Dispute.objects.count() == 1
+    assert as_person(world.provider_officer).post(new(agreement), {**facts, "respondent": world.consumer.pk}).status_code == 409
+
+
+def test_wf_51_to_54_through_the_three_levels(world, as_person):
+    consumer, provider, operator = (as_person(u) for u in (world.consumer_officer, world.provider_officer, world.operator))
+    with time_machine.travel(MONDAY, tick=False):
+        dispute = raise_one(world, as_person)
+        page = as_person(world.consumer_officer).get(reverse("portal:dispute", args=[dispute.uuid])).content.decode()
+        assert "do/escalate/" not in page, "nothing to take further yet"
+        assert "10/06/2026" in page
+        assert "Điều 49(1)" in page
+        do(provider, dispute, "answer", text="Sẽ đối chiếu lại.")
+        do(consumer, dispute, "escalate", reason="Chưa sửa.")
+    dispute.refresh_from_db()
+    assert dispute.status == "level_2"
+    with time_machine.travel(LATER, tick=False):
+        do(operator, dispute, "answer", text="Đề nghị nguồn sửa.")
+        do(consumer, dispute, "escalate", reason="Thuộc thẩm quyền của bộ.")
+    dispute.refresh_from_db()
+    assert (dispute.status, dispute.due_at) == ("level_3", None)
+    do(operator, dispute, "send", sent_to="Bộ Tài chính", number="15/SKHCN-CĐS", day="12/06/2026")
+    dispute.refresh_from_db()
+    assert (dispute.sent_to, dispute.sent_number, dispute.sent_date) == (
+        "Bộ Tài chính",
+        "15/SKHCN-CĐS",
+        datetime.date(2026, 6, 12),
+    )
+    assert "15/SKHCN-CĐS" in provider.get(reverse("portal:dispute", args=[dispute.uuid])).content.decode()
+    refused = do(operator, dispute, "answer", text="Bộ đã trả lời")
+    assert dispute.answers.filter(level="level_3").count() == 0, refused
+    do(operator, dispute, "answer", text="Bộ đồng ý sửa.", document_number="99/BTC", document_date="20/06/2026")
+    do(consumer, dispute, "resolve", outcome="Đã sửa dữ liệu.")
+    assert "Theo dõi, đóng vướng mắc" in operator.get(reverse("home")).content.decode()
+    do(operator, dispute, "close")
+    dispute.refresh_from_db()
+    assert dispute.status == "closed"
+
+
+def test_a_document_dated_tomorrow_or_without_addressee_is_refused(world, as_person):
+    dispute = raise_one(world, as_person)
+    Dispute.objects.filter(pk=dispute.pk).update(status="level_3")
+    tomorrow = (timezone.localdate() + datetime.timedelta(days=1)).strftime("%d/%m/%Y")
+    do(as_person(world.operator), dispute, "send", sent_to="Bộ", number="1", day=tomorrow)
+    do(as_person(world.operator), dispute, "send", sent_to=" ", number="1", day="01/01/2026")
+    do(as_person(world.consumer_officer), dispute, "send", sent_to="Bộ", number="1", day="01/01/2026")
+    dispute.refresh_from_db()
+    assert dispute.sent_date is None
+
+
+def test_wf_53_the_document_of_level_three_holds_the_whole_story(world, as_person):
+    from apps.disputes.documents import document_html
+
+    dispute = raise_one(world, as_person, title="Sai <b>tên</b>")
+    address = reverse("portal:dispute-document", args=[dispute.uuid])
+    assert as_person(world.operator).get(address).status_code == 404
+    do(as_person(world.provider_officer), dispute, "answer", text="Không đồng ý.")
+    Dispute.objects.filter(pk=dispute.pk).update(status="level_3")
+    answer = as_person(world.operator).get(address)
+    assert answer.status_code == 200
+    assert answer.content.startswith(b"%PDF-") or b"<h2>" in answer.content
+    dispute.refresh_from_db()
+    text = document_html(dispute)
+    for part in (
+        dispute.number,
+        dispute.agreement.number,
+        str(world.consumer),
+        str(world.provider),
+        "Không đồng ý.",
+        "47/2020",
+    ):
+        assert part in text
+    assert "Sai <b>" not in text
+    assert as_person(world.stranger).get(address).status_code == 404
+
+
+def test_a_refused_request_offers_to_raise_an_obstacle(world, as_person):
+    refused = connections.refused(world)
+    address = new(request=refused.uuid)
+    assert address in as_person(world.consumer_officer).get(reverse("portal:request", args=[refused.uuid])).content.decode()
+    assert address not in as_person(world.provider_officer).get(reverse("portal:request", args=[refused.uuid])).content.decode()
+    facts = {"uuid": uuid.uuid4(), "respondent": world.provider.pk, "category": "rights", "title": "x", "description": "y"}
+    assert as_person(world.consumer_officer).post(address, facts).status_code == 302
+    assert Dispute.objects.get().request == refused
+
+
+def test_strangers_find_nothing(world, as_person):
+    dispute = raise_one(world, as_person)
+    stranger = as_person(world.stranger)
+    assert stranger.get(reverse("portal:dispute", args=[dispute.uuid])).status_code == 404
+    assert stranger.get(new(dispute.agreement)).status_code == 404
+    assert stranger.get(reverse("portal:dispute-new")).status_code == 404
+    assert stranger.get(reverse("portal:dispute-new") + "?agreement=x").status_code == 404
+    assert dispute.number not in stranger.get(reverse("portal:disputes")).content.decode()
+    assert stranger.post(reverse("portal:dispute-step", args=[dispute.uuid, "answer"]), {"text": "x"}).status_code == 404
+
+
+@pytest.mark.parametrize(("query", "found"), [("", 1), ("status=level_1", 1), ("status=closed", 0), ("due=late", 0), ("due=open", 1),
+                                              ("category=data", 1), ("category=rights", 0), ("status=%00&page=x", 1)])  # fmt: skip
+def test_the_list_filters(world, as_person, query, found):
+    dispute = raise_one(world, as_person)
+    page = as_person(world.operator).get(reverse("portal:disputes") + f"?{query}").content.decode()
+    assert page.count(f">{dispute.number}<") == found
+
+
+# --- questions ----------------------------------------------------------------------------------
+
+
+def test_wf_46_wrong_data_is_reported_answered_and_asked_again(world, as_person):
+    agreement = agreements.agreement_in_force(world)
+    consumer, provider = as_person(world.consumer_officer), as_person(world.provider_officer)
+    address = reverse("portal:ticket-new", args=["wrong_data"]) + f"?service={world.service.code}"
+    assert consumer.get(address).status_code == 200
+    facts = {"uuid": uuid.uuid4(), "agreement": agreement.uuid, "record_key": "0100109106", "text": "Sai địa chỉ."}
+    for _twice in range(2):
+        assert consumer.post(address, facts).status_code == 302
+    ticket = Ticket.objects.get()
+    assert ticket.number in provider.get(reverse("home")).content.decode()
+    assert "0100109106" not in provider.get(reverse("portal:ticket", args=[ticket.uuid])).content.decode()
+    do(provider, ticket, "answer", answer="Đã sửa.")
+    assert "Đọc trả lời và đóng" in consumer.get(reverse("home")).content.decode()
+    do(consumer, ticket, "ask_again", text="Vẫn sai.")
+    do(provider, ticket, "answer", answer="Đã sửa lần hai.")
+    do(consumer, ticket, "close")
+    ticket.refresh_from_db()
+    assert ticket.status == "closed"
+    assert as_person(world.stranger).get(reverse("portal:ticket", args=[ticket.uuid])).status_code == 404
+
+
+def test_wf_44_a_provider_asks_for_an_explanation_with_a_day(world, as_person):
+    agreement = agreements.agreement_in_force(world)
+    provider = as_person(world.provider_officer)
+    address = reverse("portal:ticket-new", args=["explanation"]) + f"?agreement={agreement.uuid}"
+    facts = {"uuid": uuid.uuid4(), "agreement": agreement.uuid, "text": "Vì sao gọi ban đêm?"}
+    assert provider.post(address, facts).status_code == 400, "a day is needed"
+    assert provider.post(address, {**facts, "due_at": "01/01/2020 08:00"}).status_code == 302
+    assert not Ticket.objects.exists()
+    assert provider.post(address, {**facts, "due_at": "31/12/2030 17:00"}).status_code == 302
+    ticket = Ticket.objects.get()
+    assert (ticket.asked_of, timezone.localtime(ticket.due_at).hour) == (world.consumer, 17)
+    assert (
+        as_person(world.consumer_officer)
+        .get(reverse("portal:tickets") + "?kind=explanation&status=open")
+        .content.decode()
+        .count(ticket.number)
+    )
+
+
+def test_who_has_no_agreement_or_not_the_role_asks_nothing(world, as_person):
+    agreements.agreement_in_force(world)
+    for person, kind in ((world.stranger, "wrong_data"), (world.operator, "wrong_data"), (world.provider_officer, "wrong_data"),
+                         (world.consumer_officer, "explanation"), (world.consumer_officer, "gossip")):  # fmt: skip
+        assert as_person(person).get(reverse("portal:ticket-new", args=[kind])).status_code == 404
+
+
+def test_the_lists_cost_the_same_for_more_rows(world, as_person, django_assert_max_num_queries):
+    browser = as_person(world.operator)
+    raise_one(world, as_person)
+    browser.get(reverse("portal:disputes"))
+    for _more in range(4):
+        raise_one(world, as_person)
+    with django_assert_max_num_queries(22):
+        browser.get(reverse("portal:disputes"))

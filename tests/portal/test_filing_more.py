@@ -1,0 +1,222 @@
+"""Filing beyond the plain case: special sharing, paper, several agencies, joining, changes, colleagues, the next case."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.agreements.actions import start_change
+from apps.audit.models import AuditEvent
+from apps.connections.actions import forward_request, save_draft
+from apps.connections.models import ConnectionRequest
+from apps.notices.models import Notice
+from apps.organizations.choices import Role
+from apps.registry.choices import SharingForm
+from tests.factories import agreements, connections
+from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.factories.registry import PublishedServiceFactory
+
+
+def edit(request, key: str) -> str:
+    return reverse("portal:request-edit", args=[request.uuid, key])
+
+
+def page(request) -> str:
+    return reverse("portal:request", args=[request.uuid])
+
+
+# --- special sharing ----------------------------------------------------------------------------
+
+
+def test_wf_33_special_sharing_leads_over_the_default_services_that_come_near(db, as_person):
+    w = connections.world(sharing_form=SharingForm.SPECIAL)
+    other = PublishedServiceFactory()
+    draft = connections.complete_draft(w)
+    browser = as_person(w.consumer_officer)
+    ticks = [f"{w.operation.uuid}|{path}" for path in w.fields()]
+    saved = browser.post(edit(draft, "data"), {"field": ticks, "go": "next"})
+    assert saved["Location"].endswith("/edit/near/")
+    shown = browser.get(saved["Location"]).content.decode()
+    assert other.name in shown
+    draft.refresh_from_db()
+    answer = browser.post(
+        saved["Location"], {"considered": [other.code, "forged"], "special_reason": "Theo lô.", "version": draft.version}
+    )
+    assert answer["Location"].endswith("/edit/why/")
+    draft.refresh_from_db()
+    assert (draft.alternatives, draft.special_reason) == ([other.code], "Theo lô.")
+    assert 'name="special_reason"' not in browser.get(edit(draft, "why")).content.decode()
+
+
+def test_default_sharing_has_no_such_page(world, as_person):
+    draft = connections.complete_draft(world)
+    assert as_person(world.consumer_officer).get(edit(draft, "near"))["Location"].endswith("/edit/why/")
+
+
+# --- paper --------------------------------------------------------------------------------------
+
+
+def test_wf_17_the_operator_enters_a_paper_request_with_its_day(world, as_person):
+    browser, address = as_person(world.operator), reverse("portal:request-paper")
+    assert as_person(world.consumer_officer).get(address).status_code == 403
+    facts = {"consumer": world.consumer.pk, "received_on": "02/11/2026", "paper_signer": "Giám đốc", "title": "Yêu cầu giấy"}
+    assert browser.post(address, {**facts, "received_on": "31/02/2026"}).status_code == 400
+    answer = browser.post(address, facts)
+    row = ConnectionRequest.objects.get()
+    assert (row.channel, row.paper_received_on, row.paper_signer) == ("paper", datetime.date(2026, 11, 2), "Giám đốc")
+    assert answer["Location"] == edit(row, "who")
+    assert world.system.name in browser.get(answer["Location"]).content.decode()
+    assert browser.get(edit(row, "check")).status_code == 200
+
+
+def test_a_paper_received_tomorrow_is_refused(world, as_person):
+    tomorrow = (timezone.localdate() + datetime.timedelta(days=1)).strftime("%d/%m/%Y")
+    facts = {"consumer": world.consumer.pk, "received_on": tomorrow, "paper_signer": "Giám đốc", "title": "x"}
+    as_person(world.operator).post(reverse("portal:request-paper"), facts)
+    assert not ConnectionRequest.objects.exists()
+
+
+# --- several agencies ---------------------------------------------------------------------------
+
+
+def test_one_request_names_systems_of_agencies_below_and_of_others_the_officer_files_for(world, as_person):
+    below = InformationSystemFactory(organization=ReadyOrganizationFactory(parent=world.consumer))
+    second = ReadyOrganizationFactory()
+    world.consumer_officer.memberships.create(organization=second, role=Role.CONSUMER_OFFICER)
+    other, strange = InformationSystemFactory(organization=second), InformationSystemFactory()
+    draft = connections.complete_draft(world)
+    browser = as_person(world.consumer_officer)
+    shown = browser.get(edit(draft, "who")).content.decode()
+    assert all(system.name in shown for system in (world.system, below, other))
+    assert strange.name not in shown
+    facts = {"consumer": world.consumer.pk, "uuid": draft.uuid, "title": "Nhiều hệ thống", "version": draft.version}
+    browser.post(edit(draft, "who"), {**facts, "systems": [world.system.pk, below.pk, other.pk]})
+    assert draft.systems.count() == 3
+    draft.refresh_from_db()
+    browser.post(edit(draft, "who"), {**facts, "version": draft.version, "systems": [strange.pk]})
+    assert draft.systems.count() == 3
+
+
+# --- joining, changes ---------------------------------------------------------------------------
+
+
+def test_wf_34_a_stranger_finds_an_agreement_and_asks_to_join(world, as_person):
+    agreement = agreements.agreement_in_force(world)
+    browser = as_person(world.stranger)
+    shown = browser.get(reverse("portal:joinable")).content.decode()
+    assert agreement.number in shown
+    assert agreement.number not in as_person(world.consumer_officer).get(reverse("portal:joinable")).content.decode()
+    assert as_person(world.operator).get(reverse("portal:joinable")).status_code == 403
+    onward = reverse("portal:joining") + f"?number={agreement.number}"
+    assert onward in shown
+    assert f'value="{agreement.number}"' in browser.get(onward).content.decode()
+
+
+def test_search_among_joinable_agreements_needs_no_tones(world, as_person):
+    agreement = agreements.agreement_in_force(world)
+    from apps.core.text import fold
+
+    browser = as_person(world.stranger)
+    assert agreement.number in browser.get(reverse("portal:joinable"), {"q": fold(world.service.name)}).content.decode()
+    assert agreement.number not in browser.get(reverse("portal:joinable"), {"q": "khong co gi"}).content.decode()
+
+
+def test_a_change_shows_what_differs_from_what_runs(world, as_person):
+    agreement = agreements.agreement_in_force(world)
+    draft = start_change(agreement, by=world.consumer_officer)
+    browser = as_person(world.consumer_officer)
+    assert "Chưa có thay đổi" in browser.get(page(draft)).content.decode()
+    more = world.fields(4)
+    save_draft(draft, by=world.consumer_officer, scope={world.operation: more}, calls_per_day=9999)
+    shown = browser.get(page(draft)).content.decode()
+    assert "Thay đổi so với nội dung đang thực hiện" in shown
+    assert "9999" in shown
+    assert shown.count('chip--green">thêm') == 1
+    assert "Thay đổi so với" in browser.get(edit(draft, "check")).content.decode()
+
+
+# --- stale forms --------------------------------------------------------------------------------
+
+
+def test_cc_03_a_stale_form_gets_409_with_the_difference_and_overwrites_nothing(world, as_person):
+    draft = connections.complete_draft(world)
+    seen = draft.version
+    save_draft(draft, by=world.consumer_officer, title="Tên người khác vừa lưu")
+    facts = {
+        "consumer": world.consumer.pk,
+        "uuid": draft.uuid,
+        "title": "Tên của tôi",
+        "version": seen,
+        "systems": [world.system.pk],
+    }
+    answer = as_person(world.consumer_officer).post(edit(draft, "who"), facts)
+    assert answer.status_code == 409
+    text = answer.content.decode()
+    assert "Tên người khác vừa lưu" in text
+    assert "Tên của tôi" in text
+    draft.refresh_from_db()
+    assert draft.title == "Tên người khác vừa lưu"
+    assert AuditEvent.objects.about(draft).filter(event="request.edited").count() == 1
+
+
+def test_cc_03_a_stale_choice_of_fields_shows_the_fields(world, as_person):
+    draft = connections.complete_draft(world)
+    seen = draft.version
+    save_draft(draft, by=world.consumer_officer, scope={world.operation: world.fields(2)})
+    mine = world.fields(4)[-1]
+    answer = as_person(world.consumer_officer).post(
+        edit(draft, "data"), {"field": [f"{world.operation.uuid}|{mine}"], "version": seen}
+    )
+    assert answer.status_code == 409
+    assert mine in answer.content.decode()
+    assert {f.path for f in draft.requested_operations.get().fields.all()} == set(world.fields(2))
+
+
+# --- the officer's day --------------------------------------------------------------------------
+
+
+def test_a_case_is_given_to_a_colleague_who_finds_it_by_filter(world, as_person):
+    request = connections.forwarded(world)
+    colleague = officer(Role.PROVIDER_OFFICER, world.provider)
+    browser = as_person(world.provider_officer)
+    assert str(colleague) in browser.get(page(request)).content.decode()
+    address = reverse("portal:assign", args=[request.uuid])
+    for wrong in ("", "x", world.operator.uuid, world.stranger.uuid):
+        browser.post(address, {"handler": wrong})
+    assert not request.decisions.filter(handler__isnull=False).exists()
+    browser.post(address, {"handler": colleague.uuid})
+    assert request.decisions.get().handler == colleague
+    assert Notice.objects.filter(kind__startswith="request.assigned", recipient=colleague).exists()
+    mine = reverse("portal:requests") + "?due=mine"
+    assert request.number in as_person(colleague).get(mine).content.decode()
+    assert request.number not in browser.get(mine).content.decode()
+    assert as_person(world.stranger).post(address, {"handler": colleague.uuid}).status_code == 404
+    assert 'name="handler"' not in as_person(world.consumer_officer).get(page(request)).content.decode()
+
+
+def test_twenty_cases_are_handled_in_a_row_by_the_next_case_link(world, as_person):
+    first, second = connections.submitted(world), connections.submitted(world)
+    browser = as_person(world.operator)
+    assert page(second) in browser.get(page(first)).content.decode()
+    forward_request(first, by=world.operator)
+    shown = browser.get(page(first)).content.decode()
+    assert page(second) in shown
+    assert "Hồ sơ tiếp theo" in shown
+    forward_request(second, by=world.operator)
+    assert "Hồ sơ tiếp theo" not in browser.get(page(first)).content.decode()
+    assert page(second) in as_person(world.provider_officer).get(page(first)).content.decode()
+
+
+@pytest.mark.parametrize(("query", "found"), [({"q": "ten co dau"}, True), ({"q": "Tên có dấu"}, True), ({"q": "ten khac"}, False),
+                                              ({"kind": "new"}, True), ({"kind": "join"}, False), ({"due": "paused"}, False)])  # fmt: skip
+def test_the_list_finds_titles_without_tones_and_by_kind(world, as_person, query, found):
+    request = connections.submitted(world, title="Tên có dấu")
+    assert (request.number in as_person(world.operator).get(reverse("portal:requests"), query).content.decode()) == found
+
+
+def test_a_returned_case_is_found_among_the_paused(world, as_person):
+    request = connections.returned(world)
+    assert request.number in as_person(world.operator).get(reverse("portal:requests"), {"due": "paused"}).content.decode()
