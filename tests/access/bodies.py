@@ -13,7 +13,7 @@ REASON = {"reason": "Lý do"}
 FORM = {
     "answer": "Đáp",
     "reason": "Lý do", "comment": "Ý kiến", "note": "Ghi chú", "text": "Ý kiến", "kind": "violation", "violation": "x",
-    "handling_plan": "x", "answer": "Trả lời", "plan": "x", "restore_conditions": "x",
+    "handling_plan": "x", "plan": "x", "restore_conditions": "x",
 }  # fmt: skip
 """What the portal's small forms ask for, all of it at once."""
 BODIES: dict[str, dict] = {
