@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
 
-from apps.gateway import fitness
+from apps.gateway import facade, fitness
 from apps.gateway.calls import Calls
 from apps.gateway.exchange import Exchange, read_body
 from apps.gateway.group_commit import LedgerDown
@@ -54,6 +54,9 @@ class Gateway:
             await self.calls.refuse_stranger(Exchange(scope, receive, send), Refused("not_ready"))
             return
         match = _CALL.fullmatch(raw)
+        if match is not None and facade.is_meant(scope, match[3]):
+            await facade.serve(self.calls, Exchange(scope, receive, send), match[1].decode(), int(match[2]))
+            return
         if match is not None:
             await self.calls.serve(Exchange(scope, receive, send), match[1].decode(), int(match[2]), match[3])
             return

@@ -97,8 +97,11 @@ class Calls:
         self.runtime = runtime
         self._plans: dict[int, Plan] = {}
 
-    async def serve(self, exchange: Exchange, service: str, major: int, raw_path: bytes) -> None:
-        """Answer one call. Whatever happens, at most one answer is sent, and none without its record."""
+    async def serve(self, exchange: Exchange, service: str, major: int, raw_path: bytes, wrong: str = "") -> None:
+        """Answer one call. Whatever happens, at most one answer is sent, and none without its record.
+
+        `wrong` is the code of a refusal that stands already; the caller is made out all the same.
+        """
         runtime = self.runtime
         now = runtime.clock.now()
         asked = Asked(call_ids.make_text(int(now * 1000)), time.perf_counter(), exchange.scope["method"], service, None)
@@ -106,7 +109,7 @@ class Calls:
         try:
             if runtime.running > runtime.most_running:
                 raise Refused("overloaded")
-            await self._serve(exchange, asked, major, raw_path)
+            await self._serve(exchange, asked, major, raw_path, wrong)
         except Refused as refused:
             await self._refuse(exchange, asked, refused)
         except Exception:
@@ -116,19 +119,21 @@ class Calls:
         finally:
             runtime.running -= 1
 
-    async def _serve(self, exchange: Exchange, asked: Asked, major: int, raw_path: bytes) -> None:
+    async def _serve(self, exchange: Exchange, asked: Asked, major: int, raw_path: bytes, wrong: str) -> None:
         exchange.read_headers()
         asked.source = exchange.source(self.runtime.trusted_proxies)
         certificate_hash = exchange.certificate_hash(self.runtime.trusted_proxies)
         await self._know_token(exchange, asked)
         asked.purpose = _purpose_of(exchange)
         try:
+            if wrong:
+                raise Ambiguous(wrong)
             call = Call(asked.method, asked.service, major, segments(raw_path), query_pairs(exchange.scope["query_string"]),
                         asked.purpose, asked.source or "", certificate_hash)  # fmt: skip
         except Ambiguous:
             await self._refreshed()
             await self._identify(asked, certificate_hash)
-            raise Refused("path_ambiguous") from None
+            raise Refused(wrong or "path_ambiguous") from None
         endpoint = await self._admit(exchange, asked, call)
         reached("admitted")
         try:
@@ -371,7 +376,8 @@ class Calls:
             if plan.codes is not None:
                 body, marked = plan.codes.translate(body)
                 headers.append((b"x-code-translation", f"{plan.codes.note};marked={marked}".encode()))
-            headers.append((b"content-type", plan.knife.content_type))
+            body, kind = exchange.rendered(body, plan.knife.content_type, plan.operation.code)
+            headers.append((b"content-type", kind))
         headers += _passed(answer)
         if plan.withheld:
             headers.append((b"x-withheld-fields", plan.header))

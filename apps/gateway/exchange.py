@@ -91,6 +91,10 @@ class Exchange:
             return ""
         return hash_of_certificate(whole) if whole else given
 
+    def rendered(self, body: bytes, content_type: bytes, operation: str) -> tuple[bytes, bytes]:
+        """The cut body of `operation` as this consumer gets it, with its type: as it is."""
+        return body, content_type
+
     async def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Send the one answer. Header values are codes, checked texts and numbers: nothing with a control character."""
         self.answered = True

@@ -12,7 +12,7 @@ is ever fetched. What is not well-formed XML in UTF-8 raises `NotWellFormed`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from xml.parsers import expat  # noqa: S406  (no DTD, no entities, no external reference: refused below)
 from xml.sax.saxutils import escape  # noqa: S406  (writes only)
@@ -104,6 +104,23 @@ def soap_cutter(paths: tuple[str, ...], response: str, namespace: str) -> SoapCu
 # --- reading -------------------------------------------------------------------------------------
 
 
+def parse(body: bytes, start: Callable, end: Callable, text: Callable) -> None:
+    """Feed a document to the handlers; names come as "namespace local". Raises NotWellFormed."""
+    parser = expat.ParserCreate("UTF-8", " ")
+    parser.buffer_text = True
+    parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+    parser.StartDoctypeDeclHandler = _refuse
+    parser.EntityDeclHandler = _refuse
+    parser.ExternalEntityRefHandler = _refuse
+    parser.XmlDeclHandler = _check_declaration
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    try:
+        # Read as text first: expat by itself would believe a byte order mark of UTF-16, and some overlong bytes.
+        parser.Parse(body.decode("utf-8-sig"), True)
+    except (expat.ExpatError, ValueError, RecursionError) as error:
+        raise NotWellFormed(type(error).__name__) from None
+
+
 class _Reader:
     """Feeds a document through expat and keeps the granted elements only. One document each."""
 
@@ -114,21 +131,7 @@ class _Reader:
         self.stack: list[Element | None] = []
 
     def read(self, body: bytes) -> Element:
-        parser = expat.ParserCreate("UTF-8", " ")
-        parser.buffer_text = True
-        parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
-        parser.StartDoctypeDeclHandler = _refuse
-        parser.EntityDeclHandler = _refuse
-        parser.ExternalEntityRefHandler = _refuse
-        parser.XmlDeclHandler = _check_declaration
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text
-        try:
-            # Read as text first: expat by itself would believe a byte order mark of UTF-16, and some overlong bytes.
-            parser.Parse(body.decode("utf-8-sig"), True)
-        except (expat.ExpatError, ValueError, RecursionError) as error:
-            raise NotWellFormed(type(error).__name__) from None
+        parse(body, self._start, self._end, self._text)
         if self.found is None:
             raise NotWellFormed("no answer in it")
         return self.found
@@ -136,7 +139,7 @@ class _Reader:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self.stack) >= DEEPEST:
             raise NotWellFormed("too deep")
-        self.stack.append(self._enter(*_split(name), attributes))
+        self.stack.append(self._enter(*split(name), attributes))
 
     def _enter(self, namespace: str, local: str, attributes: dict[str, str]) -> Element | None:
         if not self.stack:
@@ -227,7 +230,7 @@ def _check_declaration(_version: str, encoding: str | None, _standalone: int) ->
         raise NotWellFormed("not UTF-8")
 
 
-def _split(name: str) -> tuple[str, str]:
+def split(name: str) -> tuple[str, str]:
     namespace, _space, local = name.rpartition(" ")
     return namespace, local
 
