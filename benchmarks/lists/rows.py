@@ -1,0 +1,131 @@
+"""Fills the real tables: a few agencies by the ORM, then rows copied inside the database from a template row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import connection
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.agreements.models import Agreement, Party
+from apps.connections.models import ConnectionRequest, ProviderDecision, RequestedOperation, RequestSystem
+from apps.core.text import fold
+from apps.organizations.choices import Role
+from apps.organizations.models import InformationSystem, Membership, Organization
+from apps.registry.models import DataService, Operation, Purpose, ServiceVersion
+
+CONSUMERS, PROVIDERS = 60, 20
+FEW = 25
+"""Cases of the agency with few of them, however many rows there are."""
+
+
+@dataclass(frozen=True)
+class World:
+    people: dict[str, User]
+    consumers: list[int]
+    systems: list[int]
+    providers: list[int]
+    operations: list[int]
+    few: tuple[int, int]
+    """Agency and system of the one with few cases."""
+
+
+def build() -> World:
+    named = [f"Sở Đo tải {n}" for n in range(CONSUMERS + PROVIDERS + 1)]
+    agencies = [
+        Organization(name=name, code=f"H03.L{n}", folded=fold(name), sort_key=f"{n:04}") for n, name in enumerate(named)
+    ]
+    agencies = Organization.objects.bulk_create(agencies)
+    consumers, providers, few = agencies[:CONSUMERS], agencies[CONSUMERS:-1], agencies[-1]
+    systems = InformationSystem.objects.bulk_create(
+        InformationSystem(organization=agency, code=f"do-tai-{agency.pk}", name=f"Hệ thống {agency.pk}", folded=f"he thong {agency.pk}")
+        for agency in [*consumers, few]
+    )  # fmt: skip
+    operations = [_operation(number, provider) for number, provider in enumerate(providers)]
+    people = {
+        "consumer": _person("consumer", Role.CONSUMER_OFFICER, consumers[0]),
+        "provider": _person("provider", Role.PROVIDER_OFFICER, providers[0]),
+        "few": _person("few", Role.CONSUMER_OFFICER, few),
+        "operator": _person("operator", Role.OPERATOR, providers[1]),
+    }
+    pks = [[row.pk for row in rows] for rows in (consumers, systems[:-1], providers, operations)]
+    return World(people, *pks, few=(few.pk, systems[-1].pk))
+
+
+def _person(name: str, role: str, agency: Organization) -> User:
+    user = User.objects.create(username=f"bench-{name}", full_name=f"Người {name}")
+    Membership.objects.create(user=user, organization=agency, role=role)
+    return user
+
+
+def _operation(number: int, provider: Organization) -> Operation:
+    name = f"Dịch vụ đo tải {number}"
+    service = DataService.objects.create(provider=provider, code=f"do-tai-{number}", name=name)
+    version = ServiceVersion.objects.create(service=service, major=1, minor=0)
+    return Operation.objects.create(version=version, code="tra-cuu", name="Tra cứu", path_template="/x", method="GET")
+
+
+def fill(world: World, first: int, last: int) -> None:
+    """Rows number `first` to `last` of requests (with system, operation, decision) and agreements (with two parties)."""
+    with connection.cursor() as cursor:
+        # The rows are right by construction; a million foreign keys would be looked up seven times otherwise.
+        cursor.execute("SET LOCAL session_replication_role = replica")
+    now, by = timezone.now(), world.people["consumer"]
+    purpose, _made = Purpose.objects.get_or_create(code="bench", defaults={"name": "Bench"})
+    base = ConnectionRequest(number="", title="", consumer_id=world.consumers[0], created_by=by, status="checking", purpose=purpose,
+                             received_at=now)  # fmt: skip
+    agency, system = (_pick(rows, "n", few) for rows, few in zip((world.consumers, world.systems), world.few, strict=True))
+    operation, provider = (_pick(rows, "n / 7") for rows in (world.operations, world.providers))
+    statuses = (
+        "(ARRAY['approved','approved','approved','checking','awaiting_provider','refused','returned','withdrawn'])[1 + (n / 11) %% 8]"
+    )
+    refusal = "CASE WHEN (n / 11) %% 8 = 5 THEN 'Không thuộc chức năng' ELSE '' END"
+    request = {
+        "number": "'YC-2020-' || lpad(n::text, 7, '0')", "title": _title("Tra cứu phục vụ"), "consumer_id": agency,
+        "status": statuses, "due_at": "now() + (n %% 400 - 200) * interval '1 hour'", "uuid": "gen_random_uuid()",
+        "refusal_reason": refusal, "refusal_citation": refusal,
+        "refusal_ground_id": "CASE WHEN (n / 11) %% 8 = 5 THEN (SELECT min(id) FROM legal_refusalground) END",
+    }  # fmt: skip
+    _copy(base, first, last, id="1000 + n", **request)
+    _copy(RequestSystem(request_id=0, system_id=0), first, last, request_id="1000 + n", system_id=system)
+    _copy(RequestedOperation(request_id=0, operation_id=0), first, last, request_id="1000 + n", operation_id=operation)
+    decision = ProviderDecision(request_id=0, provider_id=0, requested_by=by, status="pending")
+    _copy(decision, first, last, request_id="1000 + n", provider_id=provider, uuid="gen_random_uuid()")
+    agreement = Agreement(number="", title="", sharing_form="default", status="in_force", in_force_at=now, valid_from=now)
+    _copy(agreement, first, last, id="1000 + n", number="'TT-2020-' || lpad(n::text, 7, '0')", title=_title("Chia sẻ dữ liệu"),
+          uuid="gen_random_uuid()", status="(ARRAY['in_force','in_force','in_force','expired'])[1 + (n / 11) %% 4]",
+          valid_to="now() + (1 + n %% 900) * interval '1 day'")  # fmt: skip
+    _copy(Party(agreement_id=0, organization_id=0, side="provider"), first, last, agreement_id="1000 + n", organization_id=provider,
+          joined_at="now()")  # fmt: skip
+    _copy(Party(agreement_id=0, organization_id=0, side="consumer"), first, last, agreement_id="1000 + n", organization_id=agency,
+          joined_at="now()")  # fmt: skip
+
+
+def _pick(rows: list[int], turn: str, few: int | None = None) -> str:
+    """The row whose turn it is; the agency with few cases has the first ones."""
+    chosen = f"(ARRAY[{','.join(map(str, rows))}])[1 + ({turn}) %% {len(rows)}]"
+    return f"CASE WHEN n <= {FEW} THEN {few} ELSE {chosen} END" if few else chosen
+
+
+def _title(words: str) -> str:
+    return f"'{words} ' || (ARRAY['đất đai','hộ tịch','doanh nghiệp','bảo hiểm','giáo dục'])[1 + n %% 5] || ' số ' || n"
+
+
+def _copy(row, first: int, last: int, **different: str) -> None:
+    """INSERT … SELECT: every column as `row` has it, except the `different` ones, which are SQL over n."""
+    fields = [field for field in row._meta.concrete_fields if not field.primary_key or "id" in different]
+    columns, values, parameters = [], [], []
+    for field in fields:
+        columns.append(f'"{field.column}"')
+        if field.column in different:
+            values.append(different[field.column])
+        else:
+            values.append("%s" + f"::{field.db_type(connection).split(' GENERATED')[0].replace('bigserial', 'bigint')}")
+            parameters.append(field.get_db_prep_save(field.pre_save(row, True), connection))
+    table = row._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM generate_series(%s, %s) n",  # noqa: S608
+            [*parameters, first, last],
+        )
