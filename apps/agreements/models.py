@@ -65,6 +65,7 @@ class Agreement(WithHistory, StatefulModel):
         verbose_name = _("agreement")
         verbose_name_plural = _("agreements")
         ordering = ["-id"]
+        indexes = [models.Index(fields=["status", "-id"], name="agreements_agreement_state")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(valid_to__isnull=True) | Q(valid_from__isnull=True) | Q(valid_to__gt=F("valid_from")),
@@ -113,6 +114,8 @@ class Party(models.Model):
         verbose_name_plural = _("parties")
         ordering = ["-side", "id"]
         constraints = [models.UniqueConstraint(fields=["agreement", "organization"], name="agreements_party_one_side")]
+        # The newest agreements of one organization are found at once among a million.
+        indexes = [models.Index(fields=["organization", "-agreement"], name="agreements_party_newest")]
 
     def __str__(self) -> str:
         return f"{self.organization} ({self.get_side_display()})"

@@ -11,7 +11,6 @@ from functools import wraps
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -20,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.core.errors import Conflict, DomainError, NotFound
+from apps.core.paging import OpenEndedPaginator
 from apps.core.text import clean
 
 PAGE_SIZE = 25
@@ -94,7 +94,7 @@ def asked(request: HttpRequest, name: str) -> str:
 
 def paged(request: HttpRequest, rows, size: int = PAGE_SIZE):
     """The page of `rows` the address asks for; nonsense in the address gives the nearest page."""
-    return Paginator(rows, size).get_page(request.GET.get("page"))
+    return OpenEndedPaginator(rows, size).get_page(request.GET.get("page"))
 
 
 def version_of(request: HttpRequest) -> int | None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.agreements.models import Agreement, Party
-from apps.connections.models import ConnectionRequest, ProviderDecision, RequestedOperation, RequestSystem
+from apps.connections.models import ConnectionRequest, ProviderDecision, RequestAudience, RequestedOperation, RequestSystem
 from apps.core.text import fold
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem, Membership, Organization
@@ -77,9 +77,7 @@ def fill(world: World, first: int, last: int) -> None:
                              received_at=now)  # fmt: skip
     agency, system = (_pick(rows, "n", few) for rows, few in zip((world.consumers, world.systems), world.few, strict=True))
     operation, provider = (_pick(rows, "n / 7") for rows in (world.operations, world.providers))
-    statuses = (
-        "(ARRAY['approved','approved','approved','checking','awaiting_provider','refused','returned','withdrawn'])[1 + (n / 11) %% 8]"
-    )
+    statuses = "(ARRAY['approved','approved','approved','checking','awaiting_provider','refused','returned','withdrawn'])[1 + (n / 11) %% 8]"
     refusal = "CASE WHEN (n / 11) %% 8 = 5 THEN 'Không thuộc chức năng' ELSE '' END"
     request = {
         "number": "'YC-2020-' || lpad(n::text, 7, '0')", "title": _title("Tra cứu phục vụ"), "consumer_id": agency,
@@ -92,6 +90,8 @@ def fill(world: World, first: int, last: int) -> None:
     _copy(RequestedOperation(request_id=0, operation_id=0), first, last, request_id="1000 + n", operation_id=operation)
     decision = ProviderDecision(request_id=0, provider_id=0, requested_by=by, status="pending")
     _copy(decision, first, last, request_id="1000 + n", provider_id=provider, uuid="gen_random_uuid()")
+    for read_by in (agency, provider):  # as the triggers would, which do not run here
+        _copy(RequestAudience(request_id=0, organization_id=0), first, last, request_id="1000 + n", organization_id=read_by)
     agreement = Agreement(number="", title="", sharing_form="default", status="in_force", in_force_at=now, valid_from=now)
     _copy(agreement, first, last, id="1000 + n", number="'TT-2020-' || lpad(n::text, 7, '0')", title=_title("Chia sẻ dữ liệu"),
           uuid="gen_random_uuid()", status="(ARRAY['in_force','in_force','in_force','expired'])[1 + (n / 11) %% 4]",

@@ -30,6 +30,7 @@ from apps.agreements.preview import preview, preview_of
 from apps.agreements.reauthentication import prove
 from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
 from apps.connections.models import ConnectionRequest
+from apps.core.api.pagination import OpenEndedPages
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
 from apps.core.errors import InvalidFact
@@ -88,6 +89,7 @@ class RequestPreview(VisibleRows, viewsets.GenericViewSet):
 class Agreements(Rows):
     """Agreements of the caller's organizations; operator, legal officer and auditor see all."""
 
+    pagination_class = OpenEndedPages
     queryset = Agreement.objects.prefetch_related("parties__organization")
     serializer_class = serializers.AgreementListSerializer
     detail_serializer_class = DETAIL

@@ -17,6 +17,7 @@ from apps.connections.alternatives import near
 from apps.connections.api import serializers
 from apps.connections.api.filters import RequestFilter
 from apps.connections.models import Attachment, Comment, ConnectionRequest
+from apps.core.api.pagination import OpenEndedPages
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
 from apps.core.errors import InvalidFact
@@ -40,6 +41,7 @@ def idempotency_key(request) -> uuids.UUID | None:
 class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """Connection requests that the caller's organizations file, decide or watch over."""
 
+    pagination_class = OpenEndedPages
     queryset = ConnectionRequest.objects.select_related("consumer")
     serializer_class = serializers.RequestListSerializer
     detail_serializer_class = DETAIL
