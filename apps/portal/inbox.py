@@ -23,7 +23,9 @@ from apps.disputes.choices import DisputeStatus, TicketStatus
 from apps.disputes.models import Answer, Dispute, Ticket
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_operator, organization_ids
-from apps.registry.models import UsageRegulation
+from apps.registry.choices import VersionStatus
+from apps.registry.clock import BEFORE_REVIEW, publishing_due
+from apps.registry.models import DefaultShareList, Feedback, ServiceVersion, UsageRegulation
 from apps.sync.models import Source, SyncRun
 
 MOST = 200
@@ -62,6 +64,7 @@ def tasks(user) -> list[Task]:
     found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_to_sign(user)]
     found += [*_agreements_to_sign(user), *_terms_to_sign(user), *_to_collect(user), *_to_confirm(user), *_expiring(user)]
     found += [*_disputes(user), *_tickets(user), *_held_releases(user), *_failing_sources(user), *_held_pushes(user)]
+    found += [*_questions(user), *_ready_drafts(user), *_reviews(user)]
     return sorted(found)
 
 
@@ -236,6 +239,41 @@ def _held_pushes(user):
             rows = _("%(count)d rows to send") % {"count": run.report.get("counts", {}).get("add", 0)}
             yield Task(_("Decide what is sent to the national catalog"), run.source.name, rows,
                        reverse("admin:sync_syncrun_change", args=[run.uuid]), since=run.created_at)  # fmt: skip
+
+
+def _questions(user):
+    """Questions about one's own services, until when they are to be answered."""
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    if mine:
+        rows = Feedback.objects.open().filter(service__provider_id__in=mine).select_related("service").order_by("due_at")
+        for row in rows[:MOST]:
+            yield Task(_("Answer the question"), row.service.name, row.text[:120],
+                       reverse("portal:service", args=[row.service.code]) + "#questions", due_at=row.due_at)  # fmt: skip
+
+
+def _ready_drafts(user):
+    """Versions that work and wait to be published within their working day."""
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    if mine:
+        rows = ServiceVersion.objects.filter(service__provider_id__in=mine, status=VersionStatus.DRAFT, ready_at__isnull=False)
+        for row in rows.select_related("service").order_by("ready_at")[:MOST]:
+            yield Task(_("Publish the version that works"), row.service.name, row.number,
+                       reverse("portal:version", args=[row.uuid]), due_at=publishing_due(row), since=row.ready_at)  # fmt: skip
+
+
+def _reviews(user):
+    """Default-share lists whose six-month review is near or late."""
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    if mine:
+        soon = timezone.localdate() + BEFORE_REVIEW
+        for row in DefaultShareList.objects.filter(organization_id__in=mine).in_force():
+            if row.next_review_on <= soon:
+                yield Task(_("Review the default-share list"), row.number, str(row.organization), reverse("portal:default-lists"),
+                           due_at=_end_of(row.next_review_on))  # fmt: skip
+
+
+def _end_of(day: datetime.date) -> datetime.datetime:
+    return datetime.datetime.combine(day, datetime.time(23, 59), tzinfo=timezone.get_current_timezone())
 
 
 def _ordered(rows):

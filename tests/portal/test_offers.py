@@ -7,12 +7,15 @@ import json
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.agreements.models import Grant
+from apps.legal.models import LegalRule
 from apps.organizations.choices import Role
-from apps.registry.actions import add_version
+from apps.portal import inbox
+from apps.registry.actions import add_version, give_feedback, mark_ready
 from apps.registry.contract import contract_of
-from apps.registry.models import DataService
+from apps.registry.models import DataService, DefaultShareList
 from tests.factories.agreements import accepted
 from tests.factories.organizations import FocalPointFactory, OrganizationFactory, officer
 from tests.factories.registry import SignedRegulationFactory, UsageRegulationFactory
@@ -223,3 +226,21 @@ def test_a_regulation_is_written_changed_and_signed_by_another(provider, owner, 
     assert regulation.title == "Quy chế mới"
     assert as_person(officer(Role.PROVIDER_OFFICER)).get(change).status_code == 404
     assert UsageRegulationFactory().title in text(as_person(officer(Role.OPERATOR)).get(reverse("portal:regulations")))
+
+
+def test_home_names_what_a_provider_owes_and_nobody_elses(world, as_person):
+    give_feedback(world.service, by=world.consumer_officer, text="Hỏi về dữ liệu")
+    draft = add_version(world.service, by=world.provider_officer)
+    mark_ready(draft, by=world.provider_officer)
+    DefaultShareList.objects.create(
+        organization=world.provider, number="8/QĐ", decided_on="2026-01-05", next_review_on=timezone.localdate(),
+        review_rule=LegalRule.objects.get(code="default_list.review"), decided_by=world.provider_officer,
+    )  # fmt: skip
+    urls = {task.url for task in inbox.tasks(world.provider_officer)}
+    assert {
+        reverse("portal:service", args=[world.service.code]) + "#questions",
+        reverse("portal:version", args=[draft.uuid]),
+        reverse("portal:default-lists"),
+    } <= urls
+    assert as_person(world.provider_officer).get(reverse("home")).status_code == 200
+    assert not urls & {task.url for task in inbox.tasks(world.stranger)}
