@@ -76,7 +76,7 @@ def build(release: Release) -> None:
     given = parameters(release)
     with connection.cursor() as cursor:
         # Freshly written rows have no statistics yet, and a loop over 100,000 of them takes minutes where a hash takes none.
-        cursor.execute("SET LOCAL enable_nestloop = off")
+        cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'")
         cursor.execute("DROP TABLE IF EXISTS catalogs_diff")
         cursor.execute(_CREATE, given)
         if release.scope == Scope.FULL:

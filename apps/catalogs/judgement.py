@@ -37,7 +37,7 @@ _TWINS = f"""{_MARK} AND NOT (problems @> %(problem)s::varchar[]) AND (level, no
     WHERE release_id = %(release)s AND code ~ '[^ -~]' GROUP BY 1, 2 HAVING count(*) > 1)"""
 
 _KINDS_OF_ROWS = """
-SELECT bool_or(closes), bool_or(parent_level <> ''), bool_or(code ~ '[^ -~]') FROM catalogs_stagedentry WHERE release_id = %(release)s
+SELECT bool_or(closes), bool_or(parent_code <> ''), bool_or(code ~ '[^ -~]') FROM catalogs_stagedentry WHERE release_id = %(release)s
 """
 
 _UNKNOWN_CODE = f"""{_MARK} AND staged.closes AND NOT EXISTS (
@@ -165,7 +165,7 @@ def _likeness(one: str, other: str) -> float:
 def _mark_rows(release: Release) -> None:
     given = {**difference.parameters(release), "full": release.scope == Scope.FULL}
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_nestloop = off")  # see difference.build
+        cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'")  # see difference.build
         cursor.execute(_KINDS_OF_ROWS, given)
         closings, children, odd_codes = cursor.fetchone()
         if release.judged_at:
@@ -178,8 +178,10 @@ def _mark_rows(release: Release) -> None:
             cursor.execute(_DUPLICATES, {**given, "problem": [P.DUPLICATE_CODE]})
             if odd_codes:
                 cursor.execute(_TWINS, {**given, "problem": [P.DUPLICATE_CODE]})
-            cursor.execute(_CANDIDATE_CIRCLES, [release.pk])
-            circles = list(_in_circles(cursor.fetchall()))
+            circles = []
+            if children:
+                cursor.execute(_CANDIDATE_CIRCLES, [release.pk])
+                circles = list(_in_circles(cursor.fetchall()))
             if circles:
                 cursor.execute(
                     "UPDATE catalogs_stagedentry SET problems = array_remove(problems, 'unknown_parent') || %s::varchar[] WHERE id = ANY(%s)",

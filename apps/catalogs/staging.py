@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import orjson
 from django.db import connection
 
+from apps.catalogs import keys
 from apps.catalogs.choices import RowProblem, Share, SuccessionKind
 from apps.catalogs.models import Catalog, Release
-from apps.core.text import clean, sort_key, word_line
+from apps.core.text import clean
 
 P = RowProblem
 CODE_LENGTH, NAME_LENGTH = 60, 500
@@ -37,10 +38,12 @@ _NO_PROBLEM = "\t{}\tf\t"
 """The flags of a row in its derived half (`RowReader._line`) when nothing is wrong with it."""
 
 _SEP = "\u2502"  # between the values of a row, so that one search looks at all of them
+_SPACE_SEP, _SEP_SPACE = f" {_SEP}", f"{_SEP} "
 # Bytes read in the wrong encoding leave such traces; no Vietnamese text holds them.
 _MOJIBAKE = "[ÃÄÂÆ][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|á[º»]|\ufffd"
 _TRACES = re.compile(_MOJIBAKE)
 _GARBLED = re.compile(f"[\x00-\x08\x0e-\x1b\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]|{_MOJIBAKE}")
+_ONLY_SAID = frozenset({"problems", "closes", "valid_from", "valid_to", "parent_level"})  # seldom said; never on the shortcut
 _RISKY = frozenset("'\"=+@-|\uff1d\uff0b\uff20")
 _FORMULA = re.compile(rf"(?:\A|{_SEP})['\"\s]*[=+@\uff1d\uff0b\uff20|-]")
 _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
@@ -83,30 +86,77 @@ class RowReader:
         }
         self.only = next(iter(self.levels)) if len(self.levels) == 1 else None
         self.dates: dict[object, dt.date | None] = {}
+        self.parents: dict[tuple[str, str], str] = {}
 
     def read(self, rows: Iterable[Mapping]) -> list[tuple[str, str]]:
         """(content, derived) of each row: the first part is what the row says, the second what follows from it."""
-        return [self._line(self.values(row), row, position) for position, row in enumerate(rows, 1)]
+        plain, line, values = self._plain_line, self._line, self.values
+        return [plain(row, position) or line(values(row), row, position) for position, row in enumerate(rows, 1)]
+
+    def _plain_line(self, row: object, position: int) -> tuple[str, str] | None:
+        """The shortcut for a row with nothing to mend, refuse or escape: what the long way makes of it. None: go that way."""
+        if type(row) is not dict or not _ONLY_SAID.isdisjoint(row):
+            return None
+        get = row.get
+        code, name, parent = get("code"), get("name"), get("parent_code") or ""
+        full_name = get("full_name") or name
+        if not (type(code) is type(name) is type(parent) is type(full_name) is str):
+            return None
+        joined = f"{code}{_SEP}{name}{_SEP}{full_name}{_SEP}{parent}"
+        if (
+            len(joined) > NAME_LENGTH
+            or "\\" in joined
+            or _is_suspect(joined)
+            or code[:1] in _RISKY
+            or name[:1] in _RISKY
+            or full_name[:1] in _RISKY
+            or not unicodedata.is_normalized("NFC", joined)
+        ):
+            return None
+        level = get("level") or self.only
+        rule = self.levels.get(level) if type(level) is str else None
+        if rule is None or not name or not code or len(code) > CODE_LENGTH or rule.pattern.fullmatch(code) is None:
+            return None
+        parent_level = ""
+        if parent and (parent == code or not (parent_level := self._known_parent_level(level, parent))):
+            return None
+        attributes = get("attributes") or {}
+        if type(attributes) is not dict:
+            return None
+        text = self._attributes([], attributes)
+        if "\\" in text or (attributes and text == "{}"):
+            return None
+        line, key = keys.both(code, name, full_name)
+        content = f"{level}\t{code}\t{name}\t{full_name}\t{parent_level}\t{parent}\t{NULL}\t{NULL}\tf\t{text}"
+        return content, f"{line}\t{key}{_NO_PROBLEM}{_row_number(row, position)}"
+
+    def _known_parent_level(self, level: str, parent: str) -> str:
+        """The level of a parent that is none of its child's code; empty when it has none. A list has few parents."""
+        if (level, parent) not in self.parents:
+            odd = parent[0] in _RISKY or len(parent) > CODE_LENGTH
+            self.parents[level, parent] = "" if odd else self._parent_level([], level, "", parent, "")
+        return self.parents[level, parent]
 
     @staticmethod
     def _line(values: tuple, row: object, position: int) -> tuple[str, str]:
         level, code, name, full_name, parent_level, parent, start, end, closes, attributes, problems = values
-        texts = (level, code, name, full_name, parent_level, parent)
-        if "\\" in "".join(texts):
-            texts = tuple(_escape(text) for text in texts)
+        line, key = keys.both(code, name, full_name)
+        content = f"{level}\t{code}\t{name}\t{full_name}\t{parent_level}\t{parent}"
+        if "\\" in content:
+            texts = (level, code, name, full_name, parent_level, parent)
+            content, key = "\t".join([_escape(text) for text in texts]), _escape(key)
         if "\\" in attributes:
             attributes = _escape(attributes)
-        content = "\t".join((*texts, start or NULL, end or NULL, "t" if closes else "f", attributes))
         flags = f"{{{','.join(dict.fromkeys(problems))}}}" if problems else "{}"
-        number = str(row.get("row_no") or position) if isinstance(row, Mapping) else str(position)
-        return content, "\t".join((search_line(code, name, full_name), _escape(sort_key(name)), flags, "f", number))
+        content = f"{content}\t{start or NULL}\t{end or NULL}\t{'t' if closes else 'f'}\t{attributes}"
+        return content, f"{line}\t{key}\t{flags}\tf\t{_row_number(row, position)}"
 
     def values(self, row: Mapping) -> tuple:
         """(level, code, name, full_name, parent_level, parent_code, from, to, closes, attributes as JSON, problems)."""
-        if not isinstance(row, Mapping):
+        if type(row) is not dict and not isinstance(row, Mapping):
             row = {"problems": [P.WRONG_SHAPE]}
-        problems: list[str] = list(row.get("problems") or ())
         get = row.get
+        problems: list[str] = list(get("problems") or ())
         code, name, parent = get("code"), get("name"), get("parent_code") or ""
         full_name = get("full_name") or name
         if not (type(code) is type(name) is type(parent) is type(full_name) is str):
@@ -121,7 +171,9 @@ class RowReader:
             problems.append(P.FORMULA)
         if not joined.isascii() and not unicodedata.is_normalized("NFC", joined):
             problems.append(P.NOT_NFC)
-        if len(code) > CODE_LENGTH or len(parent) > CODE_LENGTH or len(name) > NAME_LENGTH or len(full_name) > NAME_LENGTH:
+        if len(joined) > CODE_LENGTH and (
+            len(code) > CODE_LENGTH or len(parent) > CODE_LENGTH or len(name) > NAME_LENGTH or len(full_name) > NAME_LENGTH
+        ):
             problems.append(P.TOO_LONG)
             code, parent, name, full_name = (
                 code[:CODE_LENGTH],
@@ -155,6 +207,9 @@ class RowReader:
     def _level(self, problems: list[str], code: str, level: str) -> str:
         if not code:
             problems.append(P.NO_CODE)
+        if not isinstance(level, str):
+            problems.append(P.WRONG_SHAPE)
+            level = ""
         if not level:
             level = self.only or next((rule.code for rule in self.levels.values() if rule.pattern.fullmatch(code)), "")
         rule = self.levels.get(level)
@@ -167,6 +222,7 @@ class RowReader:
 
     def _parent_level(self, problems: list[str], level: str, code: str, parent: str, given: str) -> str:
         rule = self.levels.get(level)
+        given = given if isinstance(given, str) else "?"
         for candidate in (given,) if given else (rule.parents if rule else ()):
             if candidate in self.levels and self.levels[candidate].pattern.fullmatch(parent):
                 if parent == code and candidate == level:
@@ -205,13 +261,19 @@ class RowReader:
         except (TypeError, ValueError):
             problems.append(P.WRONG_SHAPE)
             return "{}"
-        if not isinstance(attributes, Mapping):
+        if type(attributes) is not dict and not isinstance(attributes, Mapping):
             problems.append(P.WRONG_SHAPE)
             return "{}"
         if "\\u0000" in text:
             problems.append(P.WRONG_ENCODING)
             return "{}"
         return text
+
+
+def _row_number(row: object, position: int) -> int:
+    """The row's own number where its reader counted (a file's lines), else its position."""
+    number = row.get("row_no") if isinstance(row, Mapping) else None
+    return number if type(number) is int and 0 < number < 2**31 else position
 
 
 def _tidy(text: str) -> str:
@@ -224,18 +286,26 @@ def _is_suspect(joined: str) -> bool:
     return (
         not joined.isprintable()
         or "  " in joined
-        or f" {_SEP}" in joined
-        or f"{_SEP} " in joined
+        or _SPACE_SEP in joined
+        or _SEP_SPACE in joined
         or joined[0] == " "
         or joined[-1] == " "
         or joined.count(_SEP) != 3
-        or _TRACES.search(joined) is not None
+        or (not joined.isascii() and _may_be_garbled(joined) and _TRACES.search(joined) is not None)
     )
 
 
-def search_line(code: str, name: str, full_name: str) -> str:
-    """What the search looks at: " 00004 phuong ba dinh"."""
-    return word_line(f"{code} {full_name}" if name in full_name else f"{code} {full_name} {name}")
+def _may_be_garbled(joined: str) -> bool:
+    """True when a trace may be there: a look for single letters costs a tenth of the search for traces."""
+    return (
+        "Ã" in joined
+        or "Ä" in joined
+        or "Â" in joined
+        or "Æ" in joined
+        or "áº" in joined
+        or "á»" in joined
+        or "\ufffd" in joined
+    )
 
 
 def _escape(text: str) -> str:
@@ -327,9 +397,10 @@ def _copy(table: str, columns: Iterable[str], lines: Iterable[str], chunk: int =
 def read_one(catalog: Catalog, row: Mapping) -> tuple[list[str], dict]:
     """Judge a single row by itself: (problems, the columns of an entry). Used where a person mends one entry."""
     _, code, name, full_name, parent_level, parent_code, start, end, _, attributes, problems = RowReader(catalog).values(row)
+    line, key = keys.both(code, name, full_name)
     columns = {
         "name": name, "full_name": full_name, "parent_level": parent_level, "parent_code": parent_code,
         "valid_from": parse_date(start), "valid_to": parse_date(end), "attributes": orjson.loads(attributes),
-        "folded": search_line(code, name, full_name), "sort_key": sort_key(name),
+        "folded": line, "sort_key": key,
     }  # fmt: skip
     return problems, columns

@@ -22,7 +22,7 @@ from benchmarks.gateway.targets import ROOT, Target, free_port, get, running
 
 API = "/api/v1/catalogs/administrative-units"
 ITEMS = 50
-ROUNDS, SECONDS = 5, 4.0
+ROUNDS, SECONDS = 5, 3.0
 QUICK_ROUNDS, QUICK_SECONDS = 1, 2.0
 
 
