@@ -352,13 +352,15 @@ class Upstreams:
         self, endpoint: Endpoint, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b""
     ) -> Answer:
         """Send one call within the endpoint's deadline. `path` is canonical, with its query. Raises ProviderFailed."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + endpoint.timeout
         if not endpoint.auth.needs_token:
             # The common case, without a timeout's machinery: a kept connection that gets a timer of its own.
             pool = self._pool(endpoint.base)
             connection = pool.take()
             if connection is not None:
                 head = _head(method, endpoint.prefix + path, endpoint.base.netloc, [*headers, *endpoint.own_headers()], body)
-                timer = asyncio.get_running_loop().call_later(endpoint.timeout, connection.expire)
+                timer = loop.call_at(ends, connection.expire)
                 try:
                     return await self._exchange(pool, connection, head, body, endpoint.row.max_response_bytes)
                 except _Stale:
@@ -367,7 +369,7 @@ class Upstreams:
                 finally:
                     timer.cancel()
         try:
-            async with asyncio.timeout(endpoint.timeout):
+            async with asyncio.timeout_at(ends):  # one deadline, also for the second try
                 return await self._call(endpoint, method, path, headers, body)
         except TimeoutError:
             raise ProviderFailed("provider_timeout") from None

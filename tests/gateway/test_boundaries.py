@@ -241,6 +241,25 @@ def test_one_deadline_over_everything(call, provider, world, slow):
     assert CallOutcome.objects.get().code == "provider_timeout"
 
 
+def test_gw_07_the_second_try_of_a_stale_connection_has_no_deadline_of_its_own(call, provider, world):
+    """A kept connection is closed late and without a byte; the fresh one would answer, but beyond the call's deadline."""
+    world.change(world.version.upstreams.get(), "upstream", timeout_ms=3_000)
+    assert call().status == 200
+
+    async def late(seen, writer):
+        first = len(provider.seen) == 2
+        await asyncio.sleep(2)
+        if first:
+            writer.close()
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + LENGTH + b"\r\n" + GOOD)
+
+    provider.behave("/api/companies/0999999999", late)
+    answer = call()
+    assert (answer.status, answer.code) == (504, "provider_timeout")
+    assert len(provider.seen) == 3
+
+
 def test_headers_of_the_provider_pass_an_allow_list(call, provider):
     provider.answer(
         "/api/companies/0999999999", ANSWER,
