@@ -68,7 +68,7 @@ DROP FUNCTION connections_refresh_audience(bigint[]);
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('connections', '0004_codes_day'),
+        ('connections', '0005_alternatives_and_search'),
         ('legal', '0002_reference'),
         ('organizations', '0001_initial'),
         ('registry', '0004_health_and_default_lists'),
