@@ -20,19 +20,19 @@ MOMENTS = ("%d/%m/%Y %H:%M", "%d/%m/%Y")
 
 
 def moment_input() -> forms.DateTimeInput:
-    attrs = {"class": "short", "inputmode": "numeric", "placeholder": _("dd/mm/yyyy hh:mm"), "autocomplete": "off"}
+    attrs = {"inputmode": "numeric", "placeholder": _("dd/mm/yyyy"), "autocomplete": "off"}
     return forms.DateTimeInput(format=MOMENTS[0], attrs=attrs)
 
 
 class LogForm(forms.Form):
     """Everything may be empty; without a period and a call id the last 24 hours are shown."""
 
+    call_id = forms.UUIDField(label=_("Call id"), required=False)
     since = forms.DateTimeField(label=_("From"), required=False, input_formats=MOMENTS, widget=moment_input())
     until = forms.DateTimeField(label=_("To (not included)"), required=False, input_formats=MOMENTS, widget=moment_input())
     consumer = forms.ChoiceField(label=_("Consumer"), required=False)
     service = forms.ChoiceField(label=_("Service"), required=False)
     agreement = forms.CharField(label=_("Agreement"), required=False, max_length=30)
-    call_id = forms.UUIDField(label=_("Call id"), required=False)
     code = forms.ChoiceField(label=_("Reason"), required=False)
 
     def __init__(self, data, *, user) -> None:
