@@ -1,0 +1,150 @@
+"""CC-01 for agreements: two people at the same instant, exactly one transition, one event, one word to each person."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.agreements.actions import (
+    agree_content,
+    approve_request,
+    decline_agreement,
+    propose_content,
+    reopen_agreement,
+    sign_agreement,
+    suspend_consumer,
+)
+from apps.agreements.models import Agreement, ConsumerSuspension, Signature
+from apps.audit.models import AuditEvent
+from apps.core.errors import DomainError
+from apps.notices.models import Notice
+from apps.organizations.choices import Role
+from tests.connections.test_races import at_once, on
+from tests.factories.accounts import PASSWORD
+from tests.factories.agreements import accepted, awaiting_signatures, negotiating, special_world
+from tests.factories.connections import forwarded, world
+from tests.factories.organizations import officer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ROUNDS = [pytest.param(3, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)]
+
+
+def refusals(answers) -> list:
+    found = [answer for answer in answers if isinstance(answer, Exception)]
+    assert all(isinstance(answer, DomainError) for answer in found), found
+    return found
+
+
+def events(obj, name: str) -> int:
+    return AuditEvent.objects.about(obj).filter(event=name).count()
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_cc_01_a_signer_who_signs_twice_at_once_has_signed_once(rounds):
+    for _turn in range(rounds):
+        w = special_world()
+        agreement = awaiting_signatures(w)
+        shown = agreement.current_version.content_hash
+        sign = [on(sign_agreement, agreement, w.consumer_signer, content_hash=shown) for _click in range(3)]
+        assert len(refusals(at_once(*sign))) == 2
+        assert Signature.objects.filter(version__agreement=agreement).count() == 1
+        assert events(agreement, "agreement.signed") == 1
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_cc_01_the_two_last_signatures_at_once_put_it_in_force_once(rounds):
+    for _turn in range(rounds):
+        w = special_world()
+        agreement = awaiting_signatures(w)
+        shown = agreement.current_version.content_hash
+        both = [on(sign_agreement, agreement, who, content_hash=shown) for who in (w.consumer_signer, w.provider_signer)]
+        assert refusals(at_once(*both)) == []
+        agreement.refresh_from_db()
+        assert agreement.status == "in_force"
+        assert events(agreement, "agreement.in_force") == 1
+        told = Notice.objects.filter(kind="agreement.in_force", key__contains=str(agreement.uuid), recipient=w.consumer_officer)
+        assert told.count() == 1
+        assert agreement.grants.count() == 1
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+@pytest.mark.parametrize("other", ["reopen", "decline"])
+def test_cc_01_the_last_signature_against_second_thoughts(rounds, other):
+    for _turn in range(rounds):
+        w = special_world()
+        agreement = awaiting_signatures(w)
+        shown = agreement.current_version.content_hash
+        sign_agreement(agreement, by=w.consumer_signer, content_hash=shown)
+        step = {"reopen": reopen_agreement, "decline": decline_agreement}[other]
+        answers = at_once(
+            on(sign_agreement, agreement, w.provider_signer, content_hash=shown),
+            on(step, agreement, w.consumer_officer, reason="Xem lại"),
+        )
+        assert len(refusals(answers)) == 1
+        agreement.refresh_from_db()
+        assert (agreement.status == "in_force") == agreement.grants.exists()
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_cc_01_agreeing_against_a_new_proposal_never_agrees_to_what_was_not_read(rounds):
+    for turn in range(rounds):
+        w = special_world()
+        agreement = negotiating(w)
+        shown = agreement.current_version.content_hash
+        at_once(
+            on(agree_content, agreement, w.consumer_officer, content_hash=shown),
+            on(propose_content, agreement, w.provider_officer, changes={"other_terms": f"Lần {turn}"}, note="Thêm"),
+        )
+        agreement.refresh_from_db()
+        newest = agreement.versions.order_by("-number").first()
+        agreed = set(newest.consents.values_list("party__side", flat=True))
+        assert (agreement.status == "awaiting_signatures") == (agreed == {"consumer", "provider"})
+        assert agreement.status == "negotiating" or newest.content_hash == shown
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_cc_01_one_consumer_suspended_twice_at_once_is_one_suspension(rounds):
+    for _turn in range(rounds):
+        w = world()
+        agreement = accepted(w)
+        party = agreement.parties.get(side="consumer")
+        why = {"violation": "x", "plan": "y", "restore_conditions": "z"}
+        colleague = officer(Role.PROVIDER_OFFICER, w.provider)
+        answers = at_once(*[on(suspend_consumer, party, who, **why) for who in (w.provider_officer, colleague)])
+        assert len(refusals(answers)) == 1
+        assert ConsumerSuspension.objects.filter(agreement=agreement).count() == 1
+        assert events(agreement, "consumer.suspended") == 1
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_cc_01_an_agency_suspended_at_the_instant_of_approval_gets_no_agreement_after_it(rounds):
+    from apps.organizations.actions.agencies import suspend_organization
+
+    for _turn in range(rounds):
+        w = world()
+        request = forwarded(w)
+        answers = at_once(
+            on(approve_request, request, w.provider_officer), on(suspend_organization, w.consumer, w.operator, reason="Vi phạm")
+        )
+        refusals(answers)
+        w.consumer.refresh_from_db()
+        made = Agreement.objects.filter(bases__request=request).exists()
+        assert made == (not isinstance(answers[0], Exception))
+        assert made or w.consumer.status == "suspended"
+
+
+def test_cc_05_a_double_click_on_sign_in_the_portal_signs_once_and_never_fails_hard():
+    w = special_world()
+    agreement = awaiting_signatures(w)
+    body = {"password": PASSWORD, "content_hash": agreement.current_version.content_hash, "version": agreement.version}
+
+    def click():
+        client = Client()
+        client.force_login(w.consumer_signer)
+        return client.post(reverse("portal:agreement-sign", args=[agreement.uuid]), body).status_code
+
+    answers = at_once(*[click] * 4)
+    assert set(answers) <= {302, 409}, answers
+    assert Signature.objects.count() == 1
+    assert events(agreement, "agreement.signed") == 1
