@@ -43,7 +43,8 @@ class Walk(RuleBasedStateMachine):
         self.point = transaction.atomic()
         self.point.__enter__()
         self.w = self.worlds[special]
-        facts = {"special_reason": "Không có dịch vụ mặc định."} if special else {}
+        considered = [self.worlds[False].service.code]
+        facts = {"special_reason": "Không có dịch vụ mặc định.", "alternatives": considered} if special else {}
         self.request = complete_draft(self.w, **facts)
         self.moves = 0
         self.known = self.statuses()

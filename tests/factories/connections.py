@@ -18,6 +18,7 @@ from apps.connections.actions import (
     submit_request,
     withdraw_request,
 )
+from apps.connections.alternatives import near
 from apps.connections.choices import RequestStatus
 from apps.connections.models import ConnectionRequest
 from apps.legal.models import RefusalGround
@@ -91,8 +92,14 @@ def complete_draft(world: World, **changes) -> ConnectionRequest:
     return draft_request(world.consumer, by=world.consumer_officer, **world.content(**changes))
 
 
+def considered(request: ConnectionRequest, world: World) -> ConnectionRequest:
+    """For special sharing: the default services that come near were looked at (WF-33)."""
+    codes = [row.service.code for row in near(request)]
+    return save_draft(request, by=world.consumer_officer, alternatives=codes) if codes else request
+
+
 def signed_draft(world: World, **changes) -> ConnectionRequest:
-    request = complete_draft(world, **changes)
+    request = considered(complete_draft(world, **changes), world)
     sign_request(request, by=world.consumer_signer)
     return request
 
