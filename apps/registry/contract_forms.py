@@ -48,6 +48,16 @@ class DocumentForm(ExpectedForm):
         return file.name if file is not None else self.cleaned_data["url"]
 
 
+def _catalogs() -> list[tuple[str, str]]:
+    """The shared catalogs, and the levels of those that have several."""
+    found = [("", "–")]
+    for row in Catalog.objects.order_by("name"):
+        found.append((row.code, row.name))
+        if len(row.levels) > 1:
+            found += [(f"{row.code}/{level['code']}", f"{row.name}: {level['name']}") for level in row.levels]
+    return found
+
+
 class OperationForm(ExpectedForm):
     """One operation completed by hand: its name, its parameters, and every field of its answer."""
 
@@ -71,7 +81,7 @@ class OperationForm(ExpectedForm):
         self.fields["name"].initial, self.fields["description"].initial = self.shown.name, self.shown.description
         self.rows = list(self.shown.fields.order_by("position", "id"))
         self.parameters = list(self.shown.parameters.order_by("id"))
-        catalogs = [("", "–"), *Catalog.objects.order_by("name").values_list("code", "name")]
+        catalogs = _catalogs()
         for row in self.rows:
             self._field_boxes(row, catalogs)
         for number, row in enumerate(self.parameters):

@@ -129,6 +129,7 @@ def test_an_operation_shows_its_tree_in_order(consumer):
     assert body["parameters"][0] == {
         "name": "msdn", "label": "Mã số doanh nghiệp", "location": "query", "required": True,
         "pattern": "^[0-9]{10}(-[0-9]{3})?$", "max_length": 14, "is_subject": True, "example": "0990000001",
+        "catalog_code": "",
     }  # fmt: skip
 
 

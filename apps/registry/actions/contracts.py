@@ -119,8 +119,8 @@ def _update(rows, key: str, facts: dict[str, dict], allowed: set[str], code: str
 
 
 def _check_catalogs(facts) -> None:
-    """A field is bound to a catalog that exists; what was bound before is not judged again."""
-    wanted = {given["catalog_code"] for given in facts if given.get("catalog_code")}
+    """A field is bound to a catalog that exists, or to one level of it (`code/level`); what was bound before is not judged again."""
+    wanted = {given["catalog_code"].partition("/")[0] for given in facts if given.get("catalog_code")}
     unknown = wanted - set(Catalog.objects.filter(code__in=wanted).values_list("code", flat=True))
     if unknown:
         names = ", ".join(sorted(unknown))[:200]

@@ -66,7 +66,7 @@ def keep_completed(data: dict, present: Contract) -> dict:
             spec = parameters.get(given["name"])
             if spec is not None:
                 given["label"] = given.get("label") or spec.label
-                given["is_subject"] = spec.is_subject
+                given.update(is_subject=spec.is_subject, catalog_code=given.get("catalog_code") or spec.catalog_code)
     for name in ("samples", "errors", "documents"):
         codes = {operation["code"] for operation in data["operations"]}
         old = [row for row in present.spec.get(name, []) if name != "samples" or row["operation"] in codes]
