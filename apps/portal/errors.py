@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.api.problems import CONTENT_TYPE, problem
+from apps.core.errors import NotPermitted
 
 _API = {
     400: ("invalid", _("The data is not valid.")),
@@ -21,6 +22,8 @@ def bad_request(request: HttpRequest, exception=None) -> HttpResponse:
 
 
 def permission_denied(request: HttpRequest, exception=None) -> HttpResponse:
+    if getattr(request, "refused", None) is None:
+        request.refused = NotPermitted()  # the audit floor writes it down, as for a verb that said no (AU-01)
     return _answer(request, 403)
 
 
