@@ -68,6 +68,14 @@ class Drawing:
     is_cut: bool = False
 
     @property
+    def by_heir(self) -> list[tuple[Node, list[Line]]]:
+        """Each new unit with the lines that lead to it: the drawing as a list, where there is no room to draw."""
+        found = {(node.level, node.code): (node, []) for node in self.new}
+        for line in self.lines:
+            found[line.new.level, line.new.code][1].append(line)
+        return [(node, lines) for node, lines in found.values() if lines]
+
+    @property
     def height(self) -> int:
         return TOP * 2 + ROW * max(len(self.old), len(self.new), 1)
 

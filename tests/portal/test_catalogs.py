@@ -78,6 +78,7 @@ def test_the_drawing_shows_what_became_of_bac_kan(units, as_person, consumer):
     old = communes.filter(parent_code__in=districts.values("code"))
     assert text.count('class="reform__old"') == old.count() == 108
     assert text.count("<path") >= old.count()
+    assert text.count('class="reform-list__') == text.count("<path"), "where there is no room to draw, a list says the same"
     assert "Tỉnh Thái Nguyên" in text
     assert "Phường Đức Xuân" in text
     assert client.get(reverse("portal:catalog-reform", args=[units.code, "2025-07-02"])).status_code == 404
