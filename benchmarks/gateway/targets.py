@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,10 +96,18 @@ def _env(url: str, **more: str) -> dict[str, str]:
     return {**os.environ, "DATABASE_URL": url, "LGSP_ENV": "development", "LOG_LEVEL": "ERROR", **more}
 
 
+def django_ready(dsn: str, provider: Target) -> None:
+    """Set Django up in this process, for what is measured without a server."""
+    os.environ.update(_env(dsn, DJANGO_SETTINGS_MODULE="lgsp.settings", LGSP_EGRESS_ALLOW=f"127.0.0.1:{provider.port}"))
+    import django
+
+    django.setup()
+
+
 def build_world(database: Database, base_url: str, folder: Path, grants: int = 0) -> list[dict]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.gateway.world", base_url, str(grants)], cwd=ROOT, env=_env(database.url), check=True,
-        capture_output=True, text=True,
+        stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     pairs = json.loads(done.stdout.splitlines()[-1])
     (folder / "pairs.txt").write_text("".join(f"{p['token']} {p['service']}\n" for p in pairs))
@@ -161,9 +169,10 @@ def proxy(folder: Path, provider: Target) -> Iterator[Target]:
 
 
 @contextlib.contextmanager
-def gateway(database: Database, provider: Target) -> Iterator[Target]:
+def gateway(database: Database, provider: Target, allow: Sequence[int] = ()) -> Iterator[Target]:
+    """One process as shipped; `allow` names further ports of this host it may call."""
     port = free_port()
-    env = _env(database.url, LGSP_EGRESS_ALLOW=f"127.0.0.1:{provider.port}")
+    env = _env(database.url, LGSP_EGRESS_ALLOW=",".join(f"127.0.0.1:{number}" for number in (provider.port, *allow)))
     with running([sys.executable, "-m", "lgsp.gateway", "--port", str(port)], env) as process:
         target = Target("gateway", port, [process.pid, database.pid])
         _wait(target, "/readyz")

@@ -99,30 +99,36 @@ def _service(number: int, provider: Organization, base_url: str) -> tuple[Operat
 
 
 def _copy_grants(more: int) -> None:
-    """Further agreements, one grant each, between the same systems and operations."""
+    """Further agreements, one grant each, between the same systems and operations: copies of the first one's rows."""
     with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE numbers AS SELECT n FROM generate_series(1, %s) n", [more])
         cursor.execute(
-            """
-            WITH a AS (INSERT INTO agreements_agreement (uuid, created_at, updated_at, version, number, title, sharing_form, status, valid_from,
-                         in_force_at, suspension_kind, violation, handling_plan, restore_conditions, termination_ground)
-                       SELECT gen_random_uuid(), now(), now(), 1, 'C' || n, 'Bench', 'default', 'in_force', now(), now(), '', '', '', '', ''
-                       FROM generate_series(1, %s) n RETURNING id),
-                 v AS (INSERT INTO agreements_agreementversion (uuid, created_at, updated_at, agreement_id, number, state, content, content_hash,
-                         drafted_by_id, change_note)
-                       SELECT gen_random_uuid(), now(), now(), id, 1, 'current', '{}', repeat('0', 64), (SELECT min(id) FROM accounts_user), ''
-                       FROM a RETURNING id, agreement_id),
-                 s AS (SELECT array_agg(id) AS ids FROM organizations_informationsystem),
-                 o AS (SELECT array_agg(id) AS ids FROM registry_operation),
-                 g AS (SELECT * FROM agreements_grant ORDER BY id LIMIT 1)
-            INSERT INTO agreements_grant (uuid, created_at, updated_at, version, agreement_id, version_of_id, system_id, operation_id, environment,
-                         purpose_id, fields, quota_per_day, networks, valid_from, status, status_reason)
-            SELECT gen_random_uuid(), now(), now(), 1, v.agreement_id, v.id, s.ids[1 + v.id %% cardinality(s.ids)],
-                   o.ids[1 + (v.id / 7) %% cardinality(o.ids)], 'production', g.purpose_id, g.fields, 1000 + v.id %% 50, '{}',
-                   now() - interval '1 day', 'active', ''
-            FROM v, s, o, g
-            """,
-            [more],
+            _copy(Agreement, "t.id = (SELECT min(id) FROM agreements_agreement)", number="'C' || n", uuid="gen_random_uuid()")
         )
+        cursor.execute(
+            _copy(AgreementVersion, "t.id = (SELECT min(id) FROM agreements_agreementversion)", uuid="gen_random_uuid()",
+                  agreement_id="(SELECT id FROM agreements_agreement WHERE number = 'C' || n)")
+        )  # fmt: skip
+        cursor.execute("ANALYZE agreements_agreement, agreements_agreementversion")
+        cursor.execute(
+            "CREATE TEMPORARY TABLE ids AS SELECT (SELECT array_agg(id ORDER BY id) FROM organizations_informationsystem) AS s, "
+            "(SELECT array_agg(id ORDER BY id) FROM registry_operation) AS o"
+        )
+        cursor.execute(
+            _copy(Grant, "t.id = (SELECT min(id) FROM agreements_grant)", uuid="gen_random_uuid()",
+                  agreement_id="a.id", version_of_id="v.id", system_id="ids.s[1 + n %% cardinality(ids.s)]",
+                  operation_id="ids.o[1 + (n / 7) %% cardinality(ids.o)]", quota_per_day="1000 + n %% 50",
+                  more="JOIN agreements_agreement a ON a.number = 'C' || n JOIN agreements_agreementversion v ON v.agreement_id = a.id, ids"),
+            [],
+        )  # fmt: skip
+
+
+def _copy(model, condition: str, *, more: str = "", **changed: str) -> str:
+    """INSERT a copy of one row for each of `numbers`, with these columns changed; the other columns are the model's own."""
+    columns = [field.column for field in model._meta.concrete_fields if not field.primary_key and not field.generated]
+    values = [changed.get(column, f"t.{column}") for column in columns]
+    table = model._meta.db_table
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table} t CROSS JOIN numbers {more} WHERE {condition}"
 
 
 if __name__ == "__main__":
