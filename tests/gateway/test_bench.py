@@ -1,0 +1,62 @@
+"""The bench can be run: its world is made by today's models, its baseline starts, its figures are read as they are written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lgsp.dev.processes import ROOT
+
+
+def test_the_world_of_the_bench_is_made_by_todays_models(db, monkeypatch):
+    from apps.agreements.models import Agreement, Grant
+    from apps.organizations.models import InformationSystem
+    from benchmarks.gateway import world
+
+    for name, value in {"SYSTEMS": 6, "SERVICES": 3, "AGREEMENTS": 8, "PAIRS": 4}.items():
+        monkeypatch.setattr(world, name, value)
+    pairs = world.build("http://127.0.0.1:9/api", 40)
+    assert len(pairs) == 4
+    assert (Grant.objects.count(), Agreement.objects.count()) == (40, 32)
+    assert Grant.objects.values("uuid").distinct().count() == 40
+    assert Grant.objects.values("system_id").distinct().count() == InformationSystem.objects.count()
+
+
+def test_the_baseline_starts_and_refuses_strangers(db):
+    env = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "benchmarks.gateway.baseline_settings",
+        "BENCH_PROVIDER": "http://127.0.0.1:9/api",
+    }
+    script = (
+        "import io; from benchmarks.gateway.baseline import application, TokenAuthentication\n"
+        "TokenAuthentication.authenticate = lambda self, request: None\n"
+        "answered = []\n"
+        "environ = {'REQUEST_METHOD': 'GET', 'PATH_INFO': '/gw/x/v1/small/1', 'SERVER_NAME': 'x', 'SERVER_PORT': '80', 'wsgi.input': io.BytesIO(),\n"
+        "           'wsgi.url_scheme': 'http', 'SCRIPT_NAME': '', 'QUERY_STRING': '', 'HTTP_HOST': 'localhost'}\n"
+        "application(environ, lambda status, headers: answered.append(status))\n"
+        "print(answered[0])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("401"), done.stderr
+
+
+def test_figures_are_ratios_of_the_same_round(capsys):
+    from benchmarks.gateway.rounds import report
+
+    rounds = {"nginx": [(100.0, 1.0), (200.0, 1.0), (50.0, 1.0)], "gateway": [(20.0, 1.0), (20.0, 1.0), (20.0, 1.0)]}
+    report({"1kb_c32": {**rounds, "drf": [(1.0, 1.0), (2.0, 1.0), (4.0, 1.0)]}, "1kb_c128": rounds, "20kb_c32": rounds}, 3, 1)
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
+    assert lines == [
+        "gateway_1kb_c32_vs_nginx_cpu 20.0", "gateway_1kb_c128_vs_nginx_cpu 20.0", "gateway_20kb_vs_nginx_cpu 20.0", "gateway_vs_drf_cpu 10.0",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["run", "latency", "memory"])
+def test_every_part_can_be_imported(name):
+    import importlib
+
+    assert importlib.import_module(f"benchmarks.gateway.{name}")
