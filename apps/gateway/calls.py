@@ -8,6 +8,7 @@ import logging
 import math
 import re
 import time
+from functools import lru_cache
 
 import asyncpg
 import msgspec
@@ -24,7 +25,6 @@ from apps.gateway.digests import keyed_digest, subject_pseudonym
 from apps.gateway.exchange import Exchange, has_body, read_body
 from apps.gateway.group_commit import BROKEN, LedgerDown, Overloaded
 from apps.gateway.kill_points import reached
-from apps.gateway.metrics import observe
 from apps.gateway.outcomes import Outcome, RefusedCall
 from apps.gateway.paths import Ambiguous, encode, query_pairs, segments
 from apps.gateway.policy import Grant, Operation
@@ -47,6 +47,7 @@ _STATE = re.compile(r"[\x20-\x7e]{1,512}")
 _VALUE = re.compile(r"[\x20-\x7e]{0,512}")
 _PASSED = ("cache-control", "expires", "last-modified", "content-language")
 """Headers of a provider that reach the consumer. Not ETag: it names the uncut answer."""
+_DELIVERED = Ending.DELIVERED.value
 _ANY = msgspec.json.Decoder(Raw).decode
 _LEDGER = (LedgerDown, *BROKEN, asyncpg.PostgresError)
 
@@ -266,7 +267,8 @@ class Calls:
         asked.digest = keyed_digest(line.encode() + asked.body)
 
     async def _ask_ledger(self, asked: Asked, epoch: int, now: float, exchange: Exchange) -> Verdict:
-        trace = _TRACE.fullmatch(exchange.header(b"traceparent"))
+        given = exchange.header(b"traceparent")
+        trace = _TRACE.fullmatch(given) if given else None
         waiting = Waiting(asked.call_id, epoch, now, asked.admission, asked.digest, asked.source, trace[1] if trace else None)
         commits = self.runtime.ledger
         if asked.method not in SAFE_METHODS:
@@ -381,7 +383,7 @@ class Calls:
         headers += _passed(answer)
         if plan.withheld:
             headers.append((b"x-withheld-fields", plan.header))
-        outcome = self._outcome(asked, Ending.DELIVERED.value, "", answer.status, answer, body, provider_us)
+        outcome = self._outcome(asked, _DELIVERED, "", answer.status, answer, body, provider_us)
         outcome.answer_digest = hashlib.sha256(body).digest()
         ids = plan.ids.get(mask)
         if ids is None or ids[2] != self.runtime.field_sets.generation:
@@ -465,8 +467,8 @@ class Calls:
             return
         reached("recorded")
         counts["call", asked.service, outcome.outcome] += 1
-        observe(counts, "time", outcome.total_us / 1e6)
-        observe(counts, "provider_time", outcome.provider_us / 1e6)
+        self.runtime.total_times.observe(outcome.total_us / 1e6)
+        self.runtime.provider_times.observe(outcome.provider_us / 1e6)
         await exchange.answer(reply.status, reply.headers, reply.body)
 
     async def _record_again(self, outcome: Outcome) -> bool:
@@ -580,24 +582,39 @@ def _knife(operation: Operation, granted: tuple[str, ...]) -> Cutter | XmlCutter
 
 def _check_content(answer: Answer, *, xml: bool) -> None:
     """Only an answer that says it is JSON (or XML, where that is declared) in UTF-8 is read as such. Raises ProviderFailed."""
-    kinds = [value for name, value in answer.headers if name == "content-type"]
-    kind, _semicolon, options = (kinds[0] if len(kinds) == 1 else "").lower().partition(";")
-    kind, form = kind.strip(), "xml" if xml else "json"
-    plain = kind == f"application/{form}" or (xml and kind == "text/xml")
-    if not plain and not (kind.startswith("application/") and kind.endswith(f"+{form}")):
+    kinds, encoding = [], ""
+    for name, value in answer.headers:
+        if name == "content-type":
+            kinds.append(value)
+        elif name == "content-encoding":
+            encoding = value.lower()
+    if len(kinds) != 1 or not _is_utf8(kinds[0], xml):
         raise ProviderFailed("provider_not_json")
-    charset = re.search(r'charset\s*=\s*"?([^";\s]+)', options)
-    if charset and charset[1] not in ("utf-8", "utf8", "us-ascii"):
-        raise ProviderFailed("provider_not_json")
-    if answer.header("content-encoding").lower() not in ("", "identity"):
+    if encoding not in ("", "identity"):
         raise ProviderFailed("provider_protocol_error")
 
 
+@lru_cache(maxsize=512)
+def _is_utf8(content_type: str, xml: bool) -> bool:
+    """Whether a content type names JSON (or XML) in UTF-8."""
+    kind, _semicolon, options = content_type.lower().partition(";")
+    kind, form = kind.strip(), "xml" if xml else "json"
+    plain = kind == f"application/{form}" or (xml and kind == "text/xml")
+    if not plain and not (kind.startswith("application/") and kind.endswith(f"+{form}")):
+        return False
+    charset = re.search(r'charset\s*=\s*"?([^";\s]+)', options)
+    return charset is None or charset[1] in ("utf-8", "utf8", "us-ascii")
+
+
 def _passed(answer: Answer) -> list[tuple[bytes, bytes]]:
-    found = [(name, value) for name, value in answer.headers if name in _PASSED and _VALUE.fullmatch(value)]
-    if not any(name == "cache-control" for name, _value in found):
-        found.append(("cache-control", "no-store"))
-    return [(name.encode(), value.encode()) for name, value in found]
+    found, kept = [], False
+    for name, value in answer.headers:
+        if name in _PASSED and _VALUE.fullmatch(value):
+            kept = kept or name == "cache-control"
+            found.append((name.encode(), value.encode()))
+    if not kept:
+        found.append((b"cache-control", b"no-store"))
+    return found
 
 
 def _microseconds(since: float) -> int:

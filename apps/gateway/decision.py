@@ -248,7 +248,7 @@ def _parameters(operation: Operation, path_pairs: Iterable[tuple[str, str]], pai
             subject = f"{subject}\x1f{value}" if subject else value
     if given:
         raise Refused("parameter_undeclared", parameter=min(given)[:80])
-    if any(len(value) > 200 for value in in_path.values()):
+    if in_path and any(len(value) > 200 for value in in_path.values()):
         raise Refused("parameter_invalid", parameter=min(in_path)[:80])
     return canonical_query(kept) if kept else "", subject
 

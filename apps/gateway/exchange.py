@@ -63,6 +63,11 @@ class Exchange:
         return self._headers.get(name, b"").decode("latin-1")
 
     @property
+    def declares_body(self) -> bool:
+        found = self._headers or {}
+        return found.get(b"content-length", b"0") not in (b"", b"0") or b"transfer-encoding" in found
+
+    @property
     def language(self) -> str:
         return language_of((self._headers or {}).get(b"accept-language", b"").decode("latin-1"))
 
@@ -122,7 +127,7 @@ async def _half(cycle, status: int, headers: list[tuple[bytes, bytes]], body: by
 
 
 def has_body(exchange: Exchange) -> bool:
-    return exchange.header(b"content-length") not in ("", "0") or bool(exchange.header(b"transfer-encoding"))
+    return exchange.declares_body
 
 
 BODY_SECONDS = 15.0

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections import Counter
 
 from apps.gateway import fitness
 from apps.gateway.runtime import Runtime
-
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 40.0)
 
 
 def render(runtime: Runtime) -> str:
@@ -24,8 +21,7 @@ def render(runtime: Runtime) -> str:
     put("lgsp_gateway_calls_total", "counter", [(f'{{service="{k[1]}",outcome="{k[2]}"}}', counts[k]) for k in calls])
     refused = sorted(key for key in counts if key[0] == "refused")
     put("lgsp_gateway_refused_total", "counter", [(f'{{code="{k[1]}"}}', counts[k]) for k in refused])
-    for name, index in (("lgsp_gateway_seconds", "time"), ("lgsp_gateway_provider_seconds", "provider_time")):
-        _histogram(lines, name, counts, index)
+    lines += runtime.total_times.lines("lgsp_gateway_seconds") + runtime.provider_times.lines("lgsp_gateway_provider_seconds")
     put("lgsp_gateway_running", "gauge", [("", runtime.running)])
     put("lgsp_gateway_policy_epoch", "gauge", [("", policy.epoch if policy else -1)])
     put("lgsp_gateway_policy_grants", "gauge", [("", len(policy.rows["grant"]) if policy else 0)])
@@ -78,19 +74,3 @@ def _fitness(runtime: Runtime, put) -> None:
     )
     put("lgsp_gateway_disk_used_percent", "gauge",
         [(f'{{path="{path}"}}', round(used, 1)) for path, used in fitness.disks(runtime).items()])  # fmt: skip
-
-
-def observe(counts, name: str, seconds: float) -> None:
-    """Count one duration into its bucket."""
-    counts[name, bisect_left(BUCKETS, seconds)] += 1
-    counts[name, "sum"] += seconds
-
-
-def _histogram(lines: list[str], name: str, counts, key: str) -> None:
-    lines.append(f"# TYPE {name} histogram")
-    total = 0
-    for number, edge in enumerate((*BUCKETS, "+Inf")):
-        total += counts[key, number]
-        lines.append(f'{name}_bucket{{le="{edge}"}} {total}')
-    lines.append(f"{name}_sum {counts[key, 'sum']:g}")
-    lines.append(f"{name}_count {total}")

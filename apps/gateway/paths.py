@@ -16,6 +16,7 @@ LONGEST_PATH = 2048
 LONGEST_QUERY = 4096
 _UNRESERVED = "-._~"
 _PLAIN_SEGMENT = re.compile(rb"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
+_PLAIN_TEXT = re.compile(r"[A-Za-z0-9._~-]+")
 _RAW_SEGMENT = re.compile(rb"(?:[A-Za-z0-9._~:@!$'()*,=+&-]|%[0-9A-Fa-f]{2})+")
 _RAW_QUERY = re.compile(rb"(?:[A-Za-z0-9._~:@!$'()*,/?-]|%[0-9A-Fa-f]{2}|\+)*")
 _FORBIDDEN = frozenset("/\\%?#;")
@@ -57,6 +58,8 @@ def _check_unicode(text: str) -> None:
 
 def encode(text: str) -> str:
     """The one spelling of a value on the wire: everything but unreserved characters percent-encoded, upper-case hex."""
+    if _PLAIN_TEXT.fullmatch(text):
+        return text
     return quote_from_bytes(text.encode(), safe=_UNRESERVED)
 
 

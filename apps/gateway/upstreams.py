@@ -38,8 +38,8 @@ _READ = {
     for name in ("content-type", "content-length", "transfer-encoding", "content-encoding", "cache-control", "expires",
                  "last-modified", "content-language", "retry-after")
     for spelling in (name, name.title())
-}  # fmt: skip
-"""The headers of an answer that anybody here looks at."""
+} | dict.fromkeys((b"Server", b"Date", b"Connection", b"ETag", b"Vary", b"Keep-Alive", b"Accept-Ranges", b"X-Request-Id"), "")  # fmt: skip
+"""The headers of an answer that anybody here looks at; the usual ones nobody does are known as such ("")."""
 
 
 class ProviderFailed(Exception):
@@ -151,7 +151,12 @@ class _Connection(asyncio.Protocol):
 
     # --- parser
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.status and (known := _READ.get(name) or _READ.get(name.lower())) is not None:
+        if self.status:
+            return
+        known = _READ.get(name)
+        if known is None:
+            known = _READ.get(name.lower())
+        if known:
             self.headers.append((known, value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
@@ -161,10 +166,15 @@ class _Connection(asyncio.Protocol):
             if self.status == 101 or self.informational > 4:
                 raise ProviderFailed("provider_protocol_error")
             return
-        lengths = [value for name, value in self.headers if name == "content-length"]
-        if len(lengths) > 1 or (lengths and any(name == "transfer-encoding" for name, _value in self.headers)):
+        length, framings = "", 0
+        for name, value in self.headers:
+            if name == "content-length":
+                length, framings = value, framings + 1
+            elif name == "transfer-encoding":
+                framings += 1
+        if framings > 1 and length:
             raise ProviderFailed("provider_protocol_error")
-        if lengths and lengths[0].isdigit() and int(lengths[0]) > self.cap:
+        if length.isdigit() and int(length) > self.cap:
             raise ProviderFailed("provider_too_large")
 
     def on_body(self, data: bytes) -> None:
@@ -278,13 +288,15 @@ class Endpoint:
     prefix: str
     auth: upstream_auth.UpstreamAuth = field(repr=False)
     timeout: float
-    static: dict[str, str] = field(repr=False)
+    static: list[tuple[str, str]] = field(repr=False)
+    host: str = ""
     running: int = 0
     breaker: Breaker = field(default_factory=Breaker)
 
     def own_headers(self) -> list[tuple[str, str]]:
         """What the platform shows the provider with this call, where no token is needed."""
-        return [*self.static.items(), *self.auth.call_headers(time.time()).items()]
+        varying = self.auth.call_headers(time.time())
+        return [*self.static, *varying.items()] if varying else self.static
 
 
 def auth_of(row: Upstream) -> upstream_auth.UpstreamAuth:
@@ -346,7 +358,8 @@ class Upstreams:
         except (DomainError, ValueError):
             raise ProviderFailed("provider_auth_failed", contacted=False) from None
         prefix = "" if base.path == "/" else base.path.rstrip("/")
-        return Endpoint(row, base, prefix, auth, min(row.timeout_ms / 1000, LONGEST_SECONDS), auth.static_headers())
+        return Endpoint(row, base, prefix, auth, min(row.timeout_ms / 1000, LONGEST_SECONDS), list(auth.static_headers().items()),
+                        base.netloc)  # fmt: skip
 
     async def call(
         self, endpoint: Endpoint, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b""
@@ -359,7 +372,7 @@ class Upstreams:
             pool = self._pool(endpoint.base)
             connection = pool.take()
             if connection is not None:
-                head = _head(method, endpoint.prefix + path, endpoint.base.netloc, [*headers, *endpoint.own_headers()], body)
+                head = _head(method, endpoint.prefix + path, endpoint.host, headers + endpoint.own_headers(), body)
                 timer = loop.call_at(ends, connection.expire)
                 try:
                     return await self._exchange(pool, connection, head, body, endpoint.row.max_response_bytes)
@@ -377,8 +390,8 @@ class Upstreams:
     async def _call(self, endpoint: Endpoint, method: str, path: str, headers, body: bytes) -> Answer:
         token = await self._token(endpoint.auth) if endpoint.auth.needs_token else None
         for _attempt in range(2):
-            own = dict(token.headers if token is not None else endpoint.own_headers())
-            head = _head(method, endpoint.prefix + path, endpoint.base.netloc, [*headers, *own.items()], body)
+            own = list(token.headers.items()) if token is not None else endpoint.own_headers()
+            head = _head(method, endpoint.prefix + path, endpoint.host, headers + own, body)
             answer = await self._send(endpoint.base, method, head, body, endpoint.row.max_response_bytes)
             if answer.status != 401 or token is None:
                 break

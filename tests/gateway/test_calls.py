@@ -168,3 +168,27 @@ def test_me_tells_rights_and_what_is_left(call, world):
     assert grant["left"] == {"day": 2}
     assert grant["path"] == f"/gw/{world.service.code}/v1/companies/{{code}}"
     assert set(grant["not_permitted"]) == WITHHELD
+
+
+@pytest.mark.parametrize(
+    ("cap", "code", "used", "window"),
+    [
+        ("rate_per_second", "rate_exceeded", "in_second", "second"), ("quota_per_day", "quota_day_exceeded", "in_day", "day"),
+        ("quota_per_month", "quota_month_exceeded", "in_month", "month"),
+    ],
+)  # fmt: skip
+def test_each_window_has_its_own_cap_and_begins_anew_by_the_databases_clock(call, world, cap, code, used, window):
+    """Second, day and month: what is used is taken from this window alone; one that has passed counts for nothing."""
+    from django.db.models import F
+
+    from apps.gateway.models import QuotaUse
+
+    world.change(world.grant, "grant", **{cap: 10})
+    assert call().status == 200
+    ahead = {"second": F("second") + 3600} if window == "second" else {}  # a second would pass while the test waits
+    QuotaUse.objects.filter(grant=world.grant).update(**{used: 10}, **ahead)
+    refused = call()
+    assert (refused.status, refused.code) == (429, code)
+    QuotaUse.objects.filter(grant=world.grant).update(**{window: F(window) - (7200 if window == "second" else 1)})
+    assert call().status == 200
+    assert getattr(QuotaUse.objects.get(grant=world.grant), used) == 1
