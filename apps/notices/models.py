@@ -5,7 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.models import TimedModel
-from apps.notices.querysets import NoticeQuerySet
+from apps.notices.querysets import NoticeQuerySet, OutboxQuerySet
 
 
 class Notice(TimedModel):
@@ -55,6 +55,8 @@ class OutboxMessage(TimedModel):
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
     failed_at = models.DateTimeField(_("given up at"), null=True, blank=True)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
+
+    objects = OutboxQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("outgoing message")

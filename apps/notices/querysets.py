@@ -1,4 +1,20 @@
+import datetime
+
 from django.db import models
+from django.db.models.functions import Now
+
+STUCK_AFTER = datetime.timedelta(minutes=5)
+
+
+class OutboxQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """What leaves the platform is its operator's business."""
+        return self.all() if user.has_perm("notices.view_outboxmessage") else self.none()
+
+    def stuck(self):
+        """Given up, or tried in vain and waiting longer than `STUCK_AFTER`, by the database's clock (FI-19)."""
+        waits = models.Q(sent_at__isnull=True, failed_at__isnull=True, created_at__lt=Now() - STUCK_AFTER)
+        return self.filter(waits | models.Q(failed_at__isnull=False))
 
 
 class NoticeQuerySet(models.QuerySet):

@@ -21,6 +21,7 @@ from apps.connections.choices import DecisionStatus, RequestStatus
 from apps.connections.models import ConnectionRequest, ProviderDecision
 from apps.disputes.choices import DisputeStatus, TicketStatus
 from apps.disputes.models import Answer, Dispute, Ticket
+from apps.notices.models import OutboxMessage
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_operator, organization_ids
 from apps.registry.choices import VersionStatus
@@ -64,7 +65,7 @@ def tasks(user) -> list[Task]:
     found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_to_sign(user)]
     found += [*_agreements_to_sign(user), *_terms_to_sign(user), *_to_collect(user), *_to_confirm(user), *_expiring(user)]
     found += [*_disputes(user), *_tickets(user), *_held_releases(user), *_failing_sources(user), *_held_pushes(user)]
-    found += [*_questions(user), *_ready_drafts(user), *_reviews(user)]
+    found += [*_questions(user), *_ready_drafts(user), *_reviews(user), *_stuck_messages(user)]
     return sorted(found)
 
 
@@ -230,6 +231,14 @@ def _failing_sources(user):
             seen = row.newest_error or _("No success within twice its interval.")
             yield Task(_("Look at the failing synchronization"), row.name, seen, reverse("admin:sync_source_change", args=[row.code]),
                        since=row.last_success_at or row.created_at)  # fmt: skip
+
+
+def _stuck_messages(user):
+    """One line when mail or webhooks do not leave: how many, since when, and what the last of them met."""
+    if is_operator(user) and (oldest := OutboxMessage.objects.stuck().order_by("id").first()):
+        count = OutboxMessage.objects.stuck().count()
+        yield Task(_("Messages do not leave"), _("%(count)d outgoing messages") % {"count": count}, oldest.last_error,
+                   reverse("admin:notices_outboxmessage_changelist"), since=oldest.created_at)  # fmt: skip
 
 
 def _held_pushes(user):

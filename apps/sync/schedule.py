@@ -10,7 +10,7 @@ import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Func
+from django.db.models import DateTimeField, Func
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
@@ -23,6 +23,10 @@ from apps.sync.closing import STALE, operators
 from apps.sync.models import Source, SyncRun, WorkerHeartbeat
 
 HEARTBEAT = "worker"
+_NEXT_SLOT = (
+    "(next_run_at + make_interval(mins => interval_minutes)"
+    " * (floor(extract(epoch FROM statement_timestamp() - next_run_at) / (interval_minutes * 60)) + 1))"
+)
 ALIVE_FOR = datetime.timedelta(seconds=90)
 
 
@@ -39,16 +43,16 @@ def tick() -> list[UUID]:
 @transaction.atomic
 def plan_run(source: Source) -> bool:
     """Queue a scheduled run for a due source and move its next slot; False when another tick did."""
-    moved = Source.objects.due().filter(pk=source.pk).update(next_run_at=Now() + interval())
+    moved = Source.objects.due().filter(pk=source.pk).update(next_run_at=next_slot())
     if moved != 1 or source.runs.filter(status__in=OPEN_STATUSES).exists():
         return False
     SyncRun.objects.bulk_create([SyncRun(source=source, trigger=Trigger.SCHEDULE)], ignore_conflicts=True)
     return True
 
 
-def interval():
-    """The source's interval as SQL."""
-    return Func(F("interval_minutes"), function="make_interval", template="make_interval(mins => %(expressions)s::int)")
+def next_slot():
+    """The first slot after now as SQL. Slots keep their hour: what was planned for 02:00 stays at 02:00, whatever a run takes."""
+    return Func(template=_NEXT_SLOT, output_field=DateTimeField())
 
 
 @transaction.atomic

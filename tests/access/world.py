@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.agreements.models import Grant
 from apps.disputes.actions import open_ticket, raise_dispute
 from apps.legal.models import CalendarException, LegalRule, RefusalGround
+from apps.notices.models import OutboxMessage
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment
 from apps.registry.models import Feedback
@@ -171,6 +172,7 @@ def _of_the_platform(parties) -> dict:
         "source": source.code,
         "runs": run.uuid,
         "syncrun": run.uuid,
+        "outboxmessage": OutboxMessage.objects.create(channel="email", key="x", next_attempt_at=timezone.now()).uuid,
         "enterprise-changes": source.code,
         "feedback": Feedback.objects.create(
             service=parties.service,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone, translation
 
+from apps.notices.models import OutboxMessage
 from apps.portal.inbox import tasks
 from apps.sync.advice import _OURS, advice_of
 from apps.sync.choices import RunStatus
@@ -115,9 +116,14 @@ def test_the_home_page_tells_the_operator_what_failed_and_what_waits(operator):
     held = ClosedRunFactory(source=PushSourceFactory(), status=RunStatus.HELD, report={"counts": {"add": 3}})
     old = ClosedRunFactory(source=PushSourceFactory(), status=RunStatus.HELD)
     ClosedRunFactory(source=old.source, status=RunStatus.UNCHANGED)
+    OutboxMessage.objects.create(channel="email", key="new", next_attempt_at=timezone.now())
+    assert "/admin/notices/outboxmessage/" not in {task.url for task in tasks(operator)}
+    stuck = OutboxMessage.objects.create(channel="email", key="stuck", next_attempt_at=timezone.now(), last_error="refused")
+    OutboxMessage.objects.filter(pk=stuck.pk).update(created_at=timezone.now() - AN_HOUR_AGO)
     told = {task.url for task in tasks(operator)}
     assert told == {
         f"/admin/sync/source/{failed.source.code}/change/",
         f"/admin/sync/source/{stale.code}/change/",
         f"/admin/sync/syncrun/{held.uuid}/change/",
+        "/admin/notices/outboxmessage/",
     }

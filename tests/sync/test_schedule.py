@@ -50,6 +50,17 @@ def test_a_schedule_that_slept_for_hours_gives_one_run_not_one_a_slot():
     assert SyncRun.objects.count() == 1
 
 
+@pytest.mark.parametrize(("minutes", "late"), [(60, HOUR * 36), (1440, datetime.timedelta(minutes=3)), (7, HOUR)])
+def test_slots_keep_their_hour_however_late_a_run_begins(minutes, late):
+    planned = timezone.now() - late
+    source = CatalogSourceFactory(next_run_at=planned, interval_minutes=minutes)
+    schedule.tick()
+    source.refresh_from_db()
+    length = datetime.timedelta(minutes=minutes)
+    assert timezone.now() < source.next_run_at <= timezone.now() + length
+    assert (source.next_run_at - planned) % length == datetime.timedelta()
+
+
 def test_two_schedules_at_one_instant_give_one_run_a_slot():
     sources = [CatalogSourceFactory(next_run_at=ago(seconds=1)) for _ in range(5)]
     barrier = threading.Barrier(4)
