@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from django import forms
 from django.contrib import admin
+from django.template.defaultfilters import floatformat
+from django.utils.formats import date_format
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -31,9 +34,23 @@ class RuleChangeForm(forms.ModelForm):
 @admin.register(LegalRule)
 class LegalRuleAdmin(ReadOnlyAdmin):
     form = RuleChangeForm
-    list_display = ["code", "name", "value", "unit", "citation", "effective_from", "effective_to", "evidence"]
+    list_display = ["titled", "amount", "citation", "in_force", "evidence"]
+    ordering = ["code", "-effective_from"]
     list_filter = ["unit", "evidence"]
     search_fields = ["code", "name", "citation"]
+
+    @admin.display(description=_("name"), ordering="code")
+    def titled(self, obj):
+        return format_html("{}<br><small>{}</small>", obj.name, obj.code)
+
+    @admin.display(description=_("value"), ordering="value")
+    def amount(self, obj):
+        return f"{floatformat(obj.value, '-2g')} {obj.get_unit_display()}"
+
+    @admin.display(description=_("in force"), ordering="effective_from")
+    def in_force(self, obj):
+        first = date_format(obj.effective_from, "d/m/Y")
+        return f"{first} – {date_format(obj.effective_to, 'd/m/Y')}" if obj.effective_to else f"{first} –"
 
     def has_change_permission(self, request, obj=None) -> bool:
         return obj is not None and obj.effective_to is None and request.user.has_perm("legal.change_rule")

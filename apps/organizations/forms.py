@@ -15,7 +15,7 @@ from apps.organizations.choices import AGENCY_ROLES, Network, OrganizationKind, 
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator, organization_ids
 
-DAY = forms.DateInput(attrs={"type": "text", "placeholder": "dd/mm/yyyy", "inputmode": "numeric"})
+DAY = forms.DateInput(attrs={"type": "text", "placeholder": _("dd/mm/yyyy"), "inputmode": "numeric"})
 
 
 class IdentifierField(forms.CharField):

@@ -52,6 +52,7 @@ def timeline(*objects, limit: int = 100) -> list:
     rows = list(AuditEvent.objects.filter(about).select_related("actor").order_by("-id")[:limit]) if objects else []
     for row in rows:
         row.words = events.label(row.event)
+        row.reason = row.facts.get("reason", "") if row.event in events.WITH_REASON else ""
     return rows
 
 

@@ -86,11 +86,15 @@ LABELS = {
     "dispute.document_sent": _("Document sent to the body in charge"),
     "dispute.resolved": _("Settled"),
     "dispute.closed": _("Closed"),
-    "ticket.opened": _("Question asked"),
+    "ticket.opened": _("Sent to the other party"),
     "ticket.answered": _("Answered"),
     "ticket.asked_again": _("Asked again"),
     "ticket.closed": _("Closed"),
 }
+
+
+# The reason is written for the readers of the case, and no other place of its page shows it.
+WITH_REASON = frozenset({"dispute.escalated"})
 
 
 def label(event: str) -> object:

@@ -223,3 +223,17 @@ def test_lists_cost_a_fixed_number_of_queries(as_person, operator, held):
         with CaptureQueriesContext(connection) as queries:
             read(client, name, *args)
         assert len(queries) <= 16, name
+
+
+def test_attributes_and_sources_are_words_not_codes(units, as_person, operator):
+    """The pages of a release and of a code name no attribute by its key and no source by its code."""
+    release = units.releases.get(number=3)
+    pages = [
+        as_person(operator).get(reverse("portal:catalog-release", args=[release.uuid])).content.decode(),
+        as_person(operator).get(reverse("portal:catalog-item", args=[units.code, "commune", "25270"])).content.decode(),
+    ]
+    for text in pages:
+        assert "căn cứ pháp lý: 237/NQ-UBTVQH16" in text or "căn cứ pháp lý:</span> 237/NQ-UBTVQH16" in text
+        assert "legal_basis" not in text
+        assert "loại đơn vị" in text
+    assert "tệp đi kèm nền tảng (administrative-unit-changes-2026)" in pages[0]

@@ -73,6 +73,9 @@ def test_wf_51_to_54_through_the_three_levels(world, as_person):
         do(consumer, dispute, "escalate", reason="Chưa sửa.")
     dispute.refresh_from_db()
     assert dispute.status == "level_2"
+    assert "Chưa sửa." in operator.get(reverse("portal:dispute", args=[dispute.uuid])).content.decode(), (
+        "why it came up a level"
+    )
     with time_machine.travel(LATER, tick=False):
         do(operator, dispute, "answer", text="Đề nghị nguồn sửa.")
         do(consumer, dispute, "escalate", reason="Thuộc thẩm quyền của bộ.")

@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.catalogs import words
 from apps.legal.calendar import WorkCalendar
 from apps.registry.choices import PersonalDataClass
 
@@ -118,6 +119,28 @@ def base_of(step_url: str) -> str:
 def milliseconds(microseconds: int) -> str:
     """12345 → 12,3 (in the reader's notation)."""
     return floatformat(microseconds / 1000, "1g")
+
+
+@register.filter
+def attribute_name(name: str) -> str:
+    """What people call an attribute of an entry."""
+    return words.attribute_name(name)
+
+
+@register.filter
+def source_words(source: str) -> str:
+    """Where a release of a catalog came from."""
+    return words.source_words(source)
+
+
+@register.filter
+def said(value) -> str:
+    """A value of JSON as people say it: yes and no, and the members of a list."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, list):
+        return ", ".join(str(member) for member in value)
+    return str(value)
 
 
 @register.filter
