@@ -14,6 +14,9 @@ from unfold.admin import ModelAdmin
 
 from apps.core.errors import DomainError
 
+_KINDS_OF_FILTERS = {"", "exact", "isempty", "isnull", "id__exact"}
+"""What the admin's own filters write into an address: a choice, empty or not, a row of another list."""
+
 
 class PublicChangeList(ChangeList):
     """Links by the public identifier, never by primary key."""
@@ -36,6 +39,15 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def get_changelist(self, request, **kwargs):
         return PublicChangeList
+
+    def lookup_allowed(self, lookup, value, request=None) -> bool:
+        """Only the filters on the page: no reading of a column by whether a row is found (AD-05, AZ-07).
+
+        Django itself lets a reader of a list filter it by every column of its model, shown or not.
+        """
+        names = {item[0] if isinstance(item, list | tuple) else item for item in self.get_list_filter(request)}
+        name, _, kind = lookup.partition("__")
+        return name in names and kind in _KINDS_OF_FILTERS
 
     def get_object(self, request, object_id, from_field=None):
         """The row with this public identifier if it is visible to the reader, else None (the page answers as if absent)."""

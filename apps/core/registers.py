@@ -120,9 +120,7 @@ class Register(ReadOnlyAdmin):
         ]
 
     def lookup_allowed(self, lookup, value, request=None) -> bool:
-        """Only the filters on the page: no probing of columns by address (AD-05)."""
-        names = {item[0] if isinstance(item, list | tuple) else item for item in self.get_list_filter(request)}
-        return lookup in _LIST_PARAMETERS or any(lookup == name or lookup == f"{name}__exact" for name in names)
+        return lookup in _LIST_PARAMETERS or super().lookup_allowed(lookup, value, request)
 
     def get_search_results(self, request, queryset, search_term):
         if search_term and hasattr(queryset, "search"):

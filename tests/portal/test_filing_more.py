@@ -124,6 +124,19 @@ def test_search_among_joinable_agreements_needs_no_tones(world, as_person):
     assert agreement.number not in browser.get(reverse("portal:joinable"), {"q": "khong co gi"}).content.decode()
 
 
+def test_az_02_no_search_among_joinable_agreements_tells_who_takes_data_under_them(world, as_person):
+    """The page names services and providers; a consumer is for the parties to know, so its name finds nothing."""
+    agreement = agreements.agreement_in_force(world)
+    type(world.consumer).objects.filter(pk=world.consumer.pk).update(folded="so khai thac kimsong")
+    type(world.provider).objects.filter(pk=world.provider.pk).update(folded="so cung cap tinhgia")
+    browser = as_person(world.stranger)
+    found = {
+        word: agreement.number in browser.get(reverse("portal:joinable"), {"q": word}).content.decode()
+        for word in ("kimsong", "tinhgia")
+    }
+    assert found == {"kimsong": False, "tinhgia": True}
+
+
 def test_a_change_shows_what_differs_from_what_runs(world, as_person):
     agreement = agreements.agreement_in_force(world)
     draft = start_change(agreement, by=world.consumer_officer)

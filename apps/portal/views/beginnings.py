@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.agreements import actions
 from apps.agreements.actions.suspension import announce_suspension, cancel_suspension
-from apps.agreements.choices import VersionState
+from apps.agreements.choices import Side, VersionState
 from apps.agreements.models import Agreement, Grant, Party, PlannedSuspension
 from apps.core.text import words
 from apps.organizations.choices import Role
@@ -44,7 +44,8 @@ def joinable(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     rows = Agreement.objects.open_to_join().exclude(parties__organization_id__in=mine).order_by("-id")
     for word in words(asked(request, "q"))[:8]:
-        named = Party.objects.filter(organization__folded__contains=word).values("agreement_id")
+        # By what the page shows: who takes data under an agreement is for its parties (AG-03), so no search tells it.
+        named = Party.objects.filter(side=Side.PROVIDER, organization__folded__contains=word).values("agreement_id")
         offered = Grant.objects.filter(operation__version__service__folded__contains=word).values("agreement_id")
         rows = rows.filter(Q(number__icontains=word) | Q(pk__in=named) | Q(pk__in=offered))
     found = paged(request, rows.prefetch_related("versions"))
