@@ -1,5 +1,7 @@
 """Loaded by pytest before everything else: the database of this run, then Django. Fixtures are in `tests/conftest.py`."""
 
+import os
+
 import django
 import pytest
 
@@ -20,6 +22,12 @@ def pytest_report_header() -> str:
 
 
 FOLDER_MARKS = {"browser": "browser", "faults": "faults", "flows": "flow"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers of pytest-xdist read the settings when `prepare()` has given them their own folder and queue, not before."""
+    if getattr(config.option, "numprocesses", None):
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -32,14 +32,14 @@ class Channel(filesystem.Channel):
     def _put(self, queue: str, payload: dict, **kwargs) -> None:
         folder = Path(self.data_folder_out)
         name = f"{time.time_ns():020d}_{uuid.uuid4()}.{queue}.msg"
-        draft = folder / f".{name}"
+        draft = folder / f"{name}.draft"
         draft.write_bytes(str_to_bytes(dumps(payload)))
         draft.replace(folder / name)
 
     def _get(self, queue: str) -> dict:
         folder = Path(self.data_folder_in)
         for name in sorted(os.listdir(folder)):
-            if name.startswith(".") or name.partition(".")[2] != f"{queue}.msg":
+            if name.partition(".")[2] != f"{queue}.msg":
                 continue
             payload = _claim(folder / name)
             if payload is not None:
@@ -61,7 +61,7 @@ class Transport(filesystem.Transport):
 
 def _claim(path: Path) -> dict | None:
     """The message, now nobody else's; None when another reader was first or it cannot be read (it is put aside then)."""
-    mine = path.with_name(f".claimed-{os.getpid()}-{path.name}")
+    mine = path.with_name(f"{path.name}.claimed-{os.getpid()}")
     try:
         path.rename(mine)
         payload = loads(bytes_to_str(mine.read_bytes()))
@@ -69,7 +69,7 @@ def _claim(path: Path) -> dict | None:
         return None
     except ValueError:
         log.warning("a message that cannot be read was put aside: %s", mine.name)
-        mine.replace(path.with_name(f".unreadable-{path.name}"))
+        mine.replace(path.with_name(f"{path.name}.unreadable"))
         return None
     mine.unlink()
     return payload

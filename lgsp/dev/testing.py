@@ -55,6 +55,7 @@ def prepare() -> None:
     var.mkdir(mode=0o700, exist_ok=True)
     (var / "static").mkdir(exist_ok=True)
     os.environ["LGSP_VAR"] = str(var)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "lgsp.settings"
     # Several test processes may share one broker: nobody may eat another's wake-ups.
     os.environ["LGSP_CELERY_QUEUE"] = f"lgsp-test-{uuid.uuid4().hex[:12]}"
 
@@ -71,7 +72,7 @@ def _prepare_first() -> None:
     if not url:
         _cluster = Cluster(folder / "postgres", durable=os.environ.get("LGSP_TEST_FSYNC") == "1")
         url = _cluster.start()
-    os.environ.update(LGSP_ENV="test", DJANGO_SETTINGS_MODULE="lgsp.settings", DATABASE_URL=url)
+    os.environ.update(LGSP_ENV="test", DATABASE_URL=url)
     os.environ["LGSP_TEST_DATABASE"] = f"test_lgsp_{os.getpid()}"
     if os.environ.get("TEST_CELERY_BROKER_URL"):
         os.environ["CELERY_BROKER_URL"] = os.environ["TEST_CELERY_BROKER_URL"]

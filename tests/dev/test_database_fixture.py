@@ -1,5 +1,7 @@
 """The fixtures of the test database keep what they promise."""
 
+import os
+
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError, connection, transaction
@@ -59,4 +61,6 @@ def test_the_audit_table_cannot_be_truncated_where_the_guards_stand(truncate_gua
 def test_a_run_has_a_database_and_a_folder_of_its_own(settings):
     assert connection.settings_dict["NAME"].startswith("test_lgsp_")
     assert "lgsp-tests-" in str(settings.VAR_DIR)
+    assert str(settings.VAR_DIR) == os.environ["LGSP_VAR"], "settings were read before this process had its own folder"
+    assert os.environ["LGSP_CELERY_QUEUE"] == settings.CELERY_TASK_DEFAULT_QUEUE
     assert settings.PASSWORD_HASHERS == ["django.contrib.auth.hashers.MD5PasswordHasher"]

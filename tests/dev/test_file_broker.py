@@ -31,13 +31,14 @@ def test_a_half_written_message_is_put_aside_and_the_next_one_read(channel, tmp_
     (tmp_path / "messages" / f"{1:020d}_y.lgsp.msg").write_bytes(b'{"half": ')
     channel._put("lgsp", {"body": "sync.tick"})
     assert channel._get("lgsp") == {"body": "sync.tick"}
+    assert channel._size("lgsp") == 0, "what was put aside waits for nobody"
     with pytest.raises(Empty):
         channel._get("lgsp")
 
 
 def test_messages_of_other_queues_and_drafts_are_left_alone(channel, tmp_path):
     channel._put("other", {"body": 1})
-    (tmp_path / "messages" / f".{0:020d}_x.lgsp.msg").write_bytes(b"{}")
+    (tmp_path / "messages" / f"{0:020d}_x.lgsp.msg.draft").write_bytes(b"{}")
     with pytest.raises(Empty):
         channel._get("lgsp")
     assert channel._get("other") == {"body": 1}
