@@ -25,6 +25,7 @@ from apps.organizations.models import InformationSystem, Membership, Organizatio
 from tests.access import planted
 from tests.access.endpoints import _readable
 from tests.access.test_canary import addresses, client_of, unpacked
+from tests.factories.registry import DraftVersionFactory
 
 pytestmark = pytest.mark.django_db
 LISTS = re.compile(r"/api/v1/[^{]*|/portal/[^{]*|/admin/[a-z]+/[a-z]+/")
@@ -308,6 +309,14 @@ def test_az_07_a_password_or_a_text_that_is_not_shown_cannot_be_read_by_filterin
     ):
         assert [operator.get(address, **{name: "1"})[0] for name in filters] == [200] * len(filters)
         assert [operator.get(address, **{name: "p"})[0] for name in columns] == [400] * len(columns)
+
+
+def test_az_02_no_select_box_names_an_agency_for_a_service_it_only_prepares(asker):
+    preparing = DraftVersionFactory().service.provider
+    Organization.objects.filter(pk=preparing.pk).update(name="Cơ quan đang soạn b7q")
+    shown = {address: asker.get(address)[1] for address in ("/portal/requests/", "/portal/services/")}
+    assert all('name="provider"' in text for text in shown.values())
+    assert [address for address, text in shown.items() if "soạn b7q" in text] == []
 
 
 def test_az_07_the_look_up_behind_select_boxes_finds_nothing_of_another(seeded, asker):

@@ -34,7 +34,8 @@ def services(request: HttpRequest) -> HttpResponse:
         "chosen": request.GET,
         "forms": SharingForm.choices,
         "protocols": Protocol.choices,
-        "providers": Organization.objects.filter(services__isnull=False).distinct(),
+        # Whose services were ever published; that an agency prepares its first one is for itself to know.
+        "providers": Organization.objects.filter(services__versions__published_at__isnull=False).distinct(),
         "personal": [
             ("no", _("no personal data")),
             ("basic", _("basic personal data")),

@@ -52,7 +52,8 @@ def requests(request: HttpRequest) -> HttpResponse:
             ("mine", _("given to me")),
         ],
         "orders": [("new", _("newest first")), ("due", _("most urgent first")), ("old", _("oldest first"))],
-        "providers": Organization.objects.filter(services__isnull=False).distinct(),
+        # Whose services were ever published; that an agency prepares its first one is for itself to know.
+        "providers": Organization.objects.filter(services__versions__published_at__isnull=False).distinct(),
     }
     return render(request, "portal/requests.html", context)
 
