@@ -86,6 +86,8 @@ LABELS = {
     "dispute.document_sent": _("Document sent to the body in charge"),
     "dispute.resolved": _("Settled"),
     "dispute.closed": _("Closed"),
+    "call_log.read": _("Call log read"),
+    "attempt.refused": _("Attempt refused"),
     "ticket.opened": _("Sent to the other party"),
     "ticket.answered": _("Answered"),
     "ticket.asked_again": _("Asked again"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from django.utils import timezone
 
 from apps.agreements.models import Grant
+from apps.audit.models import AuditEvent
 from apps.disputes.actions import open_ticket, raise_dispute
 from apps.legal.models import CalendarException, LegalRule, RefusalGround
 from apps.notices.models import OutboxMessage
@@ -172,6 +173,7 @@ def _of_the_platform(parties) -> dict:
         "source": source.code,
         "runs": run.uuid,
         "syncrun": run.uuid,
+        "auditevent": AuditEvent.objects.order_by("-id").first().uuid,
         "outboxmessage": OutboxMessage.objects.create(channel="email", key="x", next_attempt_at=timezone.now()).uuid,
         "enterprise-changes": source.code,
         "feedback": Feedback.objects.create(
