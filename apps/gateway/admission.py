@@ -57,25 +57,30 @@ taken AS (
         cap_second = excluded.cap_second, cap_day = excluded.cap_day, cap_month = excluded.cap_month
     RETURNING q.grant_id, q.at, q.taken, q.in_second, q.in_day, q.in_month
 ),
+given AS (
+    SELECT grant_id, NULL::timestamptz AS at, NULL::int AS taken, NULL::int AS in_second, NULL::int AS in_day, NULL::int AS in_month
+    FROM asked WHERE cap_second IS NULL
+    UNION ALL SELECT grant_id, at, taken, in_second, in_day, in_month FROM taken
+),
 admitted AS (
     INSERT INTO call_intent (call_id, admitted_at, grant_id, credential_id, epoch, trace_id, request_digest, source)
-    SELECT c.call_id, coalesce(taken.at, moment.at), c.grant_id, c.credential_id, $1, c.trace_id, c.digest, c.source
+    SELECT c.call_id, coalesce(given.at, moment.at), c.grant_id, c.credential_id, $1, c.trace_id, c.digest, c.source
     FROM unnest($9::text::uuid[], $10::text::bigint[], $11::text::int[], $12::text::bigint[], $13::text::uuid[],
                 $14::text::bytea[], $15::text::inet[])
         AS c(call_id, grant_id, place, credential_id, trace_id, digest, source)
-    JOIN asked USING (grant_id) LEFT JOIN taken USING (grant_id), moment
-    WHERE asked.cap_second IS NULL OR c.place <= taken.taken
+    JOIN given USING (grant_id), moment
+    WHERE given.taken IS NULL OR c.place <= given.taken
 )
 """
 _ANSWER = """
-SELECT moment.epoch, moment.now, asked.grant_id, taken.taken, taken.in_second, taken.in_day, taken.in_month
-FROM moment LEFT JOIN asked ON true LEFT JOIN taken USING (grant_id)
+SELECT moment.epoch, moment.now, given.grant_id, given.taken, given.in_second, given.in_day, given.in_month
+FROM moment LEFT JOIN given ON true
 """
 ADMIT = _PARTS + _ANSWER
 COLUMNS = 15
 ADMIT_AND_RECORD = (
     _PARTS + ", recorded AS (" + outcomes.record_sql(COLUMNS + 1) + ")"
-    + _ANSWER.replace("taken.in_month\n", "taken.in_month, (SELECT count(*) FROM recorded) AS recorded\n")
+    + _ANSWER.replace("given.in_month\n", "given.in_month, (SELECT count(*) FROM recorded) AS recorded\n")
 )  # fmt: skip
 """Admits the waiting calls and records the outcomes of earlier ones: one statement, one commit for both."""
 SET_KEY = """

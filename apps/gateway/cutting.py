@@ -113,9 +113,19 @@ def _compile(root: Node) -> Callable[[bytes], tuple[bytes, int] | None]:
             return None
         curly, square, mask = look(value, full)
         out = _ENCODE(value)
-        return (out, mask) if out.count(b"{") == curly and out.count(b"[") == square else None
+        return (out, mask) if out.count(b"{") == curly and _count(out, square) == square else None
 
     return fast
+
+
+def _count(text: bytes, expected: int) -> int:
+    """How many `[` there are. Few are expected, and then looking for the next one beats counting byte by byte."""
+    if expected > 16:
+        return text.count(b"[")
+    found, at = 0, text.find(b"[")
+    while at >= 0 and found <= expected:
+        found, at = found + 1, text.find(b"[", at + 1)
+    return found
 
 
 def _full(node: Node) -> int:

@@ -120,6 +120,8 @@ def answer(cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, 
     cycle.transport.write(b"".join(parts))
     cycle.response_complete = True
     cycle.message_event.set()
+    # Scope and cycle hold each other; without this each call would wait for the garbage collector with all it holds.
+    cycle.scope["extensions"].pop(MARK, None)
     if not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()
