@@ -204,10 +204,12 @@ def test_a_month_goes_when_its_retention_is_over_and_not_before(db):
 
 def test_ids_order_as_time_does():
     moments = [timezone.now() + timedelta(milliseconds=5 * n) for n in range(50)]
-    made = [call_ids.make(int(m.timestamp() * 1000)) for m in moments]
-    assert made == sorted(made)
-    assert all(u.version == 7 and u.variant == uuid.RFC_4122 for u in made)
-    assert all(call_ids.floor(m) <= u for m, u in zip(moments, made, strict=True))
+    texts = [call_ids.make_text(int(m.timestamp() * 1000)) for m in moments]
+    for made in ([call_ids.make(int(m.timestamp() * 1000)) for m in moments], [uuid.UUID(text) for text in texts]):
+        assert made == sorted(made)
+        assert all(u.version == 7 and u.variant == uuid.RFC_4122 for u in made)
+        assert all(call_ids.floor(m) <= u for m, u in zip(moments, made, strict=True))
+    assert [str(uuid.UUID(text)) for text in texts] == texts
     with connection.cursor() as cursor:
         cursor.execute("SELECT call_id_floor(%s)", [moments[0]])
         assert cursor.fetchone()[0] == call_ids.floor(moments[0])
