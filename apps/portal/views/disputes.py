@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid as uuids
 
+from csp.decorators import csp_replace
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -169,6 +171,7 @@ _DOORS = {
 
 
 @page
+@csp_replace(settings.DOCS_CSP)
 def document(request: HttpRequest, uuid) -> HttpResponse:
     """The document of level 3 as PDF; where the machine cannot make one, the page for printing."""
     row = find(
