@@ -193,7 +193,13 @@ def test_reads_cost_few_queries(client, units, path, given, most):
 
 
 def test_a_reader_who_has_the_bytes_gets_304(client, units):
-    for path in ("/items", "/items/00004", "/snapshot?level=province", "/items?as_of=2025-06-30&q=ha"):
+    for path in (
+        "/items",
+        "/items/00004",
+        "/snapshot?level=province",
+        "/snapshot?level=province&as_of=2025-06-30",
+        "/items?as_of=2025-06-30&q=ha",
+    ):
         first = client.get(f"{UNITS}{path}")
         again = client.get(f"{UNITS}{path}", headers={"If-None-Match": f'"other", {first["ETag"]}'})
         assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
@@ -205,6 +211,14 @@ def test_a_snapshot_is_the_items_of_all_pages(client, units):
     assert whole["count"] == len(whole["items"]) == 3321
     paged = [item for page in range(1, 35) for item in read(client, f"{UNITS}/items", level="commune", page=page)["items"]]
     assert paged == whole["items"]
+
+
+def test_a_snapshot_of_another_day_or_as_known_before(client, units):
+    before = read(client, f"{UNITS}/snapshot", level="commune", as_of="2025-06-30")
+    assert before["count"] == len(before["items"]) == 10_035
+    unknowing = read(client, f"{UNITS}/snapshot", level="province", as_of="2025-07-01", known_at="1")
+    assert (unknowing["release"], unknowing["count"]) == (1, 63), "the first release had not heard of the reform"
+    assert read(client, f"{UNITS}/snapshot", level="province", as_of="2025-07-01")["count"] == 34
 
 
 def test_history_shows_every_stretch_and_every_correction(client, operator):

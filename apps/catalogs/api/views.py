@@ -102,12 +102,14 @@ class Items(PublicView):
 
 
 class WholeList(PublicView):
-    """All entries that hold today, in one answer: the bulk snapshot."""
+    """All entries that hold on a day, as known at a moment, in one answer: the bulk snapshot. Today's is ready-made."""
 
-    @extend_schema(operation_id="catalogs_snapshot", parameters=[LEVEL], responses=serializers.SnapshotSerializer)
+    @extend_schema(
+        operation_id="catalogs_snapshot", parameters=[AS_OF, KNOWN_AT, LEVEL], responses=serializers.SnapshotSerializer
+    )
     def get(self, request, catalog: str) -> HttpResponse:
-        asked = questions.question(request, catalog, allowed=("level",))
-        rendered = _from_snapshot(asked)
+        asked = questions.question(request, catalog, allowed=("as_of", "known_at", "level"))
+        rendered = _from_snapshot(asked) if asked.is_default else None
         if rendered is None:
             rendered = list(render.items(asked.catalog, asked.entries()))
         return answer(request, render.whole(asked.catalog.code, asked.number, rendered))
