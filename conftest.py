@@ -21,6 +21,8 @@ def pytest_report_header() -> str:
     return testing.description()
 
 
+LONG = ("tests/agreements/test_walk.py", "tests/faults", "tests/access", "tests/browser", "tests/flows", "tests/gateway")
+"""Begun first, so that no process is left alone with a long file while the others have nothing to do."""
 FOLDER_MARKS = {"browser": "browser", "faults": "faults", "flows": "flow"}
 
 
@@ -36,10 +38,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for folder, mark in FOLDER_MARKS.items():
             if item.path.is_relative_to(config.rootpath / "tests" / folder):
                 item.add_marker(mark)
+    items.sort(key=lambda item: _turn(item.path.relative_to(config.rootpath).as_posix()))
     if not testing.is_full():
         left_out = [item for item in items if item.get_closest_marker("full")]
         items[:] = [item for item in items if not item.get_closest_marker("full")]
         config.hook.pytest_deselected(items=left_out)
+
+
+def _turn(path: str) -> int:
+    return next((turn for turn, start in enumerate(LONG) if path.startswith(start)), len(LONG))
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
