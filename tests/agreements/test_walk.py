@@ -257,7 +257,6 @@ class Walk(RuleBasedStateMachine):
         assert not Credential.objects.filter(status="active", secret_hash="").exists()
 
 
-@pytest.mark.embedded  # minutes of steps of our own rules: another server says nothing new
 @pytest.mark.django_db
 def test_cc_02_no_walk_leads_to_a_state_the_law_does_not_know():
     Walk.worlds = {False: world(), True: special_world()}
