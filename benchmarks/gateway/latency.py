@@ -1,4 +1,7 @@
-"""Times at a fixed rate (open loop, h2load over HTTP/1.1): what the gateway adds over nginx, and what a dead neighbour adds."""
+"""Times at a fixed rate (open loop): what the gateway adds over nginx, and what a dead neighbour adds.
+
+The figure is of `openloop` (arrivals by chance); h2load's row, a burst of all clients at once, stands beside it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,9 +27,6 @@ NEIGHBOUR_RATE = 500
 
 
 def rate(wanted: dict[str, targets.Target], pairs: list[dict], *, quick: bool) -> int:
-    if machine.missing("h2load"):
-        print("# h2load not found: latency is not measured")
-        return 0
     seconds, rounds = (QUICK_SECONDS, 1) if quick else (SECONDS, ROUNDS)
     names = ("nginx", "gateway")
     found: dict[str, list[list[float]]] = {name: [] for name in names}
@@ -37,6 +38,9 @@ def rate(wanted: dict[str, targets.Target], pairs: list[dict], *, quick: bool) -
     for other in () if quick else OTHER_RATES:
         for name in names:
             _say(f"{name} at {other}/s", [times(wanted[name], pairs[0], other, seconds)])
+    if not machine.missing("h2load"):
+        for name in names:
+            _say(f"{name} at {RATE}/s in bursts of {CLIENTS} (h2load)", [bursts(wanted[name], pairs[0], RATE, seconds)])
     added = [
         percentile(mine, 99) - percentile(theirs, 99) for mine, theirs in zip(found["gateway"], found["nginx"], strict=True)
     ]
@@ -47,14 +51,38 @@ def rate(wanted: dict[str, targets.Target], pairs: list[dict], *, quick: bool) -
 
 def times(target: targets.Target, pair: dict, per_second: int, seconds: int) -> list[float]:
     """Milliseconds of the answers that were 200, sorted."""
+    asked = [
+        sys.executable,
+        "-m",
+        "benchmarks.gateway.openloop",
+        _url(target, pair),
+        pair["token"],
+        str(per_second),
+        str(seconds),
+    ]
+    done = subprocess.run(asked, capture_output=True, check=True, text=True)
+    rows = [(status, int(us)) for status, us in (line.split() for line in done.stdout.splitlines())]
+    return _answered(target, rows, per_second, seconds)
+
+
+def bursts(target: targets.Target, pair: dict, per_second: int, seconds: int) -> list[float]:
+    """The same with h2load: all clients act at once."""
     with tempfile.NamedTemporaryFile() as log:
         subprocess.run(
             ["h2load", "--h1", f"-c{CLIENTS}", "-t1", f"-D{seconds}", f"--rps={per_second // CLIENTS}", f"--log-file={log.name}",
-             "-H", f"Authorization: Bearer {pair['token']}", "-H", "X-Purpose-Code: bench",
-             f"{target.url}/gw/{pair['service']}/v1/small/100001"], capture_output=True, check=True,
+             "-H", f"Authorization: Bearer {pair['token']}", "-H", "X-Purpose-Code: bench", _url(target, pair)],
+            capture_output=True, check=True,
         )  # fmt: skip
         rows = [line.split() for line in Path(log.name).read_text().splitlines()]
-    found = sorted(int(row[2]) / 1000 for row in rows if row[1] == "200")
+    return _answered(target, [(row[1], int(row[2])) for row in rows], per_second, seconds)
+
+
+def _url(target: targets.Target, pair: dict) -> str:
+    return f"{target.url}/gw/{pair['service']}/v1/small/100001"
+
+
+def _answered(target: targets.Target, rows: list[tuple[str, int]], per_second: int, seconds: int) -> list[float]:
+    found = sorted(us / 1000 for status, us in rows if status == "200")
     if len(found) < 0.9 * per_second * seconds or len(found) != len(rows):
         print(
             f"# {target.name}: {len(found)} of {len(rows)} answers at {per_second}/s were 200 (asked for {per_second * seconds})"
@@ -77,9 +105,6 @@ def isolation(
     database: targets.Database, provider: targets.Target, gateway: targets.Target, pairs: list[dict], *, quick: bool
 ) -> int:
     """The p99 of one service while callers of another, whose provider takes connections and never answers, hang on."""
-    if machine.missing("h2load"):
-        print("# h2load not found: isolation is not measured")
-        return 0
     seconds = QUICK_SECONDS if quick else SECONDS
     healthy = pairs[0]
     dead = next(pair for pair in pairs if pair["service"] != healthy["service"])
