@@ -204,7 +204,7 @@ def test_the_worker_syncs_shared_catalogs_from_ngsp(province, settings):
     settings.EGRESS_ALLOW = [urlsplit(url).netloc]
     demonstration.load(by=by, base_url=url, key=env["LGSP_SANDBOX_KEY"], secret=env["LGSP_SANDBOX_SECRET"])
     operator = person(province, "vanhanh")
-    for code in ("ngsp-positions", "ngsp-ethnic-groups"):  # due at once; their next day is tomorrow, so ours is the only run below
+    for code in ("ngsp-positions", "ngsp-ethnic-groups"):  # due at once, then tomorrow: below only our own runs are open
         wait_for_the_schedule(operator, code)
     today = datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")).date().isoformat()
     kinh = "catalogs/ethnic-groups/levels/group/items/01"
