@@ -15,7 +15,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.audit.models import AuditEvent
-from apps.gateway import actions, call_ids
+from apps.gateway import actions, call_ids, sweeper
 from apps.gateway.models import CallIntent, CallOutcome, CallRefusal, FieldSet, SweepMark
 from apps.organizations.choices import Role
 from tests.factories.organizations import OrganizationFactory, officer
@@ -230,3 +230,45 @@ def test_an_intent_without_outcome_is_closed_as_unknown_within_a_minute(ours):
     assert CallOutcome.objects.get(call=done).outcome == "delivered"
     assert actions.sweep() == 0
     assert SweepMark.objects.get().swept_until > dead.call_id
+
+
+@pytest.mark.parametrize("statement", ["SWEEP", "UNFINISHED"])
+def test_the_sweepers_look_at_nothing_that_lies_before_the_mark(ours, statement):
+    """A month of calls lies there: reading it every few seconds took more of the processor than the calls did."""
+    with connection.cursor() as cursor:
+        for table, columns, values in (
+            ("call_intent", "call_id, admitted_at, grant_id, credential_id, epoch, request_digest", "1, 1, 1, ''"),
+            ("call_outcome", "call_id, recorded_at, request_bytes, provider_bytes, answer_bytes, provider_us, total_us, status, outcome, code",
+             "0, 0, 0, 0, 0, 200, 'delivered', ''"),
+        ):  # fmt: skip
+            cursor.execute(
+                f"INSERT INTO {table} ({columns}) SELECT call_id_floor(now() - n * interval '1 ms' - interval '10 min'), now(), {values} "
+                "FROM generate_series(1, 20000) AS n"
+            )  # fmt: skip
+        cursor.execute("ANALYZE call_intent, call_outcome")
+        SweepMark.objects.update(swept_until=call_ids.floor(timezone.now() - timedelta(minutes=5)))
+        dead = add_call(ours, minutes_ago=2, outcome="")
+        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + getattr(sweeper, statement))
+        plan = cursor.fetchone()[0]
+    assert _most_rows(plan[0]["Plan"]) < 100, plan
+    assert CallOutcome.objects.filter(call=dead).exists() == (statement == "SWEEP")
+
+
+def _most_rows(node: dict) -> float:
+    mine = node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0)
+    return max([mine, *map(_most_rows, node.get("Plans", ()))])
+
+
+def test_unfinished_are_those_nobody_closes(ours):
+    SweepMark.objects.update(swept_until=call_ids.floor(timezone.now() - timedelta(minutes=30)))
+    add_call(ours, minutes_ago=3, outcome="")
+    add_call(ours, minutes_ago=2, outcome="delivered")
+    add_call(ours, minutes_ago=0.5, outcome="")
+    with connection.cursor() as cursor:
+        cursor.execute(sweeper.UNFINISHED)
+        count, oldest = cursor.fetchone()
+        assert count == 1
+        assert 175 < oldest < 300
+        assert actions.sweep() == 1
+        cursor.execute(sweeper.UNFINISHED)
+        assert cursor.fetchone() == (0, 0.0)
