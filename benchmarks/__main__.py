@@ -1,22 +1,35 @@
-"""`make bench`: runs every benchmark of this package and prints `name value` lines. ARGS="gateway --quick" picks one."""
+"""`make bench`: runs every benchmark of this package, prints `name value` lines and a table, keeps both in var/bench.json.
+
+ARGS="gateway --quick" picks one.
+"""
 
 from __future__ import annotations
 
-import importlib
 import pkgutil
+import subprocess
 import sys
 
 import benchmarks
+from benchmarks.results import FILE, Results
 
 
 def main() -> int:
     asked = [word for word in sys.argv[1:] if not word.startswith("-")]
     options = [word for word in sys.argv[1:] if word.startswith("-")]
     found = [m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.ispkg and (not asked or m.name in asked)]
-    failed = 0
+    results, failed = Results(), 0
     for name in found:
-        failed |= importlib.import_module(f"benchmarks.{name}.run").main(options) or 0
-    return failed
+        # A process each: what its own children print is heard too.
+        command = [sys.executable, "-u", "-m", f"benchmarks.{name}.run", *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                results.take(line.rstrip("\n"))
+        failed |= process.returncode != 0
+    print("\n".join(results.table()))
+    results.save()
+    print(f"# kept in {FILE}")
+    return int(failed)
 
 
 if __name__ == "__main__":

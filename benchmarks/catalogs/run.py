@@ -16,8 +16,7 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks.gateway import targets
-from benchmarks.gateway.run import about
+from benchmarks.gateway import machine, targets
 from benchmarks.gateway.targets import ROOT, Target, free_port, get, running
 
 API = "/api/v1/catalogs/administrative-units"
@@ -33,7 +32,8 @@ def main(options: list[str]) -> int:
         folder.chmod(0o755)
         database = stack.enter_context(targets.database(folder))
         writes(database, ["--load-only"])
-        about(database)
+        machine.describe("catalogs", quick="--quick" in options)
+        machine.durable(database)
         if missing := [tool for tool in ("nginx", "wrk") if shutil.which(tool) is None]:
             print(f"catalogs: {' and '.join(missing)} not found; reads are not measured")
         else:
@@ -43,7 +43,7 @@ def main(options: list[str]) -> int:
 
 
 def writes(database: targets.Database, options: list[str]) -> None:
-    env = targets._env(database.url)
+    env = targets.environment(database.url)
     subprocess.run([sys.executable, "-m", "benchmarks.catalogs.writes", *options], cwd=ROOT, env=env, check=True)
 
 
@@ -79,7 +79,7 @@ def _paths(gateway: Target) -> dict[str, list[str]]:
 @contextlib.contextmanager
 def _gateway(database: targets.Database) -> Iterator[Target]:
     port = free_port()
-    env = targets._env(database.url, LGSP_CATALOG_READS_PER_MINUTE="100000000")
+    env = targets.environment(database.url, LGSP_CATALOG_READS_PER_MINUTE="100000000")
     with running([sys.executable, "-m", "lgsp.gateway", "--port", str(port)], env) as process:
         target = Target("ready", port, [process.pid, database.pid])
         targets._wait(target, f"{API}/items")
@@ -89,7 +89,7 @@ def _gateway(database: targets.Database) -> Iterator[Target]:
 @contextlib.contextmanager
 def _drf(database: targets.Database) -> Iterator[Target]:
     port = free_port()
-    env = targets._env(database.url, DJANGO_SETTINGS_MODULE="benchmarks.catalogs.drf_settings")
+    env = targets.environment(database.url, DJANGO_SETTINGS_MODULE="benchmarks.catalogs.drf_settings")
     command = [sys.executable, "-m", "gunicorn", "benchmarks.catalogs.drf:application", f"--bind=127.0.0.1:{port}", "--workers=2",
                "--threads=4", "--worker-class=gthread", "--keep-alive=75", "--log-level=warning"]  # fmt: skip
     with running(command, env) as process:

@@ -19,14 +19,23 @@ def missing(*tools: str) -> list[str]:
     return [tool for tool in tools if shutil.which(tool) is None]
 
 
-def describe(name: str, *, quick: bool) -> None:
+def facts() -> dict[str, object]:
+    """Commit, machine and the time of a sync of its disk in milliseconds."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     ).stdout.strip()
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
-    print(f"# {name}: commit {commit}, {psutil.cpu_count()} × {cpu}, Python {platform.python_version()}, "
-          f"disk sync {_sync_ms():.2f} ms{', QUICK: not figures' if quick else ''}")  # fmt: skip
+    return {
+        "commit": commit, "cpus": psutil.cpu_count(), "cpu": cpu, "python": platform.python_version(), "disk_sync_ms": round(_sync_ms(), 2),
+        "load": round(os.getloadavg()[0], 1),
+    }  # fmt: skip
+
+
+def describe(name: str, *, quick: bool) -> None:
+    here = facts()
+    print(f"# {name}: commit {here['commit']}, {here['cpus']} × {here['cpu']}, Python {here['python']}, "
+          f"disk sync {here['disk_sync_ms']:.2f} ms{', QUICK: not figures' if quick else ''}")  # fmt: skip
     load("before")
 
 

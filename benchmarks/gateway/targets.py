@@ -86,19 +86,19 @@ def database(folder: Path) -> Iterator[Database]:
     url = cluster.start()
     pid = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
     try:
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=_env(url), check=True)
+        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment(url), check=True)
         yield Database(url, pid)
     finally:
         cluster.stop()
 
 
-def _env(url: str, **more: str) -> dict[str, str]:
+def environment(url: str, **more: str) -> dict[str, str]:
     return {**os.environ, "DATABASE_URL": url, "LGSP_ENV": "development", "LOG_LEVEL": "ERROR", **more}
 
 
 def django_ready(dsn: str, provider: Target) -> None:
     """Set Django up in this process, for what is measured without a server."""
-    os.environ.update(_env(dsn, DJANGO_SETTINGS_MODULE="lgsp.settings", LGSP_EGRESS_ALLOW=f"127.0.0.1:{provider.port}"))
+    os.environ.update(environment(dsn, DJANGO_SETTINGS_MODULE="lgsp.settings", LGSP_EGRESS_ALLOW=f"127.0.0.1:{provider.port}"))
     import django
 
     django.setup()
@@ -106,7 +106,7 @@ def django_ready(dsn: str, provider: Target) -> None:
 
 def build_world(database: Database, base_url: str, folder: Path, grants: int = 0) -> list[dict]:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.gateway.world", base_url, str(grants)], cwd=ROOT, env=_env(database.url), check=True,
+        [sys.executable, "-m", "benchmarks.gateway.world", base_url, str(grants)], cwd=ROOT, env=environment(database.url), check=True,
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     pairs = json.loads(done.stdout.splitlines()[-1])
@@ -172,7 +172,7 @@ def proxy(folder: Path, provider: Target) -> Iterator[Target]:
 def gateway(database: Database, provider: Target, allow: Sequence[int] = ()) -> Iterator[Target]:
     """One process as shipped; `allow` names further ports of this host it may call."""
     port = free_port()
-    env = _env(database.url, LGSP_EGRESS_ALLOW=",".join(f"127.0.0.1:{number}" for number in (provider.port, *allow)))
+    env = environment(database.url, LGSP_EGRESS_ALLOW=",".join(f"127.0.0.1:{number}" for number in (provider.port, *allow)))
     with running([sys.executable, "-m", "lgsp.gateway", "--port", str(port)], env) as process:
         target = Target("gateway", port, [process.pid, database.pid])
         _wait(target, "/readyz")
@@ -187,7 +187,7 @@ def baseline(database: Database, provider: Target, pairs: list[dict]) -> Iterato
             "INSERT INTO gateway_quotause SELECT id, now(), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM agreements_grant ON CONFLICT DO NOTHING"
         )
     port = free_port()
-    env = _env(
+    env = environment(
         database.url, BENCH_PROVIDER=provider.url + "/api", DJANGO_SETTINGS_MODULE="benchmarks.gateway.baseline_settings"
     )
     command = [sys.executable, "-m", "gunicorn", "benchmarks.gateway.baseline:application", f"--bind=127.0.0.1:{port}", "--workers=2",

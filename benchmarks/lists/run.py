@@ -8,8 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.gateway import targets
-from benchmarks.gateway.run import about
+from benchmarks.gateway import machine, targets
 from benchmarks.gateway.targets import ROOT
 
 ROUNDS, QUICK_ROUNDS = 20, 6
@@ -20,8 +19,9 @@ def main(options: list[str]) -> int:
     quick = "--quick" in options
     rounds, large = (QUICK_ROUNDS, QUICK_LARGE) if quick else (ROUNDS, LARGE)
     with tempfile.TemporaryDirectory(prefix="lgsp-bench-") as folder, targets.database(Path(folder)) as database:
-        about(database)
-        env = targets._env(database.url, LGSP_SITE_URL="http://testserver")
+        machine.describe("lists", quick=quick)
+        machine.durable(database)
+        env = targets.environment(database.url, LGSP_SITE_URL="http://testserver")
         command = [sys.executable, "-m", "benchmarks.lists.pages", str(large), str(rounds)]
         done = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True)
     return _report(json.loads(done.stdout.splitlines()[-1]), large)
@@ -46,3 +46,7 @@ def _report(found: dict, large: int) -> int:
 
 def p95(values: list[float]) -> float:
     return sorted(values)[max(0, int(len(values) * 0.95 + 0.5) - 1)]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

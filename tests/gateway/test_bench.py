@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,13 +12,19 @@ import pytest
 from lgsp.dev.processes import ROOT
 
 
-def test_the_world_of_the_bench_is_made_by_todays_models(db, monkeypatch):
-    from apps.agreements.models import Agreement, Grant
-    from apps.organizations.models import InformationSystem
+@pytest.fixture
+def world(monkeypatch):
     from benchmarks.gateway import world
 
     for name, value in {"SYSTEMS": 6, "SERVICES": 3, "AGREEMENTS": 8, "PAIRS": 4}.items():
         monkeypatch.setattr(world, name, value)
+    return world
+
+
+def test_the_world_of_the_bench_is_made_by_todays_models(db, world):
+    from apps.agreements.models import Agreement, Grant
+    from apps.organizations.models import InformationSystem
+
     pairs = world.build("http://127.0.0.1:9/api", 40)
     assert len(pairs) == 4
     assert (Grant.objects.count(), Agreement.objects.count()) == (40, 32)
@@ -55,8 +62,39 @@ def test_figures_are_ratios_of_the_same_round(capsys):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["run", "latency", "memory"])
+def test_results_are_kept_with_the_machine_and_held_against_the_bars(tmp_path):
+    from benchmarks.results import Results
+
+    results = Results()
+    for line in ("# PostgreSQL 18.4: fsync, synchronous_commit and full_page_writes on", "gateway_1kb_c128_vs_nginx_cpu 15.9",
+                 "gateway_p99_added_ms_1000rps 3.0", "gateway_rss_mb_100k_grants 200", "durable_cpu_us_32 40.5", "not a figure 1"):  # fmt: skip
+        results.take(line)
+    results.save(tmp_path / "bench.json")
+    kept = json.loads((tmp_path / "bench.json").read_text())
+    assert kept["figures"] == {
+        "gateway_1kb_c128_vs_nginx_cpu": 15.9, "gateway_p99_added_ms_1000rps": 3.0, "gateway_rss_mb_100k_grants": 200.0, "durable_cpu_us_32": 40.5,
+    }  # fmt: skip
+    assert kept["postgresql"] == "18.4"
+    assert {"commit", "cpu", "disk_sync_ms"} <= kept.keys()
+    assert "not a figure 1" in kept["said"]
+    verdicts = [line.split("  ")[-1] for line in results.table()[1:4]]
+    assert verdicts == ["BELOW THE BAR", "aim met", "ok"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_callers_of_the_durable_row_are_admitted_and_recorded(world):
+    from apps.gateway.models import CallIntent, CallOutcome
+    from benchmarks.gateway import durable_row, targets
+    from tests.gateway.processes import database_url
+
+    world.build("http://127.0.0.1:9/api", 0)
+    found = durable_row.measure(targets.Database(database_url(), os.getpid()), [(3, 0, 1, True)], 0.2)
+    assert found["per_second"] > 0
+    assert CallIntent.objects.count() == CallOutcome.objects.filter(outcome="delivered").count() > 0
+
+
+@pytest.mark.parametrize("name", ["gateway.run", "gateway.latency", "gateway.memory", "catalogs.run", "lists.run"])
 def test_every_part_can_be_imported(name):
     import importlib
 
-    assert importlib.import_module(f"benchmarks.gateway.{name}")
+    assert importlib.import_module(f"benchmarks.{name}")
