@@ -1,6 +1,7 @@
 """Loaded by pytest before everything else: the database of this run, then Django. Fixtures are in `tests/conftest.py`."""
 
 import os
+import re
 
 import django
 import pytest
@@ -49,7 +50,14 @@ def _turn(path: str) -> int:
     return next((turn for turn, start in enumerate(LONG) if path.startswith(start)), len(LONG))
 
 
+COUNTED = re.compile(r"^[A-Z]{2}-[0-9.]+[: ].+$", re.MULTILINE)
+"""What a test of large numbers prints when it has passed: the id of the check, then what was counted."""
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
+    passed = [report for report in terminalreporter.stats.get("passed", ()) if report.when == "call"]
+    for line in sorted(line for report in passed for line in COUNTED.findall(report.capstdout)):
+        terminalreporter.write_line(f"counted: {line}")
     for line in testing.not_covered():
         terminalreporter.write_line(f"not covered: {line}")
 

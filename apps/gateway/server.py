@@ -1,7 +1,9 @@
 """uvicorn's HTTP/1.1 protocol, made strict: what a proxy in front and we could read differently is refused before any app.
 
 Parsing stays httptools' (llhttp in its strict mode). Added here: only origin-form targets without a fragment; HTTP/1.0 and
-1.1 only; caps on the head; a head must be complete in time; what comes after a body is never a header; no upgrade.
+1.1 only; exactly one Host (RFC 9112); caps on the head, counted as it comes in, because the parser keeps an unfinished header
+whole; the same cap on what is neither head nor body (chunk extensions, trailers); a head must be complete in time; what comes
+after a body is never a header; no upgrade; a refused request that had a body is the last of its connection.
 """
 
 from __future__ import annotations
@@ -10,6 +12,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD_BYTES = 32 * 1024
 HEAD_LINES = 100
+_FRAMING = {
+    name: name.replace(b"_", b"-")
+    for name in (b"host", b"content-length", b"transfer-encoding", b"content_length", b"transfer_encoding")
+}
+"""Headers that say where a message ends; spelled with an underscore they are refused, since some proxies read the two as one."""
 HEAD_SECONDS = 15.0
 """From the connect, or from the end of the last answer's keep-alive, to the end of a head (slow-loris)."""
 MARK = "lgsp.strict"
@@ -26,8 +33,9 @@ class StrictProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
-        self._head_bytes = 0
+        self._head_bytes = self._unread = 0
         self._in_head = True
+        self._progress = False
         self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc) -> None:
@@ -37,10 +45,23 @@ class StrictProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_bytes = 0
-        self._in_head = True
+        self._in_head = self._progress = True
+
+    def on_body(self, body: bytes) -> None:
+        self._progress = True
+        super().on_body(body)
 
     def data_received(self, data: bytes) -> None:
+        self._progress = False
         super().data_received(data)
+        # Bytes that came to nothing yet: of a header that goes on, a chunk's extension, a trailer. The parser keeps them.
+        self._unread = 0 if self._progress else self._unread + len(data)
+        if self._unread > HEAD_BYTES and not self.transport.is_closing():
+            if self._in_head:
+                self.send_400_response("Head too long.")
+            else:
+                self.transport.abort()
+            return
         if self._in_head and self._timer.cancelled() and self._head_bytes and self.parser is not None:
             # A head that did not come in one piece: its time runs from here.
             self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
@@ -63,24 +84,30 @@ class StrictProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._progress = False, True
         self._timer.cancel()
         target = self.url
         if not target.startswith(b"/") or b"#" in target or self.parser.get_http_version() not in ("1.1", "1.0"):
             raise _Refused
         hosts = encodings = lengths = 0
         for name, value in self.headers:
+            if (framing := _FRAMING.get(name)) is None:
+                continue
+            if framing != name:
+                raise _Refused
             if name == b"host":
                 hosts += 1
             elif name == b"content-length":
                 lengths += 1
                 if not value.isdigit() or len(value) > 12:
                     raise _Refused
-            elif name == b"transfer-encoding":
+            else:
                 encodings += 1
                 if value.lower() != b"chunked":
                     raise _Refused
-        if hosts > 1 or lengths > 1 or encodings > 1 or (lengths and encodings):
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            raise _Refused
+        if lengths > 1 or encodings > 1 or (lengths and encodings):
             raise _Refused
         if self.parser.should_upgrade():
             raise _Refused
@@ -102,8 +129,8 @@ def answer(cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, 
     """
     if cycle.disconnected:
         return
-    if cycle.more_body:
-        cycle.keep_alive = False  # what is left of the request would be read as the next one
+    if cycle.more_body or (status >= 400 and _had_body(cycle.scope)):
+        cycle.keep_alive = False  # what is left of the request, or another reader takes for the next, is read by nobody
     parts = [STATUS_LINE[status]]
     for name, value in cycle.default_headers:
         parts += (name, b": ", value, b"\r\n")
@@ -125,3 +152,9 @@ def answer(cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, 
     if not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()
+
+
+def _had_body(scope: dict) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0")) for name, value in scope["headers"]
+    )

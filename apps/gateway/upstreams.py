@@ -109,7 +109,8 @@ class _Connection(asyncio.Protocol):
         if not self.started:
             reached("sent")
             self.started = True
-        if not self.status:
+        in_body, size = bool(self.status), self.size
+        if not in_body:
             self.header_bytes += len(data)
             if self.header_bytes > HEADER_BYTES and self._head_too_long(data):
                 return
@@ -119,6 +120,11 @@ class _Connection(asyncio.Protocol):
             self._fail(getattr(error.__context__, "code", "") or "provider_protocol_error")
         except httptools.HttpParserUpgrade:
             self._fail("provider_protocol_error")
+        if in_body and self.size == size:
+            # Of a trailer or a chunk's extension: the parser keeps what is not complete.
+            self.header_bytes += len(data)
+            if self.header_bytes > HEADER_BYTES:
+                self._fail("provider_protocol_error")
 
     def _head_too_long(self, data: bytes) -> bool:
         """True (and the connection is given up) when the head alone, without the body's first bytes, is over the cap."""

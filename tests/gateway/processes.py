@@ -35,8 +35,8 @@ def free_port() -> int:
 class GatewayProcess:
     """One gateway. `url` answers when `start` returned."""
 
-    def __init__(self, dsn: str, *, allow: list[str], **env: str) -> None:
-        self.port = free_port()
+    def __init__(self, dsn: str, *, allow: list[str], module: str = "lgsp.gateway", **env: str) -> None:
+        self.port, self.module = free_port(), module
         self.url = f"http://127.0.0.1:{self.port}"
         self._env = {
             **os.environ, "DATABASE_URL": dsn, "LGSP_ENV": "test", "LGSP_EGRESS_ALLOW": ",".join(allow), "LOG_LEVEL": "WARNING", **env,
@@ -46,7 +46,7 @@ class GatewayProcess:
 
     def start(self, *, wait: bool = True) -> GatewayProcess:
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "lgsp.gateway", "--port", str(self.port)], cwd=ROOT, env=self._env, stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", self.module, "--port", str(self.port)], cwd=ROOT, env=self._env, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
         threading.Thread(target=self._pump, daemon=True).start()

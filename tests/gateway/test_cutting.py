@@ -152,7 +152,7 @@ def test_generated_answers_leak_nothing_and_equal_the_reference():
 @pytest.mark.full
 def test_a_hundred_thousand_generated_answers_leak_nothing():
     answered = sum(check(seed) for seed in range(10_000, 110_000))
-    print(f"cutting: 100000 answers, {answered} answerable, 0 leaks")
+    print(f"AZ-06: 100000 generated JSON answers, {answered} answerable, all equal to the slow reference, 0 leaks")
 
 
 # --- the named cases -----------------------------------------------------------------------------

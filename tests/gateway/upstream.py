@@ -71,7 +71,7 @@ class Provider:
         return f"http://127.0.0.1:{self.port}"
 
     def behave(self, path: str, behaviour: Behaviour) -> None:
-        """Answer requests for `path` (without query) by `behaviour`."""
+        """Answer requests for `path` (without query; `*`: all others) by `behaviour`."""
         self._behaviours[path] = behaviour
 
     def answer(
@@ -126,7 +126,7 @@ class Provider:
             while (seen := await self._read(reader)) is not None:
                 seen.connection = number
                 self.seen.append(seen)
-                behaviour = self._behaviours.get(seen.path, _not_found)
+                behaviour = self._behaviours.get(seen.path) or self._behaviours.get("*", _not_found)
                 await behaviour(seen, writer)
                 await writer.drain()
                 if writer.is_closing():
