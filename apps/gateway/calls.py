@@ -18,7 +18,7 @@ from apps.gateway import call_ids, problems, soap
 from apps.gateway.admission import Verdict, Waiting
 from apps.gateway.breaker import COUNTED_STATUSES
 from apps.gateway.choices import Outcome as Ending
-from apps.gateway.codes import Translator
+from apps.gateway.codes import Translator, translator
 from apps.gateway.cutting import Cutter, NotWellFormed, cutter
 from apps.gateway.decision import SAFE_METHODS, Admission, Call, Caller, Token, decide, identify
 from apps.gateway.digests import keyed_digest, subject_pseudonym
@@ -400,7 +400,7 @@ class Calls:
             knife = _knife(admission.operation, granted)
             plan = Plan(admission.grant, admission.operation, knife, withheld, _withheld_header(withheld))
             if admission.grant.codes_day:
-                plan.codes = Translator(policy, admission.grant, admission.operation, granted)
+                plan.codes = translator(policy, admission.grant, admission.operation, knife)
             if len(self._plans) > 50_000:
                 self._plans.clear()
             self._plans[admission.grant.id] = plan

@@ -21,6 +21,7 @@ from apps.gateway.code_tables import Entries
 from apps.gateway.paths import canonical_path, canonical_query
 from apps.gateway.policy import CodeTable, Grant, Operation, Parameter, Policy
 from apps.gateway.refusals import Refused
+from apps.gateway.xml_cutting import TEXT, Element, XmlCutter
 
 _DECODE = msgspec.json.Decoder(float_hook=lambda text: msgspec.Raw(text.encode())).decode
 """Numbers keep their spelling."""
@@ -111,6 +112,50 @@ class Translator:
         for parts, table in self.paths:
             marked += _walk(tree, parts, table.entries)
         return _ENCODE(tree), marked
+
+
+class XmlTranslator(Translator):
+    """The same for answers in XML: the texts of coded elements and the values of coded attributes, spaces around them aside."""
+
+    def __init__(self, policy: Policy, grant: Grant, operation: Operation, knife: XmlCutter) -> None:
+        super().__init__(policy, grant, operation, knife.paths)
+        self.knife = knife
+
+    def translate(self, body: bytes) -> tuple[bytes, int]:
+        if not self.paths:
+            return body, 0
+        root = self.knife.read(body)
+        marked = sum(_walk_xml(root, parts, table.entries) for parts, table in self.paths)
+        return self.knife.write(root)[0], marked
+
+
+def translator(policy: Policy, grant: Grant, operation: Operation, knife: object) -> Translator:
+    """What translates the answers that `knife` cut for the grant. Raises Refused when a table is missing."""
+    if operation.answer == "xml" and isinstance(knife, XmlCutter) and not operation.soap:
+        return XmlTranslator(policy, grant, operation, knife)
+    return Translator(policy, grant, operation, knife.paths)
+
+
+def _walk_xml(element: Element, parts: tuple[str, ...], entries: Entries) -> int:
+    name, *deeper = parts
+    if name.startswith("@"):
+        pairs = [
+            (key, *_mark(value.strip(), entries)) if key == name[1:] else (key, value, 0) for key, value in element.attributes
+        ]
+        element.attributes = [(key, value) for key, value, _marked in pairs]
+        return sum(marked for _key, _value, marked in pairs)
+    if name == TEXT:
+        return _mark_text(element, entries)
+    found = [child for child in element.children if child.name == name]
+    if deeper:
+        return sum(_walk_xml(child, tuple(deeper), entries) for child in found)
+    return sum(_mark_text(child, entries) for child in found)
+
+
+def _mark_text(element: Element, entries: Entries) -> int:
+    value, marked = _mark("".join(element.text).strip(), entries)
+    element.text = [value] if value else []
+    return marked
 
 
 def _walk(node: object, parts: tuple[str, ...], entries: Entries) -> int:

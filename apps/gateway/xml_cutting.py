@@ -67,7 +67,13 @@ class XmlCutter:
 
     def cut(self, body: bytes) -> tuple[bytes, int]:
         """The granted part of `body` as XML and the mask of granted leaves that were there. Raises NotWellFormed."""
-        root = _Reader(self.root).read(body)
+        return self.write(self.read(body))
+
+    def read(self, body: bytes) -> Element:
+        """The granted part as a tree. Raises NotWellFormed."""
+        return _Reader(self.root).read(body)
+
+    def write(self, root: Element) -> tuple[bytes, int]:
         parts = ['<?xml version="1.0" encoding="UTF-8"?>\n']
         mask = _write(root, "", parts)
         return "".join(parts).encode(), mask

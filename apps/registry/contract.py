@@ -192,8 +192,6 @@ def _operation(row: object, where: str, faults: _Faults) -> OperationSpec:
         parameters=tuple(parameters),
         fields=_fields(row, where, faults),
     )
-    if spec.answer == AnswerFormat.XML and not spec.soap and any(row.catalog_code for row in spec.fields):
-        faults.add(f"{where}.fields", _("Codes of shared catalogs can be declared for JSON and SOAP answers only."))
     for name in soap.unsent(spec.soap, [p.name for p in spec.parameters]):
         faults.add(
             f"{where}.soap", _("The parameter %(name)s and the elements of the message do not fit together.") % {"name": name}

@@ -49,25 +49,37 @@ def reform(code: str = "don-vi-thu"):
     return catalog
 
 
-@pytest.fixture
-def coded(world, provider):
-    """A second version of the world's service whose operation takes and gives codes; the grant is of the eve of the reform."""
-    reform()
-    version = ServiceVersion.objects.create(service=world.service, major=2, status="draft")
+JSON_FIELDS = {
+    "total": "",
+    "rows[].unit": "don-vi-thu",
+    "rows[].born[]": "don-vi-thu/item",
+    "rows[].name": "",
+    "home.unit": "don-vi-thu",
+}
+
+
+def coded_operation(world, provider, major: int, fields: dict[str, str], granted: list[str], **facts):
+    """A grant of the eve of the reform on an operation of a further version, which takes and gives codes."""
+    version = ServiceVersion.objects.create(service=world.service, major=major, status="draft")
     operation = Operation.objects.create(
-        version=version, code="people", name="Dân", method="GET", path_template="/units/{unit}"
+        version=version, code=f"people{major}", name="Dân", method="GET", path_template="/units/{unit}", **facts
     )
     Parameter.objects.create(operation=operation, name="unit", location="path", required=True, catalog_code="don-vi-thu")
     Parameter.objects.create(operation=operation, name="near", location="query", catalog_code="don-vi-thu")
     Parameter.objects.create(operation=operation, name="page", location="query")
-    for path, catalog in (("total", ""), ("rows[].unit", "don-vi-thu"), ("rows[].born[]", "don-vi-thu/item"), ("rows[].name", ""),
-                          ("home.unit", "don-vi-thu")):  # fmt: skip
+    for path, catalog in fields.items():
         Field.objects.create(operation=operation, path=path, name=path, catalog_code=catalog, is_envelope=path == "total")
     Upstream.objects.create(version=version, environment="production", base_url=provider.url + "/api")
     world.change(version, "serviceversion", status="published", published_at=timezone.now())
-    _agreement, grant = make_grant(operation, world.system, world.purpose, fields=["rows[].unit", "rows[].born[]", "home.unit"])
+    _agreement, grant = make_grant(operation, world.system, world.purpose, fields=granted)
     world.change(grant, "grant", codes_day=EVE)
     return grant
+
+
+@pytest.fixture
+def coded(world, provider):
+    reform()
+    return coded_operation(world, provider, 2, JSON_FIELDS, ["rows[].unit", "rows[].born[]", "home.unit"])
 
 
 ANSWER = {
@@ -104,6 +116,34 @@ def test_codes_are_translated_both_ways_and_ambiguous_ones_marked(ask, provider)
     assert answer.headers["x-code-translation"] == f"don-vi-thu;{days}, don-vi-thu/item;{days};marked=4"
     assert b"canary" not in answer.body
     outcome = CallOutcome.objects.get()
+    assert (outcome.answer_bytes, outcome.outcome) == (len(answer.body), "delivered")
+
+
+XML_FIELDS = {"@home": "don-vi-thu", "total": "", "row[].unit": "don-vi-thu", "row[].born[]": "don-vi-thu/item", "row[].at.@code": "don-vi-thu",
+              "row[].at.#text": "", "row[].name": ""}  # fmt: skip
+XML_ANSWER = """<?xml version="1.0"?><o:people xmlns:o="urn:dan" home=" 00010 " other="00010"><total>00010</total>
+<row><unit>00010</unit><born>00004</born><born>00011</born><at code="00004">00010</at><name>canary</name></row>
+<row><unit> 00004
+</unit><born>77777</born><at code="00010" hidden="00010">x</at></row>
+<row><unit/><unit xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:nil="true"/><born><b>00010</b></born></row></o:people>"""
+
+
+def test_codes_in_an_xml_answer_are_translated_like_those_in_json(ask, call, world, coded, provider):
+    granted = ["@home", "row[].unit", "row[].born[]", "row[].at.@code", "row[].at.#text"]
+    coded_operation(world, provider, 3, XML_FIELDS, granted, answer="xml")
+    provider.answer("/api/units/00010", raw=XML_ANSWER.encode(), headers={"Content-Type": "application/xml"})
+    answer = call(f"/gw/{world.service.code}/v3/units/00001")
+    assert answer.status == 200, answer.body
+    assert answer.body.decode().partition("\n")[2] == (
+        '<people xmlns="urn:dan" home="many:00001|00002|00003"><total xmlns="">00010</total>'
+        '<row xmlns=""><unit>many:00001|00002|00003</unit><born>00004</born><born>many:00003</born><at code="00004">00010</at></row>'
+        '<row xmlns=""><unit>00004</unit><born>unknown:77777</born><at code="many:00001|00002|00003">x</at></row>'
+        '<row xmlns=""><unit></unit></row></people>'
+    )
+    days = "from=today;to=2025-06-30;release=2"
+    assert answer.headers["x-code-translation"] == f"don-vi-thu;{days}, don-vi-thu/item;{days};marked=5"
+    assert b"canary" not in answer.body
+    outcome = CallOutcome.objects.order_by("call_id").last()
     assert (outcome.answer_bytes, outcome.outcome) == (len(answer.body), "delivered")
 
 
@@ -161,7 +201,7 @@ def test_a_new_release_reaches_the_next_call_once_its_table_is_made(ask, provide
 
 def test_what_one_may_call_says_whose_codes_it_speaks(ask, call, world):
     rows = {row["operation"]: row for row in call("/gw/me").json["grants"]}
-    assert (rows["people"]["codes_day"], rows["company"]["codes_day"]) == ("2025-06-30", None)
+    assert (rows["people2"]["codes_day"], rows["company"]["codes_day"]) == ("2025-06-30", None)
 
 
 @given(
