@@ -1,27 +1,24 @@
-"""What people and the clock do beside calls: reading the log (which is itself recorded), partitions, retention."""
+"""What people and the clock do beside calls: reading the log (which is itself recorded), partitions, what has expired."""
 
 from __future__ import annotations
 
-import calendar
 import datetime
+from collections.abc import Sequence
 
 from django.db import connection, transaction
-from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.models import Credential
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
-from apps.gateway import sweeper
-from apps.gateway.models import AccessToken, AnonymousRefusalCount, GatewayProcess, IdempotencyKey
+from apps.core.errors import InvalidFact
+from apps.gateway import subjects, sweeper
+from apps.gateway.models import AccessToken, AnonymousRefusalCount, CallIntent, GatewayProcess, IdempotencyKey
 from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
-from apps.registry.models import UsageRegulation
 
-TABLES = ("call_intent", "call_outcome", "call_refusal")
 MONTHS_AHEAD = 3
-SHORTEST_MONTHS = 12
-"""A month of the log is never dropped sooner: where no regulation sets more (LOG-03, default 12)."""
 KEY_DAYS = 30
 COUNT_DAYS = 90
 
@@ -31,6 +28,31 @@ def note_reading(what: str, *, by, asked: dict, rows: int) -> None:
     """Record that `by` read the access log: which filters, how many rows (LOG-06). Never what the rows hold."""
     mine = Organization.objects.filter(pk__in=organization_ids(by))
     audit.record("call_log.read", by=by, organizations=mine, what=what, asked=asked, rows=rows)
+
+
+@transaction.atomic
+def search_calls_about(
+    identifiers: Sequence[str],
+    *,
+    by,
+    reason: str,
+    since: datetime.datetime,
+    until: datetime.datetime | None = None,
+    service: str = "",
+) -> tuple[list[CallIntent], bool]:
+    """The calls about one person that `by` may see, newest first, and whether there are more; the reading is on record.
+
+    For who has to answer a person (Luật 91/2025/QH15; formerly NĐ 13/2023/NĐ-CP Điều 9): the record holds the reason and a pseudonym,
+    never the identifier. Raises InvalidFact when the period ends before it begins.
+    """
+    if until and until <= since:
+        raise InvalidFact(code="period", fields={"until": [_("The end lies before the beginning.")]})
+    found = subjects.calls_about(by, identifiers, since=since, until=until, service=service)
+    shown = found[: subjects.MOST]
+    asked = {"subject": subjects.pseudonym_for_record(identifiers), "reason": reason.strip(), "since": since.isoformat()}
+    asked |= {"until": until.isoformat()} if until else {}
+    note_reading("calls", by=by, asked=asked | ({"service": service} if service else {}), rows=len(shown))
+    return shown, len(found) > len(shown)
 
 
 @transaction.atomic
@@ -54,50 +76,6 @@ def sweep() -> int:
     with connection.cursor() as cursor:
         cursor.execute(sweeper.SWEEP)
         return cursor.fetchone()[0]
-
-
-def retention_months() -> int:
-    """How long a month of the log is kept: the longest time any usage regulation sets."""
-    longest = UsageRegulation.objects.aggregate(longest=Max("log_retention_months"))["longest"]
-    return max(longest or 0, SHORTEST_MONTHS)
-
-
-def droppable_months(today: datetime.date | None = None) -> list[str]:
-    """Months (YYYYMM) whose partitions may go: every one of their days is older than the retention."""
-    today = today or timezone.localdate()
-    months = today.year * 12 + today.month - 1 - retention_months()
-    oldest = datetime.date(months // 12, months % 12 + 1, 1)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT right(c.relname, 6) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-            "JOIN pg_class p ON p.oid = i.inhparent WHERE p.relname = ANY(%s) ORDER BY 1", [list(TABLES)]
-        )  # fmt: skip
-        found = [row[0] for row in cursor.fetchall() if row[0].isdigit()]
-    return [month for month in found if _last_day(month) < oldest]
-
-
-def _last_day(month: str) -> datetime.date:
-    year, number = int(month[:4]), int(month[4:])
-    return datetime.date(year, number, calendar.monthrange(year, number)[1])
-
-
-@transaction.atomic
-def purge_month(month: str, *, by) -> dict[str, int]:
-    """Drop a month of the access log whose retention is over, with a record of what went. Returns rows a table.
-
-    Raises ValueError when the month may not go yet.
-    """
-    if month not in droppable_months():
-        raise ValueError(f"{month} is still within the retention of {retention_months()} months")
-    rows = {}
-    with connection.cursor() as cursor:
-        for table in TABLES:
-            name = connection.ops.quote_name(f"{table}_{month}")
-            cursor.execute(f"SELECT count(*) FROM {name}")  # noqa: S608
-            rows[table] = cursor.fetchone()[0]
-            cursor.execute(f"DROP TABLE {name}")
-    audit.record("call_log.purged", by=by, month=month, rows=rows, retention_months=retention_months())
-    return rows
 
 
 @transaction.atomic

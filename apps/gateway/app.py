@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
 
-from apps.gateway import facade, fitness
+from apps.gateway import facade, fitness, wsdl
 from apps.gateway.calls import Calls
 from apps.gateway.exchange import Exchange, read_body
 from apps.gateway.group_commit import LedgerDown
@@ -54,8 +54,7 @@ class Gateway:
             await self.calls.refuse_stranger(Exchange(scope, receive, send), Refused("not_ready"))
             return
         match = _CALL.fullmatch(raw)
-        if match is not None and facade.is_meant(scope, match[3]):
-            await facade.serve(self.calls, Exchange(scope, receive, send), match[1].decode(), int(match[2]))
+        if match is not None and match[3] == facade.PATH and await self._facade(scope, receive, send, match):
             return
         if match is not None:
             await self.calls.serve(Exchange(scope, receive, send), match[1].decode(), int(match[2]), match[3])
@@ -69,6 +68,17 @@ class Gateway:
                 await app(scope, receive, send)
                 return
         await self._nothing_here(Exchange(scope, receive, send))
+
+    async def _facade(self, scope: dict, receive: Callable, send: Callable, match: re.Match[bytes]) -> bool:
+        """Serve what is meant for the SOAP facade; False when it is a call like any other."""
+        service, major = match[1].decode(), int(match[2])
+        if wsdl.is_meant(scope, match[3]):
+            await wsdl.serve(self.calls, Exchange(scope, receive, send), service, major)
+            return True
+        version = facade.version_of(scope, match[3])
+        if version is not None:
+            await facade.serve(self.calls, Exchange(scope, receive, send), service, major, version)
+        return version is not None
 
     async def _lifespan(self, receive: Callable, send: Callable) -> None:
         await receive()

@@ -1,10 +1,12 @@
-"""A SOAP 1.1 facade for consumers that have nothing else: `POST /gw/{service}/v{major}/soap`.
+"""A SOAP facade for consumers that have nothing else: `POST /gw/{service}/v{major}/soap`, in SOAP 1.1 and 1.2.
 
-The element in the body is named by an operation's code, its children by the operation's parameters; namespaces are not
-looked at. What cannot send HTTP headers may put `AccessToken`, `PurposeCode` and `IdempotencyKey` into the SOAP header. From
-there on it is a call like any other: the same decision, fields and log (the digest of the answer is that of the XML sent). An
-answer is `{operation}Response` in `urn:lgsp:{service}:v{major}`; a refusal is a fault with the problem's facts as its detail,
-under status 500 as SOAP 1.1 over HTTP wants it, except 401.
+The content type says which (`text/xml`, `application/soap+xml`), and the envelope must be of the same. The element in the body
+is named by an operation's code, its children by the operation's parameters; their namespaces are not looked at. What cannot send
+HTTP headers may put `AccessToken`, `PurposeCode` and `IdempotencyKey` into the SOAP header; any other header block that must be
+understood is refused. From there on it is a call like any other: the same decision, fields and log (the digest of the answer is
+that of the XML sent). An answer is `{operation}Response` in `urn:lgsp:{service}:v{major}`, the elements of a group in the order
+of their names, as `wsdl` describes them; a refusal is a fault with the problem's facts as its detail: under status 500 (SOAP 1.1),
+400 or 500 (SOAP 1.2), except 401.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import re
 from xml.sax.saxutils import escape  # noqa: S406  (writes only)
 
 import msgspec
+from msgspec import Struct
 
 from apps.gateway.cutting import DEEPEST, NotWellFormed
 from apps.gateway.exchange import Exchange, read_body
@@ -24,28 +27,51 @@ from apps.gateway.xml_cutting import ENVELOPE, NIL, parse, split
 
 PATH = b"/soap"
 BODY_BYTES = 65_536
-TYPE = b"text/xml; charset=utf-8"
+ENVELOPE_12 = "http://www.w3.org/2003/05/soap-envelope"
+
+
+class Soap(Struct, frozen=True):
+    """One version of SOAP on the wire."""
+
+    envelope: str
+    media: bytes
+    callers: str
+    ours: str
+    """The fault codes of who is to blame."""
+
+    @property
+    def content_type(self) -> bytes:
+        return self.media + b"; charset=utf-8"
+
+
+SOAP_11 = Soap(ENVELOPE, b"text/xml", "Client", "Server")
+SOAP_12 = Soap(ENVELOPE_12, b"application/soap+xml", "Sender", "Receiver")
+_VERSIONS = {version.media: version for version in (SOAP_11, SOAP_12)}
 IN_HEADER = {"AccessToken": b"authorization", "PurposeCode": b"x-purpose-code", "IdempotencyKey": b"idempotency-key"}
 _OWN = (b"content-type", b"content-length", b"transfer-encoding")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+XML_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
-def is_meant(scope: dict, path: bytes) -> bool:
-    """A POST of XML to the facade's path."""
+def namespace_of(service: str, major: int) -> str:
+    return f"urn:lgsp:{service}:v{major}"
+
+
+def version_of(scope: dict, path: bytes) -> Soap | None:
+    """The SOAP that a POST to the facade's path speaks; None when it is none."""
     if path != PATH or scope["method"] != "POST":
-        return False
+        return None
     kinds = [value.partition(b";")[0].strip().lower() for name, value in scope["headers"] if name == b"content-type"]
-    return kinds == [b"text/xml"]
+    return _VERSIONS.get(kinds[0]) if len(kinds) == 1 else None
 
 
-async def serve(calls, exchange: Exchange, service: str, major: int) -> None:
+async def serve(calls, exchange: Exchange, service: str, major: int, version: Soap) -> None:
     """Turn the message into a call and let it be served. A message that is none is refused like any wrong body."""
-    namespace = f"urn:lgsp:{service}:v{major}"
-    soap = SoapExchange(exchange, "POST", b"", {}, namespace)
+    namespace = namespace_of(service, major)
+    soap = SoapExchange(exchange, "POST", b"", {}, namespace, version)
     try:
-        message = Message.read(await read_body(exchange, BODY_BYTES))
-        soap = SoapExchange(exchange, "POST", b"", message.header, namespace)
+        message = Message.read(await read_body(exchange, BODY_BYTES), version)
+        soap = SoapExchange(exchange, "POST", b"", message.header, namespace, version)
         operation = _operation(calls.runtime.policy, service, major, message.operation)
         if operation is None:
             await calls.serve(soap, service, major, PATH, "operation_unknown")
@@ -56,7 +82,8 @@ async def serve(calls, exchange: Exchange, service: str, major: int) -> None:
     except Refused as refused:
         await calls.serve(soap, service, major, PATH, refused.code)
     else:
-        await calls.serve(SoapExchange(exchange, operation.method, query, message.header, namespace), service, major, path)
+        soap = SoapExchange(exchange, operation.method, query, message.header, namespace, version)
+        await calls.serve(soap, service, major, path)
 
 
 def _operation(policy: Policy | None, service: str, major: int, code: str) -> Operation | None:
@@ -85,7 +112,8 @@ def address(operation: Operation, parameters: list[tuple[str, str]]) -> tuple[by
 class Message:
     """What a consumer sent: the operation, its parameters in their order, and what stood in the SOAP header."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: Soap = SOAP_11) -> None:
+        self.envelope = version.envelope
         self.operation = ""
         self.parameters: list[tuple[str, str]] = []
         self.header: dict[bytes, bytes] = {}
@@ -93,27 +121,32 @@ class Message:
         self._text: list[str] = []
 
     @classmethod
-    def read(cls, body: bytes) -> Message:
-        """Raises NotWellFormed: also for an element inside a parameter, and for two messages."""
-        message = cls()
+    def read(cls, body: bytes, version: Soap = SOAP_11) -> Message:
+        """Raises NotWellFormed: also for an element inside a parameter, for two messages and for another version's envelope."""
+        message = cls(version)
         parse(body, message._start, message._end, message._text.append)
         if not message.operation:
             raise NotWellFormed("no message")
         return message
 
-    def _start(self, name: str, _attributes: dict[str, str]) -> None:
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
         namespace, local = split(name)
         self._stack.append(local)
         self._text.clear()
         depth = len(self._stack)
-        if depth > DEEPEST or (depth == 1 and (namespace, local) != (ENVELOPE, "Envelope")):
-            raise NotWellFormed("no SOAP envelope")
-        if depth == 2 and (namespace != ENVELOPE or local not in ("Header", "Body")):
+        if depth > DEEPEST or (depth == 1 and (namespace, local) != (self.envelope, "Envelope")):
+            raise NotWellFormed("no SOAP envelope of this version")
+        if depth == 2 and (namespace != self.envelope or local not in ("Header", "Body")):
             raise NotWellFormed("neither header nor body")
+        if depth == 3 and self._stack[1] == "Header" and local not in IN_HEADER and self._must_be_understood(attributes):
+            raise NotWellFormed("a header block that must be understood and is not")
         if self._stack[1:2] == ["Body"] and (depth > 4 or (depth == 3 and self.operation)):
             raise NotWellFormed("more than one message, or not a flat one")
         if depth == 3 and self._stack[1] == "Body":
             self.operation = local
+
+    def _must_be_understood(self, attributes: dict[str, str]) -> bool:
+        return attributes.get(f"{self.envelope} mustUnderstand", "").strip() in ("1", "true")
 
     def _end(self, _name: str) -> None:
         local, text = self._stack.pop(), "".join(self._text)
@@ -128,14 +161,16 @@ class Message:
 class SoapExchange(Exchange):
     """The consumer's exchange, seen as the call its message stands for; answers are wrapped again."""
 
-    __slots__ = ("namespace",)
+    __slots__ = ("namespace", "version")
 
-    def __init__(self, outer: Exchange, method: str, query: bytes, header: dict[bytes, bytes], namespace: str) -> None:
+    def __init__(
+        self, outer: Exchange, method: str, query: bytes, header: dict[bytes, bytes], namespace: str, version: Soap
+    ) -> None:
         kept = [(name, value) for name, value in outer.scope["headers"] if name not in _OWN]
         there = {name for name, _value in kept}
         kept += [(name, value) for name, value in header.items() if name not in there]
         super().__init__({**outer.scope, "method": method, "query_string": query, "headers": kept}, outer.receive, outer._send)
-        self.namespace = namespace
+        self.namespace, self.version = namespace, version
 
     def rendered(self, body: bytes, content_type: bytes, operation: str) -> tuple[bytes, bytes]:
         inner = (
@@ -144,36 +179,44 @@ class SoapExchange(Exchange):
             else _children(msgspec.json.decode(body))
         )
         nil = f' xmlns:xsi="{NIL.partition(" ")[0]}"' if "xsi:nil" in inner else ""
-        return _envelope(f'<{operation}Response xmlns="{self.namespace}"{nil}>{inner}</{operation}Response>'), TYPE
+        answer = f'<{operation}Response xmlns="{self.namespace}"{nil}>{inner}</{operation}Response>'
+        return _envelope(answer, self.version), self.version.content_type
 
     async def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        kind = self.version.content_type
         if (b"content-type", PROBLEM) in headers:
-            headers = [(b"content-type", TYPE) if name == b"content-type" else (name, value) for name, value in headers]
-            status, body = (status if status == 401 else 500), _fault(msgspec.json.decode(body))
+            headers = [(b"content-type", kind) if name == b"content-type" else (name, value) for name, value in headers]
+            problem = msgspec.json.decode(body)
+            blamed = 400 if problem["status"] < 500 and self.version is SOAP_12 else 500
+            status, body = (status if status == 401 else blamed), _fault(problem, self.version, self.language)
         elif not body:
-            status, body = 200, _envelope("")
-            headers = [*headers, (b"content-type", TYPE)]
+            status, body = 200, _envelope("", self.version)
+            headers = [*headers, (b"content-type", kind)]
         await super().answer(status, headers, body)
 
 
-def _fault(problem: dict) -> bytes:
-    code = "Client" if problem["status"] < 500 else "Server"
-    detail = f'<problem xmlns="urn:lgsp:problem">{_children(problem)}</problem>'
-    return _envelope(
-        f"<soapenv:Fault><faultcode>soapenv:{code}</faultcode><faultstring>{_text(problem['title'])}</faultstring>"
-        f"<detail>{detail}</detail></soapenv:Fault>"
-    )
+def _fault(problem: dict, version: Soap = SOAP_11, language: str = "vi") -> bytes:
+    code = f"soapenv:{version.callers if problem['status'] < 500 else version.ours}"
+    title, detail = _text(problem["title"]), f'<problem xmlns="urn:lgsp:problem">{_children(problem)}</problem>'
+    if version is SOAP_11:
+        inner = f"<faultcode>{code}</faultcode><faultstring>{title}</faultstring><detail>{detail}</detail>"
+    else:
+        inner = (
+            f"<soapenv:Code><soapenv:Value>{code}</soapenv:Value></soapenv:Code><soapenv:Reason>"
+            f'<soapenv:Text xml:lang="{language}">{title}</soapenv:Text></soapenv:Reason><soapenv:Detail>{detail}</soapenv:Detail>'
+        )
+    return _envelope(f"<soapenv:Fault>{inner}</soapenv:Fault>", version)
 
 
-def _envelope(inner: str) -> bytes:
-    text = f'<soapenv:Envelope xmlns:soapenv="{ENVELOPE}"><soapenv:Body>{inner}</soapenv:Body></soapenv:Envelope>'
+def _envelope(inner: str, version: Soap = SOAP_11) -> bytes:
+    text = f'<soapenv:Envelope xmlns:soapenv="{version.envelope}"><soapenv:Body>{inner}</soapenv:Body></soapenv:Envelope>'
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
 
 
 def _children(value: object) -> str:
-    """Elements for the members of an object, `item` for those of a bare list."""
+    """Elements for the members of an object in the order of their names, `item` for those of a bare list."""
     if isinstance(value, dict):
-        return "".join(_element(name, item) for name, item in value.items())
+        return "".join(_element(name, value[name]) for name in sorted(value))
     if isinstance(value, list):
         return "".join(_element("item", item) for item in value)
     return _text(value)
@@ -181,7 +224,7 @@ def _children(value: object) -> str:
 
 def _element(name: str, value: object) -> str:
     """A member as elements: a list repeats it, null is nil. A name XML does not have stands in an attribute."""
-    tag, attribute = (name, "") if _NAME.fullmatch(name) else ("field", f' name="{_text(name)}"')
+    tag, attribute = (name, "") if XML_NAME.fullmatch(name) else ("field", f' name="{_text(name)}"')
     if isinstance(value, list):
         return "".join(_element(name, item) for item in value)
     if value is None:

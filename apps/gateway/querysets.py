@@ -10,7 +10,7 @@ from apps.gateway import call_ids
 from apps.gateway.heartbeat import SILENT_SECONDS
 from apps.organizations.roles import is_platform_reader, organization_ids
 
-_SLACK = timedelta(minutes=2)
+SLACK = timedelta(minutes=2)
 """The id's clock and the row's clock differ by less than this (an id older than 20 seconds is not admitted)."""
 
 
@@ -30,9 +30,9 @@ class CallQuerySet(models.QuerySet):
         """Calls admitted in [start, end); the range of ids lets PostgreSQL leave the other months alone."""
         rows = self
         if start:
-            rows = rows.filter(admitted_at__gte=start, call_id__gte=call_ids.floor(start - _SLACK))
+            rows = rows.filter(admitted_at__gte=start, call_id__gte=call_ids.floor(start - SLACK))
         if end:
-            rows = rows.filter(admitted_at__lt=end, call_id__lt=call_ids.floor(end + _SLACK))
+            rows = rows.filter(admitted_at__lt=end, call_id__lt=call_ids.floor(end + SLACK))
         return rows
 
     def for_reading(self):
@@ -56,9 +56,9 @@ class RefusalQuerySet(models.QuerySet):
     def between(self, start: datetime | None, end: datetime | None):
         rows = self
         if start:
-            rows = rows.filter(refused_at__gte=start, call_id__gte=call_ids.floor(start - _SLACK))
+            rows = rows.filter(refused_at__gte=start, call_id__gte=call_ids.floor(start - SLACK))
         if end:
-            rows = rows.filter(refused_at__lt=end, call_id__lt=call_ids.floor(end + _SLACK))
+            rows = rows.filter(refused_at__lt=end, call_id__lt=call_ids.floor(end + SLACK))
         return rows
 
     def for_reading(self):

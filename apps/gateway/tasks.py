@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from apps.accounts.models import User
-from apps.gateway import actions, lineage_tables
+from apps.gateway import actions, lineage_tables, retention
 
 
 @shared_task(name="gateway.sweep_calls")
@@ -13,13 +13,12 @@ def sweep_calls() -> int:
 
 @shared_task(name="gateway.keep_house")
 def keep_house() -> dict[str, int]:
-    """Partitions ahead, months whose retention is over, expired tokens and keys."""
+    """Partitions ahead, calls whose retention is over, the order of months that are over, expired tokens and keys."""
     done = {"partitions": actions.make_partitions()}
     clock = User.objects.machine("clock")
-    for month in actions.droppable_months():
-        actions.purge_month(month, by=clock)
-        done[f"purged_{month}"] = 1
-    return done | actions.forget_expired()
+    for month in retention.due_months():
+        done[f"purged_{month}"] = sum(table["gone"] for table in retention.purge_month(month, by=clock).values())
+    return done | {"indexed": retention.index_months()} | actions.forget_expired()
 
 
 @shared_task(name="gateway.keep_code_tables")

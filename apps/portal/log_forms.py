@@ -80,6 +80,43 @@ class RefusalForm(LogForm):
     filters, model, reasons = RefusalFilter, CallRefusal, tuple(row for row in REFUSALS.values() if row.durable)
 
 
+class PersonForm(forms.Form):
+    """Who read about one person. Sent by POST: an identifier has no place in an address."""
+
+    identifier = forms.CharField(
+        label=_("Identifier of the person"), max_length=500, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=_("As systems give it in their calls; where an operation asks for several values, all of them, with a semicolon between."),
+    )  # fmt: skip
+    reason = forms.CharField(
+        label=_("Request that is answered"),
+        min_length=5,
+        max_length=300,
+        help_text=_("Number and day of the request; it is recorded."),
+    )
+    since = forms.DateTimeField(label=_("From"), input_formats=MOMENTS, widget=moment_input())
+    until = forms.DateTimeField(label=_("To (not included)"), required=False, input_formats=MOMENTS, widget=moment_input())
+    service = forms.ChoiceField(label=_("Service"), required=False)
+
+    def __init__(self, *args, user, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        services = Grant.objects.visible_to(user).values_list(
+            "operation__version__service__code", "operation__version__service__name"
+        )
+        self.fields["service"].choices = _choices(services.order_by("operation__version__service__name"))
+
+    def facts(self) -> dict:
+        """What `search_calls_about` takes."""
+        given = dict(self.cleaned_data)
+        identifiers = [part.strip() for part in given.pop("identifier").split(";") if part.strip()]
+        return {**given, "identifiers": identifiers}
+
+    def clean_identifier(self) -> str:
+        given = self.cleaned_data["identifier"]
+        if not 1 <= len([part for part in given.split(";") if part.strip()]) <= 5:
+            raise forms.ValidationError(_("One to five values."), code="values")
+        return given
+
+
 def _choices(rows) -> list[tuple[str, object]]:
     return [("", _("all")), *rows.distinct()]
 

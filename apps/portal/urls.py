@@ -80,6 +80,7 @@ urlpatterns = [
     path("tickets/<uuid:uuid>/do/<slug:verb>/", tickets.take_step, name="ticket-step"),
     path("deadline/", law.calculator, name="calculator"),
     path("gateway/", gateway.gateway, name="gateway"),
+    path("gateway/person/", call_log.about_person, name="call-person"),
     path("gateway/log/<slug:kind>/", call_log.log, name="call-log"),
     path("gateway/log/<slug:kind>/export/", call_log.export, name="call-log-export"),
     path("gateway/calls/<uuid:call_id>/", call_log.call, name="call"),

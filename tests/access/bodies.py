@@ -80,6 +80,7 @@ BODIES: dict[str, dict] = {
     "catalogs/{catalog}/levels/{level}/items/{code}/correct": {
         "valid_on": "2026-01-01", "note": "x", "facts": {"name": "Tên đúng"},
     },
+    "calls/about-a-person": {"identifiers": ["0999999999"], "reason": "Phiếu 1/2026", "since": "2026-01-01T00:00:00+07:00"},
     "catalog-webhooks": {"catalog": "$catalogs", "system": "$systems", "url": "http://127.0.0.1:8099/"},
     "catalog-releases/{uuid}/reject": {"note": "x"},
     "catalog-releases/{uuid}/undo": {"note": "x"},

@@ -9,9 +9,11 @@ from defusedxml.ElementTree import fromstring
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.gateway.facade import Message, _envelope, _fault
+from apps.gateway.cutting import NotWellFormed
+from apps.gateway.facade import ENVELOPE_12, SOAP_12, Message, _envelope, _fault
 from apps.gateway.models import CallIntent, CallOutcome, CallRefusal
 from tests.gateway.conftest import send
+from tests.gateway.world import make_credential, make_grant
 
 SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
 MESSAGE = '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header>{head}</s:Header><s:Body>{body}</s:Body></s:Envelope>'
@@ -118,3 +120,132 @@ def test_a_message_is_read_flat():
     message = Message.read(MESSAGE.format(head="<a><AccessToken>no</AccessToken></a>", body="<op><a> 1 </a><b/></op>").encode())
     assert (message.operation, message.parameters, message.header) == ("op", [("a", " 1 "), ("b", "")], {})
     assert fromstring(_envelope("")).tag == f"{SOAP}Envelope"
+
+
+# --- SOAP 1.2 --------------------------------------------------------------------------------------
+
+ENV12 = f"{{{ENVELOPE_12}}}"
+MESSAGE_12 = MESSAGE.replace("http://schemas.xmlsoap.org/soap/envelope/", ENVELOPE_12)
+KIND_12 = 'application/soap+xml; charset=utf-8; action="urn:any"'
+
+
+@pytest.mark.django_db(transaction=True)
+def test_soap_1_2_is_answered_in_soap_1_2(post, provider):
+    message = MESSAGE_12.format(head="", body=LOOK_UP.format(day="2026"))
+    answer = post("<!---->" + message, Content_Type=KIND_12)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/soap+xml; charset=utf-8")
+    assert [child.tag for child in fromstring(answer.body)] == [f"{ENV12}Body"]
+    assert len(provider.seen) == 1
+    refused = post("<!---->" + message, Content_Type=KIND_12, X_Purpose_Code="khac", Accept_Language="en")
+    fault = fromstring(refused.body).find(f"{ENV12}Body/{ENV12}Fault")
+    assert (refused.status, fault.find(f"{ENV12}Code/{ENV12}Value").text) == (400, "soapenv:Sender")
+    text = fault.find(f"{ENV12}Reason/{ENV12}Text")
+    assert (text.get("{http://www.w3.org/XML/1998/namespace}lang"), bool(text.text)) == ("en", True)
+    assert fault.find(f"{ENV12}Detail")[0].find("{urn:lgsp:problem}code").text == "purpose_not_granted"
+    assert post("<!---->" + message, Content_Type=KIND_12, Authorization=None).status == 401
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_envelope_of_the_other_version_is_none(post, provider):
+    old, new = (form.format(head="", body=LOOK_UP.format(day="1")) for form in (MESSAGE, MESSAGE_12))
+    assert fault_of(post("<!---->" + new))["code"] == "body_invalid"
+    other = post("<!---->" + old, Content_Type=KIND_12)
+    assert (other.status, b"body_invalid" in other.body) == (400, True)
+    assert provider.seen == []
+
+
+@pytest.mark.parametrize("form", [MESSAGE, MESSAGE_12])
+def test_a_header_block_that_must_be_understood_is_understood_or_refused(form):
+    version = SOAP_12 if form is MESSAGE_12 else None
+    given = (version,) if version else ()
+    for must in ("1", "true"):
+        block = f'<Security xmlns="urn:x" s:mustUnderstand="{must}"/>'
+        with pytest.raises(NotWellFormed):
+            Message.read(form.format(head=block, body="<op/>").encode(), *given)
+    for block in (
+        '<Security xmlns="urn:x" s:mustUnderstand="0"/>',
+        '<Security mustUnderstand="1"/>',
+        '<AccessToken s:mustUnderstand="1">t</AccessToken>',
+    ):
+        assert Message.read(form.format(head=block, body="<op/>").encode(), *given).operation == "op"
+
+
+# --- WSDL ------------------------------------------------------------------------------------------
+
+WSDL, XSD = "{http://schemas.xmlsoap.org/wsdl/}", "{http://www.w3.org/2001/XMLSchema}"
+
+
+@pytest.fixture
+def described(gateway, world, token):
+    def _described(query: str = "?wsdl", **headers):
+        given = {"Authorization": f"Bearer {token}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        return send(
+            gateway.url, "GET", f"/gw/{world.service.code}/v1/soap{query}", {k: v for k, v in given.items() if v is not None}
+        )
+
+    return _described
+
+
+def check_element(element, declared) -> None:
+    """That an element is what its `xsd:element` says: the part of XML Schema the description uses, nothing of the gateway's."""
+    inner = declared.find(f"{XSD}complexType/{XSD}sequence")
+    if inner is None:
+        assert len(element) == 0, element.tag
+        return
+    children = list(element)
+    for row in inner:
+        if row.tag == f"{XSD}any":
+            return
+        found = 0
+        while children and children[0].tag.rpartition("}")[2] == row.get("name"):
+            check_element(children.pop(0), row)
+            found += 1
+        assert found >= int(row.get("minOccurs", "1")), row.get("name")
+        assert row.get("maxOccurs") == "unbounded" or found <= 1, row.get("name")
+    assert children == [], [child.tag for child in children]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_wsdl_describes_what_this_consumer_may_call_and_the_answers_are_as_it_says(described, post, world):
+    answer = described()
+    assert (answer.status, answer.headers["content-type"], answer.headers["cache-control"]) == (
+        200,
+        "text/xml; charset=utf-8",
+        "no-store",
+    )
+    root = fromstring(answer.body)
+    operations = [row.get("name") for row in root.find(f"{WSDL}portType").findall(f"{WSDL}operation")]
+    assert operations == ["company"], "the service's other operation is not granted"
+    assert [row.get("name") for row in root.findall(f"{WSDL}binding")] == ["soap", "soap12"]
+    locations = {row.get("location") for row in root.iter() if row.tag.endswith("}address")}
+    assert locations == {f"http://127.0.0.1:8001/gw/{world.service.code}/v1/soap"}
+    assert b"PHONE" not in answer.body, "a field that is not granted is named"
+    elements = {row.get("name"): row for row in root.find(f"{WSDL}types/{XSD}schema").findall(f"{XSD}element")}
+    got = fromstring(post(LOOK_UP.format(day="1")).body)[0][0]
+    assert got.tag == f"{{{root.get('targetNamespace')}}}companyResponse"
+    check_element(got, elements["companyResponse"])
+    sent = fromstring("<company><code>0999999999</code><from_date>1</from_date></company>")
+    check_element(sent, elements["company"])
+    world.change(world.grant, "grant", fields=["Data.Main.PHONE"])
+    assert b"PHONE" in described().body
+    with pytest.raises(AssertionError):
+        check_element(
+            got, {row.get("name"): row for row in fromstring(described().body).iter(f"{XSD}element")}["companyResponse"]
+        )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_wsdl_is_for_the_caller_alone(described, gateway, world):
+    assert described(Authorization=None).status == described(Authorization="Bearer " + "x" * 43).status == 401
+    assert b"evil" not in described(Host="evil.example").body
+    for query in ("?WSDL", "?Wsdl"):
+        assert described(query).status == 200
+    assert described("?wsdl=1").status == described("").status == 404, "anything else is a call"
+    assert send(gateway.url, "GET", "/gw/khong-co/v1/soap?wsdl", {}).status == 401
+    _credential, _secret = make_credential(world.system, "test")
+    world.change(world.grant, "grant", status="suspended")
+    refused = described()
+    assert (refused.status, refused.code) == (403, "grant_missing")
+    make_grant(world.version.operations.get(code="search"), world.system, world.purpose, environment="test", fields=[])
+    world.change(world.grant, "grant", status="suspended")
+    assert described().code == "grant_missing", "the other environment's rights are not this account's"

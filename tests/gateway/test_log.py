@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import uuid
 from datetime import timedelta
@@ -15,7 +16,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.audit.models import AuditEvent
-from apps.gateway import actions, call_ids, sweeper
+from apps.gateway import actions, call_ids, subjects, sweeper
+from apps.gateway.digests import subject_pseudonym
 from apps.gateway.models import CallIntent, CallOutcome, CallRefusal, FieldSet, SweepMark
 from apps.organizations.choices import Role
 from tests.factories.organizations import OrganizationFactory, officer
@@ -165,6 +167,73 @@ def test_the_registers_show_calls_and_record_the_reading(ours, client):
     assert client.post(reverse("admin:gateway_callintent_delete", args=[call.call_id])).status_code in (403, 404)
 
 
+# --- who read about a person ------------------------------------------------------------------------
+
+PERSON = "040099009999"
+ASKED = {"identifiers": [PERSON], "reason": "Phiếu yêu cầu 12/PYC ngày 20/11/2026", "since": "2020-01-01T00:00:00+07:00"}
+
+
+def about(world, subject: str = PERSON, **facts) -> CallIntent:
+    return add_call(world, subject=subject_pseudonym(str(world.service.uuid), subject), **facts)
+
+
+def search(user, **changes):
+    return client_of(user).post("/api/v1/calls/about-a-person", {**ASKED, **changes}, format="json")
+
+
+def test_who_read_about_a_person_is_told_to_whom_may_see_the_calls(ours, others):
+    mine, foreign = about(ours, minutes_ago=60), about(others)
+    about(ours, "040099009998")
+    add_call(ours)
+    assert [row["call_id"] for row in search(officer(Role.AUDITOR)).json()["results"]] == [
+        str(foreign.call_id),
+        str(mine.call_id),
+    ]
+    for user in (officer(Role.PROVIDER_OFFICER, ours.service.provider), officer(Role.CONSUMER_OFFICER, ours.consumer)):
+        assert [row["call_id"] for row in search(user).json()["results"]] == [str(mine.call_id)]
+    assert search(officer(Role.CONSUMER_OFFICER, OrganizationFactory())).json() == {"results": [], "more": False}
+    auditor = officer(Role.AUDITOR)
+    assert [row["call_id"] for row in search(auditor, service=ours.service.code).json()["results"]] == [str(mine.call_id)]
+    moment = (timezone.now() - timedelta(minutes=30)).isoformat()
+    assert [row["call_id"] for row in search(auditor, until=moment).json()["results"]] == [str(mine.call_id)]
+    assert [row["call_id"] for row in search(auditor, since=moment).json()["results"]] == [str(foreign.call_id)]
+    assert search(auditor, identifiers=[PERSON, "1990"]).json()["results"] == []
+
+
+def test_a_search_for_a_person_is_recorded_with_its_reason_and_never_with_the_identifier(ours, django_assert_max_num_queries):
+    about(ours)
+    reader = officer(Role.PROVIDER_OFFICER, ours.service.provider)
+    search(reader)
+    search(reader, service=ours.service.code)
+    search(reader, identifiers=["040099009998"])
+    first, second, third = AuditEvent.objects.filter(event="call_log.read", actor=reader).order_by("id")
+    assert (first.facts["what"], first.facts["rows"], third.facts["rows"]) == ("calls", 1, 0)
+    assert first.facts["asked"]["reason"] == ASKED["reason"]
+    assert first.facts["asked"]["subject"] == second.facts["asked"]["subject"] != third.facts["asked"]["subject"]
+    assert PERSON not in json.dumps([first.facts, second.facts])
+    for wrong in (
+        {"reason": ""},
+        {"identifiers": []},
+        {"identifiers": [""]},
+        {"since": "x"},
+        {"until": "2019-01-01T00:00:00Z"},
+    ):
+        assert search(reader, **wrong).status_code == 400, wrong
+    assert AuditEvent.objects.filter(event="call_log.read").count() == 3
+    assert client_of(reader).get("/api/v1/calls/about-a-person", ASKED).status_code == 405, (
+        "an identifier has no place in an address"
+    )
+    with django_assert_max_num_queries(8):
+        search(reader)
+
+
+def test_only_the_newest_calls_about_a_person_are_shown_and_it_is_said(ours, monkeypatch):
+    monkeypatch.setattr(subjects, "MOST", 2)
+    made = [str(about(ours, minutes_ago=number).call_id) for number in (3, 2, 1)]
+    assert [row["call_id"] for row in search(officer(Role.AUDITOR)).json()["results"]] == made[:0:-1]
+    assert search(officer(Role.AUDITOR)).json()["more"] is True
+
+
 # --- the tables ----------------------------------------------------------------------------------
 
 
@@ -189,17 +258,6 @@ def test_partitions_are_made_ahead_and_only_once(db):
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"call_intent_{month}"])
         assert cursor.fetchone()[0]
-
-
-def test_a_month_goes_when_its_retention_is_over_and_not_before(db):
-    user = officer(Role.OPERATOR)
-    today = timezone.localdate()
-    this = today.strftime("%Y%m")
-    assert this not in actions.droppable_months()
-    with pytest.raises(ValueError, match="retention"):
-        actions.purge_month(this, by=user)
-    assert this not in actions.droppable_months(today + timedelta(days=365))
-    assert this in actions.droppable_months(today + timedelta(days=430))
 
 
 def test_ids_order_as_time_does():

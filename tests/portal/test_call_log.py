@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.audit.models import AuditEvent
 from apps.gateway import call_ids
+from apps.gateway.digests import subject_pseudonym
 from apps.gateway.models import CallIntent, CallRefusal, FieldSet
 from tests.factories import agreements
 from tests.factories.connections import world as another
@@ -126,3 +127,21 @@ def test_a_page_of_the_log_costs_a_fixed_number_of_queries(world, grant, as_pers
     assert (len(response.context["rows"]), response.context["older"]) == (50, response.context["rows"][-1].call_id)
     assert len(found(client, before=str(response.context["older"]))) == 10
     assert CallIntent.objects.count() == 60
+
+
+def test_the_page_of_a_person_shows_the_calls_and_keeps_the_identifier_out_of_addresses_and_records(world, grant, as_person):
+    call = passed(grant, total_us=1000, subject=subject_pseudonym(str(world.service.uuid), "040099009999"))
+    given = {"identifier": " 040099009999 ", "reason": "Phiếu 3/PYC", "since": "01/01/2020"}
+    page = reverse("portal:call-person")
+    assert as_person(world.stranger).post(page, given).context["rows"] == []
+    client = as_person(world.provider_officer)
+    assert client.get(page, given).context["rows"] == [], "a search in an address is none"
+    response = client.post(page, given)
+    assert [row.call_id for row in response.context["rows"]] == [call.call_id]
+    event = AuditEvent.objects.filter(event="call_log.read", actor=world.provider_officer).get()
+    assert event.facts["asked"]["reason"] == "Phiếu 3/PYC"
+    assert "040099009999" not in str(event.facts)
+    for wrong in ({"identifier": ";"}, {"reason": ""}, {"since": ""}, {"until": "01/01/2019"}):
+        response = client.post(page, {**given, **wrong})
+        assert (response.status_code, response.context["rows"]) == (400, []), wrong
+    assert AuditEvent.objects.filter(event="call_log.read", actor=world.provider_officer).count() == 1

@@ -16,13 +16,15 @@ from tests.factories import agreements
 URL = "portal:gateway"
 
 
-def passed(grant, *, total_us: int, outcome: str = "delivered", ago: datetime.timedelta = datetime.timedelta(minutes=5)):
+def passed(
+    grant, *, total_us: int, outcome: str = "delivered", ago: datetime.timedelta = datetime.timedelta(minutes=5), **facts
+):
     at = timezone.now() - ago
     call = CallIntent.objects.create(
         call_id=call_ids.floor(at), admitted_at=at, grant=grant, credential=agreements.Credential.objects.first(), epoch=1,
         request_digest=b"0" * 32,
     )  # fmt: skip
-    CallOutcome.objects.create(call=call, recorded_at=at, outcome=outcome, status=200, total_us=total_us)
+    CallOutcome.objects.create(call=call, recorded_at=at, outcome=outcome, status=200, total_us=total_us, **facts)
     return call
 
 

@@ -97,6 +97,28 @@ class CallSerializer(serializers.ModelSerializer):
         return found.names if found else []
 
 
+class SubjectSearchSerializer(serializers.Serializer):
+    """Whose data: in the body, because addresses end up in logs. `reason` names the request this search serves."""
+
+    identifiers = serializers.ListField(
+        child=serializers.CharField(max_length=200), min_length=1, max_length=5,
+        help_text="The value that names the person in a call; several only where an operation names a person by several.",
+    )  # fmt: skip
+    reason = serializers.CharField(
+        min_length=5, max_length=300, help_text="Number and day of the person's request, or what else asks for it."
+    )
+    since = serializers.DateTimeField(help_text="first moment (inclusive)")
+    until = serializers.DateTimeField(required=False, help_text="last moment (exclusive)")
+    service = serializers.CharField(max_length=60, required=False)
+
+
+class CallsAboutSerializer(serializers.Serializer):
+    """`more` is true when there are older calls than those shown."""
+
+    results = CallSerializer(many=True)
+    more = serializers.BooleanField()
+
+
 class RefusalSerializer(serializers.ModelSerializer):
     consumer = serializers.CharField(source="system.organization.code", default=None)
     system = serializers.CharField(source="system.code", default=None)

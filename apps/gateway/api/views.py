@@ -12,7 +12,14 @@ from rest_framework.response import Response
 from apps.core.api.views import VisibleRows
 from apps.gateway import actions
 from apps.gateway.api.filters import CallFilter, RefusalFilter
-from apps.gateway.api.serializers import CallSerializer, PauseSerializer, ProcessSerializer, RefusalSerializer
+from apps.gateway.api.serializers import (
+    CallsAboutSerializer,
+    CallSerializer,
+    PauseSerializer,
+    ProcessSerializer,
+    RefusalSerializer,
+    SubjectSearchSerializer,
+)
 from apps.gateway.export import EXPORTED, csv_response
 from apps.gateway.isolation import paused_providers
 from apps.gateway.models import CallIntent, CallRefusal, GatewayProcess
@@ -69,6 +76,15 @@ class CallLog(_Log):
     serializer_class = CallSerializer
     filterset_class = CallFilter
     what = "calls"
+
+    @extend_schema(request=SubjectSearchSerializer, responses=CallsAboutSerializer)
+    @action(detail=False, methods=["post"], url_path="about-a-person", pagination_class=None, filterset_class=None)
+    def about_a_person(self, request) -> Response:
+        """Who read about one person: the newest 500 calls one may see. The search is recorded without the identifier."""
+        given = SubjectSearchSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        found, more = actions.search_calls_about(by=request.user, **given.validated_data)
+        return Response(CallsAboutSerializer({"results": found, "more": more}).data)
 
 
 class RefusalLog(_Log):

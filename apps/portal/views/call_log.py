@@ -9,15 +9,16 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.gateway.actions import note_reading
+from apps.core.errors import DomainError
+from apps.gateway.actions import note_reading, search_calls_about
 from apps.gateway.api.serializers import CallSerializer, RefusalSerializer
 from apps.gateway.export import EXPORTED, csv_response
 from apps.gateway.models import CallIntent, CallRefusal
 from apps.gateway.refusals import TABLE
 from apps.organizations.roles import roles_of
 from apps.portal import traffic
-from apps.portal.doors import asked, page
-from apps.portal.log_forms import CallForm, LogForm, RefusalForm
+from apps.portal.doors import asked, form_page, page, said
+from apps.portal.log_forms import CallForm, LogForm, PersonForm, RefusalForm
 
 LINES = 50
 KINDS = {"calls": (CallForm, CallSerializer), "refusals": (RefusalForm, RefusalSerializer)}
@@ -80,6 +81,25 @@ def export(request: HttpRequest, kind: str) -> HttpResponse:
     rows = form.rows(request.user)[:EXPORTED]
     _note(request, kind, form, min(rows.count(), EXPORTED), export="csv")
     return csv_response(rows, KINDS[kind][1], NAMES[kind])
+
+
+@form_page
+def about_person(request: HttpRequest) -> HttpResponse:
+    """Who read about one person: asked by POST, recorded with its reason and without the identifier."""
+    form = PersonForm(request.POST or None, user=request.user)
+    rows, more = [], False
+    if request.method == "POST" and form.is_valid():
+        try:
+            rows, more = search_calls_about(by=request.user, **form.facts())
+        except DomainError as error:
+            form.add_error(None, said(error))
+    context = {
+        "title": _("Who read about a person"),
+        "crumbs": [(_("Home"), reverse("home")), (_("Gateway"), reverse("portal:gateway")),
+                   (_("Log of calls"), reverse("portal:call-log", args=["calls"]))],
+        "form": form, "rows": [_worded(row, "calls") for row in rows], "more": more, "searched": form.is_bound and not form.errors,
+    }  # fmt: skip
+    return render(request, "portal/call_person.html", context, status=400 if form.is_bound and form.errors else 200)
 
 
 def _find(request: HttpRequest, call_id):

@@ -1,0 +1,43 @@
+"""Who read about one person: the calls whose parameters named a data subject, found by pseudonym.
+
+The log keeps no identifier. What stands for a person is a keyed hash of the identifier and the service, so the given identifier is
+hashed anew for each service and only the hashes are looked for. Neither the question nor its record holds the identifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from apps.gateway import call_ids
+from apps.gateway.digests import subject_pseudonym
+from apps.gateway.models import CallIntent, CallOutcome
+from apps.gateway.querysets import SLACK
+from apps.registry.models import DataService
+
+MOST = 500
+"""Calls of one answer; whoever needs more narrows the period or names the service."""
+ANYWHERE = "anywhere"
+"""In place of a service: the pseudonym that the record of a search holds, equal for equal persons."""
+
+
+def calls_about(
+    user, identifiers: Sequence[str], *, since: datetime, until: datetime | None = None, service: str = ""
+) -> list[CallIntent]:
+    """The newest calls about the person that `user` may see, at most `MOST` + 1.
+
+    `identifiers` are the values of an operation's subject parameters in their declared order: mostly one.
+    """
+    subject = "\x1f".join(identifiers)
+    services = DataService.objects.filter(code=service) if service else DataService.objects.all()
+    pseudonyms = [subject_pseudonym(str(uuid), subject) for uuid in services.values_list("uuid", flat=True)]
+    outcomes = CallOutcome.objects.filter(subject__in=pseudonyms, call_id__gte=call_ids.floor(since - SLACK))
+    if until:
+        outcomes = outcomes.filter(call_id__lt=call_ids.floor(until + SLACK))
+    found = CallIntent.objects.visible_to(user).between(since, until).filter(pk__in=outcomes.values("call_id"))
+    return list(found.for_reading().order_by("-call_id")[: MOST + 1])
+
+
+def pseudonym_for_record(identifiers: Sequence[str]) -> str:
+    """What the record of a search says instead of the identifier."""
+    return subject_pseudonym(ANYWHERE, "\x1f".join(identifiers)).hex()
