@@ -14,6 +14,7 @@ from apps.agreements.actions.life import expire_agreements
 from apps.agreements.actions.suspension import begin_suspension, finish_suspension
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, CredentialStatus
+from apps.agreements.content import last_day
 from apps.agreements.models import Agreement, Credential, PlannedSuspension
 from apps.connections.announcements import people
 from apps.notices.actions import notify
@@ -71,7 +72,7 @@ def _remind(agreement: Agreement, now) -> int:
     fresh = Agreement.objects.filter(pk=agreement.pk).filter(Q(reminded_days__isnull=True) | Q(reminded_days__gt=days))
     if not fresh.update(reminded_days=days):
         return 0
-    end = timezone.localtime(agreement.valid_to).strftime("%d/%m/%Y")
+    end = last_day(agreement.valid_to).strftime("%d/%m/%Y")
     tell_parties("ends_soon", agreement, N_("Agreement %(number)s ends on %(end)s. A renewal takes a short request."),
                  key=f"{end}:{days}", end=end)  # fmt: skip
     return 1

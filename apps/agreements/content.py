@@ -95,6 +95,11 @@ def term_of(content: dict, now: datetime.datetime) -> tuple[datetime.datetime, d
     return starts, ends
 
 
+def last_day(ends: datetime.datetime) -> datetime.date:
+    """The last day of a period that ends at `ends` (the first moment outside it): what people call its end."""
+    return timezone.localdate(ends - datetime.timedelta(microseconds=1))
+
+
 def _midnight(day: datetime.date) -> datetime.datetime:
     return datetime.datetime.combine(day, datetime.time(), tzinfo=timezone.get_default_timezone())
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from django.core.cache import cache
 from django.utils.translation import gettext as _
 
-from apps.core.errors import NotPermitted
+from apps.core.errors import NotProven
 
 TRIES = 5
 WINDOW_SECONDS = 300
 
 
 def prove(user, password: str) -> None:
-    """Raise NotPermitted (`not_proven`) unless `password` is the user's; after five failures in five minutes, whatever it is."""
+    """Raise NotProven (`not_proven`) unless `password` is the user's; after five failures in five minutes, whatever it is."""
     key = f"reauthentication:{user.uuid}"
     failed = cache.get(key, 0)
     if failed >= TRIES:
-        raise NotPermitted(_("Too many attempts. Wait five minutes."), code="too_many_attempts")
+        raise NotProven(_("Too many attempts. Wait five minutes."), code="too_many_attempts")
     if not user.check_password(password):
         cache.set(key, failed + 1, WINDOW_SECONDS)
-        raise NotPermitted(_("The password is not right."), code="not_proven")
+        raise NotProven(_("The password is not right."), code="not_proven")
     cache.delete(key)

@@ -255,6 +255,10 @@ class ProviderDecision(WithHistory, StatefulModel):
     def __str__(self) -> str:
         return f"{self.request} – {self.provider}: {self.get_status_display()}"
 
+    def last_mover(self) -> str:
+        """Who decided: the events of a decision are about its request."""
+        return str(self.decided_by or "")
+
 
 class Remark(TimedModel):
     """What is missing, field by field, when a request is returned."""

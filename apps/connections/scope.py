@@ -79,5 +79,8 @@ def operations_named(scope: Mapping[object, Iterable[str]], user) -> dict[Operat
     found = {operation.uuid: operation for operation in rows}
     unknown = [str(uuid) for uuid in scope if uuid not in found]
     if unknown:
-        raise InvalidFact(code="unknown_operation", fields={"scope": unknown})
+        raise InvalidFact(
+            _("There is no such operation: %(codes)s.") % {"codes": ", ".join(unknown)},
+            code="unknown_operation", fields={"scope": unknown},
+        )  # fmt: skip
     return {found[uuid]: list(paths) for uuid, paths in scope.items()}

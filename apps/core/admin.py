@@ -11,11 +11,17 @@ from django.contrib.admin.views.main import ChangeList
 from django.http import Http404, HttpResponseRedirect
 from django.urls import reverse
 from unfold.admin import ModelAdmin
+from unfold.fields import UnfoldAdminReadonlyField
 
 from apps.core.errors import DomainError
 
 _KINDS_OF_FILTERS = {"", "exact", "isempty", "isnull", "id__exact"}
 """What the admin's own filters write into an address: a choice, empty or not, a row of another list."""
+
+
+# unfold links a related row by its primary key, which our addresses do not know (AD-05), and whether or not the reader
+# may open it: its name alone is shown.
+UnfoldAdminReadonlyField.get_admin_url = lambda self, remote_field, remote_obj: str(remote_obj)
 
 
 class PublicChangeList(ChangeList):
@@ -29,13 +35,14 @@ class PublicChangeList(ChangeList):
 class ReadOnlyAdmin(ModelAdmin):
     """A list and a detail page of rows `visible_to` the reader. Subclasses open add or change for a verb's form.
 
-    `public_id` names the field that stands in the address (a UUID or a code).
+    `public_id` names the field that stands in the address (a UUID or a code); `has_history` that `history_view` has a page.
     """
 
     actions = None
     list_fullwidth = True
     show_facets = False
     public_id = "uuid"
+    has_history = False
 
     def get_changelist(self, request, **kwargs):
         return PublicChangeList
@@ -73,6 +80,12 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request, obj=None) -> bool:
         return False
+
+    def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
+        if self.has_history and obj is not None:
+            name = f"admin:{self.opts.app_label}_{self.opts.model_name}_history"
+            context["history_url"] = reverse(name, args=(getattr(obj, self.public_id),))
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def history_view(self, request, object_id, extra_context=None):
         raise Http404  # the audit log is the one history (AD-07); pages show it as a timeline

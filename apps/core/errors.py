@@ -52,6 +52,13 @@ class NotPermitted(DomainError):
     title = _("Your role does not allow this step.")
 
 
+class NotProven(NotPermitted):
+    """The person did not prove, at the moment of signing, to be who is logged in."""
+
+    code = "not_proven"
+    title = _("It was not confirmed that it is you.")
+
+
 class NotFound(DomainError):
     """Absent, or not visible to this person: the two are told apart by nobody."""
 

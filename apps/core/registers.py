@@ -26,18 +26,8 @@ from apps.core.errors import DomainError, NotFound
 _LIST_PARAMETERS = {ALL_VAR, ORDER_VAR, PAGE_VAR, SEARCH_VAR, "_changelist_filters", "_popup", "_to_field", "e"}
 
 
-class VerbForm(forms.Form):
-    """The facts a verb asks a person for. Knows who asks (`user`) and about what (`obj`, None on a list's page)."""
-
-    def __init__(self, *args, user, obj=None, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.user, self.obj = user, obj
-        for field in self.fields.values():
-            field.label = capfirst(field.label) if field.label else field.label
-
-    def facts(self) -> dict:
-        """The keyword arguments of the verb."""
-        return dict(self.cleaned_data)
+class ShowsRefusal:
+    """For a form whose verb may refuse: the answer stands beside the fields, and what was typed stays."""
 
     def refuse(self, error: DomainError) -> None:
         """Put what the verb refused beside the fields it names, the rest on top."""
@@ -50,6 +40,20 @@ class VerbForm(forms.Form):
         if not named or error.detail:
             text = str(error.title) if str(error.detail or "") in ("", str(error.title)) else f"{error.title} {error.detail}"
             self.add_error(None, text)
+
+
+class VerbForm(ShowsRefusal, forms.Form):
+    """The facts a verb asks a person for. Knows who asks (`user`) and about what (`obj`, None on a list's page)."""
+
+    def __init__(self, *args, user, obj=None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.user, self.obj = user, obj
+        for field in self.fields.values():
+            field.label = capfirst(field.label) if field.label else field.label
+
+    def facts(self) -> dict:
+        """The keyword arguments of the verb."""
+        return dict(self.cleaned_data)
 
 
 class ChangeForm(VerbForm):

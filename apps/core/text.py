@@ -12,6 +12,7 @@ import unicodedata
 _SPACES = re.compile(r"\s+")
 _LONE_MARK = re.compile("[\u0300-\u036f]")
 _PLAIN = re.compile(r"[0-9a-zA-Z\u00c0-\u024f\u1e00-\u1eff.,()'/&+-]+(?: [0-9a-zA-Z\u00c0-\u024f\u1e00-\u1eff.,()'/&+-]+)*")
+_DISGUISE = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # marks that turn the direction of writing
 _NOT_WORD = re.compile(r"[^0-9a-z]+")
 _ALPHABET = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
 _LETTER = {letter: chr(0x61 + index) if index < 26 else chr(0x61 + index) for index, letter in enumerate(_ALPHABET)}
@@ -26,6 +27,17 @@ def clean(text: str) -> str:
     text = unicodedata.normalize("NFC", text or "").replace("\u00a0", " ")
     text = "".join(ch for ch in text if unicodedata.category(ch) not in ("Cf", "Cc") or ch in "\n\t")
     return _SPACES.sub(" ", text).strip()
+
+
+def undisguised(value):
+    """A text, or each text of a list, without the marks that make it read in another order than it is stored.
+
+    Vietnamese needs none of them; with one, a signer would read (and the printed agreement would show) other words
+    than those signed. Anything that is no text is given back as it is.
+    """
+    if isinstance(value, list):
+        return [undisguised(member) for member in value]
+    return _DISGUISE.sub("", value) if isinstance(value, str) else value
 
 
 class _Folded(dict):

@@ -89,9 +89,13 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _nothing_here(self, exchange: Exchange) -> None:
-        """Paths that are no call. Those that only look like one are told apart: ambiguous or unknown."""
+        """Paths that are no call. Those that only look like one are told apart: ambiguous or unknown.
+
+        The bare address, which people open to see what is there, is led to the list of services.
+        """
+        raw = exchange.scope["raw_path"]
         try:
-            segments(exchange.scope["raw_path"])
+            segments(raw if raw != b"/" else b"/gw")
             code = "service_unknown"
         except Ambiguous:
             code = "path_ambiguous"

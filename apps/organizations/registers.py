@@ -33,6 +33,8 @@ EVENTS = {
 
 
 class AuditedRegister(Register):
+    has_history = True
+
     def history_view(self, request: HttpRequest, object_id: str, extra_context=None) -> HttpResponse:
         obj = self.get_object(request, object_id)
         if obj is None or not self.has_view_permission(request, obj):

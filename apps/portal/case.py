@@ -53,7 +53,21 @@ def timeline(*objects, limit: int = 100) -> list:
     for row in rows:
         row.words = events.label(row.event)
         row.reason = row.facts.get("reason", "") if row.event in events.WITH_REASON else ""
-    return rows
+    return _folded(rows)
+
+
+def _folded(rows: list) -> list:
+    """Saving a draft ten times in a row is one line with the last time and how often."""
+    kept: list = []
+    for row in rows:
+        row.times = 1
+        before = kept[-1] if kept else None
+        same = before and (before.event, before.actor_id, before.outcome) == (row.event, row.actor_id, row.outcome)
+        if same and row.event == "request.edited":
+            before.times += 1
+        else:
+            kept.append(row)
+    return kept
 
 
 def totals(parts: list[Scope]) -> Counter:

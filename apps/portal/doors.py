@@ -84,7 +84,8 @@ def said(error: DomainError) -> str:
     fields = error.extra.get("fields")
     if isinstance(fields, dict):
         parts += [str(text) for texts in fields.values() for text in (texts if isinstance(texts, list | tuple) else [texts])]
-    return " ".join(parts)
+    # A detail that names the values ("no field of this operation: X") is not followed by the bare values again.
+    return " ".join(part for index, part in enumerate(parts) if not any(part in before for before in parts[:index]))
 
 
 def asked(request: HttpRequest, name: str) -> str:

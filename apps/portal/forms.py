@@ -9,11 +9,14 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.choices import SuspensionKind, TerminationGround
 from apps.connections.models import ConnectionRequest
+from apps.core.registers import ShowsRefusal
 from apps.core.text import clean
 from apps.legal.models import RefusalGround
 from apps.organizations.models import InformationSystem, Organization
 from apps.registry.models import Purpose
 
+LONGEST = 10_000
+"""Characters of a text that people write, as in the API."""
 _SPLIT = re.compile(r"[\n,;]+")
 
 
@@ -53,7 +56,7 @@ class SystemChoice(forms.ModelMultipleChoiceField):
         return f"{system.name} – {system.organization}"
 
 
-class WhoForm(forms.Form):
+class WhoForm(ShowsRefusal, forms.Form):
     """Step 1: for which agency, and which of its systems shall read."""
 
     consumer = forms.ModelChoiceField(Organization.objects.none(), label=_("Requesting agency"), empty_label=None)
@@ -73,7 +76,7 @@ class WhoForm(forms.Form):
         self.fields["systems"].queryset = systems
 
 
-class PaperForm(forms.Form):
+class PaperForm(ShowsRefusal, forms.Form):
     """A request that came on paper (WF-17): from whom, when it was received, who signed it."""
 
     consumer = forms.ModelChoiceField(Organization.objects.none(), label=_("Requesting agency"))
@@ -90,7 +93,7 @@ class PaperForm(forms.Form):
         self.fields["consumer"].queryset = Organization.objects.active().order_by("sort_key")
 
 
-class NearForm(forms.Form):
+class NearForm(ShowsRefusal, forms.Form):
     """Why the default services that come near do not suffice (NĐ 47/2020 Điều 36(1))."""
 
     special_reason = forms.CharField(
@@ -101,7 +104,7 @@ class NearForm(forms.Form):
     )
 
 
-class WhyForm(forms.ModelForm):
+class WhyForm(ShowsRefusal, forms.ModelForm):
     """Step 3: what for, on what ground, how often. Everything may still be empty while it is a draft."""
 
     procedures = LinesField(
@@ -141,8 +144,13 @@ class WhyForm(forms.ModelForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["purpose"].queryset = Purpose.objects.filter(is_active=True)
-        for field in self.fields.values():
+        self.fields["purpose"].empty_label = _("– choose –")
+        for name, field in self.fields.items():
             field.required = False
+            if isinstance(field.widget, forms.Textarea) and not isinstance(field, LinesField):
+                self.fields[name] = forms.CharField(
+                    label=field.label, help_text=field.help_text, required=False, max_length=LONGEST, widget=field.widget
+                )
 
     def _post_clean(self):
         """The verb writes, not the form: the instance stays as it was read."""

@@ -56,6 +56,31 @@ document.addEventListener("DOMContentLoaded", () => {
     });
   });
 
+  // A step that was refused comes back with what was typed into its form. Kept for this tab only, and no longer than one page.
+  const kept = "lgsp-typed";
+  const fields = (form) => Array.from(form.querySelectorAll("textarea[name], select[name], input[type=text][name]"));
+  document.querySelectorAll(".lg-main form[method=post][action]").forEach((form) => {
+    form.addEventListener("submit", () => {
+      const typed = fields(form).map((field) => [field.name, field.value]);
+      try { window.sessionStorage.setItem(kept, JSON.stringify({ action: form.getAttribute("action"), typed })); } catch (error) { /* no room: nothing is kept */ }
+    });
+  });
+  try {
+    const last = JSON.parse(window.sessionStorage.getItem(kept) || "null");
+    window.sessionStorage.removeItem(kept);
+    if (last && document.querySelector(".msg--error")) {
+      const form = Array.from(document.querySelectorAll("form[method=post]")).find((one) => one.getAttribute("action") === last.action);
+      if (form) {
+        fields(form).forEach((field) => {
+          const found = last.typed.find(([name]) => name === field.name);
+          if (found && (field.tagName === "SELECT" || !field.value.trim())) field.value = found[1];
+        });
+        const fold = form.closest("details");
+        if (fold) fold.open = true;
+      }
+    }
+  } catch (error) { /* storage is switched off */ }
+
   // Running count of chosen fields, and "all that are not sensitive".
   document.querySelectorAll("[data-count-group]").forEach((group) => {
     const boxes = () => Array.from(group.querySelectorAll("input[type=checkbox][data-class]"));

@@ -14,7 +14,7 @@ from apps.connections.choices import RequestStatus
 from apps.connections.content import request_hash
 from apps.core.canonical import content_hash
 from apps.core.epoch import current_epoch
-from apps.core.errors import FactMissing, NotPermitted, StaleVersion
+from apps.core.errors import FactMissing, NotPermitted, StaleVersion, TransitionNotAllowed
 from apps.core.models import PolicyChange
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
@@ -166,7 +166,7 @@ def test_with_two_providers_the_last_approval_makes_the_agreement(w):
     request = forwarded(w, scope={w.operation: w.fields(), operation_of(other_service): w.fields()})
     assert approve_request(request, by=w.provider_officer) is None
     assert request.status == RequestStatus.AWAITING_PROVIDER
-    with pytest.raises(NotPermitted):
+    with pytest.raises(TransitionNotAllowed, match=str(w.provider_officer)):
         approve_request(request, by=w.provider_officer)
     agreement = approve_request(request, by=other_officer)
     assert agreement.organization_ids(Side.PROVIDER) == {w.provider.pk, other_service.provider_id}

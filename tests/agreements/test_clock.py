@@ -9,6 +9,7 @@ from django.utils import timezone
 from apps.agreements.actions import announce_suspension, cancel_suspension, suspend_agreement
 from apps.agreements.choices import AgreementStatus, SuspensionKind
 from apps.agreements.clock import run_clock
+from apps.connections.models import ConnectionRequest
 from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.notices.models import Notice
@@ -109,6 +110,10 @@ def test_ag_06_the_end_is_told_sixty_thirty_and_seven_days_before_each_once(w):
             assert run_clock()["renewals"] == 0
     assert told == [(61, 0), (60, 1), (45, 0), (30, 1), (29, 0), (7, 1), (6, 0), (1, 0)]
     assert Notice.objects.filter(kind="agreement.ends_soon", recipient=w.consumer_officer).count() == 3
+    wanted = ConnectionRequest.objects.get().wanted_to
+    assert all(f"{wanted:%d/%m/%Y}" in str(row) for row in Notice.objects.filter(kind="agreement.ends_soon").values()), (
+        "the last day asked for, not the midnight after"
+    )
 
 
 def test_te_13_an_account_is_warned_of_thirty_seven_and_one_day_before(w):

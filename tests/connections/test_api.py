@@ -82,7 +82,13 @@ def test_bad_input_is_a_clear_problem_and_writes_nothing(w, change, code):
     assert answer.status_code == 400
     assert answer["Content-Type"] == "application/problem+json"
     assert answer.json()["code"] == code
+    assert code == "invalid" or " " in answer.json()["detail"], "a sentence, not only the value"
     assert not ConnectionRequest.objects.exists()
+
+
+def test_nothing_signed_reads_otherwise_than_it_is_stored(w):
+    answer = post(w.consumer_officer, LIST, body_of(w, title="Tra \u202eức", legal_basis="a\u2066b", procedures=["1.0\u200f"]))
+    assert (answer.json()["title"], answer.json()["legal_basis"], answer.json()["procedures"]) == ("Tra ức", "ab", ["1.0"])
 
 
 def test_a_foreign_system_is_answered_like_an_unknown_one(w):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.core.text import clean, fold, prefix_query, sort_key, words
+from apps.core.text import clean, fold, prefix_query, sort_key, undisguised, words
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,12 @@ from apps.core.text import clean, fold, prefix_query, sort_key, words
 )
 def test_folding_drops_tones_case_and_the_bar_of_d(text, folded):
     assert fold(text) == folded
+
+
+def test_text_reads_in_the_order_in_which_it_is_stored():
+    assert undisguised("hạn mức \u202e0001\u202c lượt\n🙂") == "hạn mức 0001 lượt\n🙂"
+    assert undisguised(["a\u2067b", 7, None]) == ["ab", 7, None]
+    assert undisguised(None) is None
 
 
 def test_search_text_cannot_carry_operators():

@@ -99,6 +99,7 @@ def test_strangers_are_refused_and_counted_not_written(call, provider, gateway):
     assert (answer.status, answer.code) == (401, "token_invalid")
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert send(gateway.url, path="/nothing").status == 404
+    assert send(gateway.url, path="/").code == "service_unknown"
     assert provider.seen == []
     assert CallRefusal.objects.count() == 0
     until(AnonymousRefusalCount.objects.filter(code="token_invalid").exists, "nobody counted the strangers")

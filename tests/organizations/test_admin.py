@@ -186,5 +186,16 @@ def test_the_history_of_a_row_is_the_audit_log_and_only_what_one_may_read(operat
     assert operator.get("/admin/organizations/organization/H03.99/history/").status_code == 404
 
 
+def test_every_link_of_a_row_leads_somewhere(operator, agency):
+    """unfold's own links name primary keys, which our addresses do not know."""
+    row = Membership.objects.exclude(organization__code="H03.12").get()
+    address = f"/admin/organizations/membership/{row.uuid}/"
+    shown = text(operator.get(f"{address}change/"))
+    assert f'"{address}history/"' in shown
+    links = {link for link in re.findall(r'href="(/admin/[^"?]+)"', shown) if link != "/admin/"}
+    assert {link: operator.get(link).status_code for link in links} == dict.fromkeys(links, 200)
+    assert not [link for link in links if re.search(r"/\d+/", link)]
+
+
 def test_a_state_is_shown_in_words(operator, agency):
     assert "(&#x27;active&#x27;" not in text(operator.get("/admin/organizations/organization/H03.12/change/"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -35,6 +37,15 @@ def post(client, name: str, obj, *args, **data):
     return client.post(
         reverse(name, args=[obj.uuid, *args]), {"version": getattr(obj, "version", ""), "back": reverse("home"), **data}
     )
+
+
+def test_the_end_shown_is_the_last_day_asked_for(world, as_person):
+    agreement = agreements.agreement_in_force(world, wanted_to=datetime.date(2027, 12, 1))
+    consumer = as_person(world.consumer_officer)
+    for url in (page_of(agreement), reverse("portal:agreements")):
+        shown = consumer.get(url).content.decode()
+        assert "01/12/2027" in shown
+        assert "02/12/2027" not in shown
 
 
 def test_parties_and_operator_open_the_page_a_stranger_does_not(world, agreement, as_person):

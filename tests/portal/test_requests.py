@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from apps.agreements.models import Agreement
 from apps.audit.models import AuditEvent
+from apps.connections.actions import save_draft
 from apps.connections.choices import RequestStatus
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
@@ -172,10 +173,42 @@ def test_the_second_click_gets_409_not_a_second_step(world, as_person):
     assert AuditEvent.objects.filter(event="request.forwarded", object_ref=str(request.uuid), outcome="done").count() == 1
 
 
+def test_a_second_approval_is_told_what_the_first_one_did_not_that_the_role_is_wrong(world, as_person):
+    """Two tabs, or the back button: both were opened while the case awaited the decision."""
+    request = connections.forwarded(world)
+    officer, version = as_person(world.provider_officer), request.version
+    assert step(officer, request, "approve", version=version).status_code == 302
+    for verb in ("approve", "refuse"):
+        again = step(officer, request, verb, version=version, **{"refuse-ground": RefusalGround.objects.first().code,
+                     "refuse-reason": "x", "refuse-citation": "x"})  # fmt: skip
+        assert again.status_code == 409, verb
+        assert str(world.provider_officer) in again.content.decode()
+    assert Agreement.objects.count() == 1
+
+
+def test_a_wrong_password_is_no_matter_of_the_role(world, as_person):
+    request = connections.complete_draft(world)
+    signer = as_person(world.consumer_signer)
+    step(signer, request, "sign", password="sai mat khau", content_hash=request_hash(request))
+    said = signer.get(case_url(request)).content.decode()
+    assert "Mật khẩu không đúng" in said
+    assert "Vai trò của bạn" not in said
+
+
 def test_the_way_back_never_leads_to_another_host(world, as_person):
     request = connections.complete_draft(world, legal_basis="")
     response = step(as_person(world.consumer_officer), request, "submit", back="https://evil.example/")
     assert response["Location"] == reverse("home")
+
+
+def test_saving_a_draft_many_times_is_one_line_of_its_history(world, as_person):
+    request = connections.complete_draft(world)
+    for title in ("Một", "Hai", "Ba"):
+        save_draft(request, by=world.consumer_officer, title=title)
+    shown = as_person(world.consumer_officer).get(case_url(request)).content.decode()
+    assert shown.count("Sửa bản nháp") == 1
+    assert "× 3" in shown
+    assert AuditEvent.objects.filter(event="request.edited", object_ref=str(request.uuid)).count() == 3
 
 
 # --- the list -----------------------------------------------------------------------------------
@@ -310,13 +343,17 @@ def test_a_field_outside_the_service_is_refused_with_a_word(world, as_person):
 
 @pytest.mark.parametrize(
     "wrong", [{"wanted_from": "31/02/2026"}, {"wanted_from": "12/31/2026"}, {"calls_per_day": "-1"}, {"calls_per_day": "x"},
-              {"purpose": "999999"}]
+              {"purpose": "999999"}, {"calls_per_day": "0"}, {"calls_per_day": "99999999999"}, {"procedures": "1" * 61},
+              {"source_networks": "10.0.0.0/99"}, {"wanted_from": "02/01/2027", "wanted_to": "01/01/2027"}, {"note": "x" * 10_001}]
 )  # fmt: skip
 def test_wrong_input_is_shown_again_with_its_error(world, as_person, wrong):
     request = connections.complete_draft(world)
-    response = as_person(world.consumer_officer).post(edit(request, "why"), {"version": request.version, **wrong})
+    typed = {"version": request.version, "legal_basis": "Điều khoản vừa gõ, chưa lưu", **wrong}
+    response = as_person(world.consumer_officer).post(edit(request, "why"), typed)
     assert response.status_code == 400
     assert 'class="error"' in response.content.decode()
+    assert "Điều khoản vừa gõ, chưa lưu" in response.content.decode(), "nothing has to be typed twice"
+    assert "does not appear to be" not in response.content.decode()
     version = request.version
     request.refresh_from_db()
     assert request.version == version

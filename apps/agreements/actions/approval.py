@@ -14,7 +14,7 @@ from apps.agreements.grants import follow_version, issue_credential, open_grants
 from apps.agreements.models import Agreement, AgreementVersion, Consent, Party, RequestBasis, Signature
 from apps.audit import actions as audit
 from apps.connections import clock
-from apps.connections.actions import open_parts
+from apps.connections.actions import open_parts, refuse_second_decision
 from apps.connections.announcements import tell_consumer
 from apps.connections.choices import Channel, DecisionStatus, RequestKind
 from apps.connections.completeness import missing, services_of
@@ -41,6 +41,7 @@ def approve_request(request: ConnectionRequest, *, by, comment: str = "", versio
     """
     # The lock makes two providers' officers take turns: the second one is then the last, and makes the agreement.
     request = _locked(request)
+    refuse_second_decision(request, "approve", by)
     REQUEST.check(request, "approve", by=by, version=version)
     parts = open_parts(request, by)
     gaps = missing(request)

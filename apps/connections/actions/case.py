@@ -17,6 +17,7 @@ from apps.connections.choices import AttachmentKind, Channel, DecisionStatus
 from apps.connections.models import Attachment, Comment, ConnectionRequest
 from apps.core.errors import FactMissing, InvalidFact, TransitionNotAllowed
 from apps.core.numbers import next_number
+from apps.core.text import undisguised
 from apps.core.workflow import require
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
@@ -33,7 +34,7 @@ def comment_request(request: ConnectionRequest, *, by, text: str, is_internal: b
         raise FactMissing(fields={"text": [_("This field is required.")]})
     organization = _organization_in(request, by)
     comment = Comment.objects.create(
-        request=request, author=by, organization=organization, is_internal=is_internal, text=text.strip()[:5000]
+        request=request, author=by, organization=organization, is_internal=is_internal, text=undisguised(text).strip()[:5000]
     )
     readers = [organization.uuid] if is_internal else request.party_uuids()
     audit.record("request.commented", request, by=by, organizations=readers, internal=is_internal)

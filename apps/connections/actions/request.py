@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import uuid as uuids
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -20,9 +21,10 @@ from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest, ProviderDecision, Remark, RequestSignature
 from apps.connections.scope import replace_scope, replace_systems
 from apps.connections.workflow import DECISION, REQUEST
+from apps.core.changes import invalid
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
 from apps.core.numbers import next_number
-from apps.core.text import fold
+from apps.core.text import fold, undisguised
 from apps.core.workflow import require
 from apps.legal.models import RefusalGround
 from apps.organizations.choices import Role
@@ -103,16 +105,20 @@ def bump(request: ConnectionRequest) -> None:
 
 
 def write_content(request: ConnectionRequest, by, content: dict) -> None:
+    """Write the parts named. Raises InvalidFact with `fields` for what no column takes."""
     strange = set(content) - {*PLAIN, "systems", "scope"}
     if strange:
         raise TypeError(f"not part of a request: {sorted(strange)}")
     plain = [name for name in PLAIN if name in content]
     for name in plain:
-        setattr(request, name, content[name])
+        setattr(request, name, undisguised(content[name]))
     request.source_networks = networks(request.source_networks)
     _check_period(request)
     request.folded = fold(f"{request.number} {request.title}")
-    request.clean_fields(exclude={field.name for field in request._meta.fields} - set(plain))
+    try:
+        request.clean_fields(exclude={field.name for field in request._meta.fields} - set(plain))
+    except ValidationError as error:
+        raise invalid(error) from None
     request.save(update_fields=[*plain, "folded", "updated_at"])
     if content.get("systems") is not None:
         replace_systems(request, content["systems"], by=by)
@@ -123,11 +129,15 @@ def write_content(request: ConnectionRequest, by, content: dict) -> None:
 
 def networks(given: list[str]) -> list[str]:
     """The networks in one notation ("10.1.2.3" → "10.1.2.3/32"). Raises InvalidFact for what is none."""
+    return [_network(text.strip()) for text in given]
+
+
+def _network(text: str) -> str:
     try:
-        return [str(ipaddress.ip_network(text.strip(), strict=False)) for text in given]
+        return str(ipaddress.ip_network(text, strict=False))
     except ValueError as error:
         raise InvalidFact(
-            code="invalid", fields={"source_networks": [_("Not an address or a network: %(text)s.") % {"text": error}]}
+            code="invalid", fields={"source_networks": [_("Not an address or a network: %(text)s.") % {"text": text}]}
         ) from error
 
 
@@ -248,6 +258,7 @@ def refuse_request(
 
     Consumer and operator (who hears disputes) are told. Raises FactMissing naming what is not given.
     """
+    refuse_second_decision(request, "refuse", by)
     REQUEST.check(request, "refuse", by=by, version=version)
     given = {"ground": ground and ground.is_active, "reason": reason.strip(), "citation": citation.strip()}
     absent = [name for name, value in given.items() if not value]
@@ -269,6 +280,17 @@ def refuse_request(
     tell_operators("refused", request, N_("Request %(number)s was refused: ground %(ground)s, %(citation)s."),
                    ground=ground.code, citation=citation.strip())  # fmt: skip
     return request
+
+
+def refuse_second_decision(request: ConnectionRequest, verb: str, by) -> None:
+    """Raise TransitionNotAllowed when every part that is `by`'s to decide is decided: a second click is told what the first did.
+
+    Whoever has no part goes on, to be told what their role does not allow.
+    """
+    mine = organization_ids(by, Role.PROVIDER_OFFICER)
+    parts = list(request.decisions.filter(provider_id__in=mine).select_related("request").order_by("pk"))
+    if parts and not any(part.status == DecisionStatus.PENDING for part in parts):
+        DECISION.check(parts[0], verb, by=by)
 
 
 def open_parts(request: ConnectionRequest, by) -> list[ProviderDecision]:

@@ -38,6 +38,15 @@ def idempotency_key(request) -> uuids.UUID | None:
         raise InvalidFact(_("Idempotency-Key must be a UUID."), code="idempotency_key") from error
 
 
+def organization_named(code: str, user) -> Organization:
+    """The agency with this code. Raises InvalidFact (`unknown_organization`) when there is none for this person."""
+    found = Organization.objects.visible_to(user).filter(code=code).first()
+    if found is None:
+        detail = _("There is no organization with the code %(code)s.") % {"code": code}
+        raise InvalidFact(detail, code="unknown_organization", fields={"consumer": [detail]})
+    return found
+
+
 class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """Connection requests that the caller's organizations file, decide or watch over."""
 
@@ -68,9 +77,7 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
     def create(self, request) -> Response:
         given = serializers.RequestDraftSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        consumer = Organization.objects.visible_to(request.user).filter(code=given.validated_data["consumer"]).first()
-        if consumer is None:
-            raise InvalidFact(code="unknown_organization", fields={"consumer": [given.validated_data["consumer"]]})
+        consumer = organization_named(given.validated_data["consumer"], request.user)
         facts = given.facts(request.user, consumer)
         made = actions.draft_request(consumer, by=request.user, uuid=idempotency_key(request), **facts)
         return Response(self.shown(made), status=status.HTTP_201_CREATED)
@@ -120,9 +127,7 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
         """The operator enters a request that came on paper, with the day it came (WF-17)."""
         given = serializers.PaperRequestSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        consumer = Organization.objects.visible_to(request.user).filter(code=given.validated_data["consumer"]).first()
-        if consumer is None:
-            raise InvalidFact(code="unknown_organization", fields={"consumer": [given.validated_data["consumer"]]})
+        consumer = organization_named(given.validated_data["consumer"], request.user)
         made = actions.enter_paper_request(consumer, by=request.user, **given.facts(request.user, consumer))
         return Response(self.shown(made), status=status.HTTP_201_CREATED)
 

@@ -26,5 +26,5 @@ class BoundedJSONParser(JSONParser):
             raise BodyTooLarge
         try:
             return super().parse(io.BytesIO(content), media_type, parser_context)
-        except (RecursionError, UnicodeDecodeError) as error:
+        except (RecursionError, UnicodeDecodeError, ParseError) as error:
             raise ParseError(_("The request cannot be read as JSON.")) from error

@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.agreements import content
 from apps.catalogs import words
 from apps.legal.calendar import WorkCalendar
 from apps.registry.choices import PersonalDataClass
@@ -141,6 +142,12 @@ def said(value) -> str:
     if isinstance(value, list):
         return ", ".join(str(member) for member in value)
     return str(value)
+
+
+@register.filter
+def last_day(ends: datetime.datetime) -> datetime.date:
+    """The last day on which an agreement or a grant holds: its end is the midnight after."""
+    return content.last_day(ends)
 
 
 @register.filter

@@ -17,7 +17,7 @@ from apps.connections.alternatives import near
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.connections.scope import systems_for
-from apps.core.errors import DomainError, StaleVersion
+from apps.core.errors import DomainError, FactMissing, InvalidFact, StaleVersion
 from apps.core.text import clean
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem, Organization
@@ -39,9 +39,12 @@ def new_request(request: HttpRequest) -> HttpResponse:
         given = {**form.cleaned_data, **_purpose_asked_for(request)}
         try:
             draft = draft_request(given.pop("consumer"), by=request.user, **given)
+        except (InvalidFact, FactMissing) as error:
+            form.refuse(error)
         except DomainError as error:
             return refused(request, error, back=reverse("portal:request-new"))
-        return _onward(request, draft, "who")
+        else:
+            return _onward(request, draft, "who")
     return _page(request, None, "who", form=form)
 
 
@@ -79,10 +82,13 @@ def paper_request(request: HttpRequest) -> HttpResponse:
         given = dict(form.cleaned_data)
         try:
             draft = enter_paper_request(given.pop("consumer"), by=request.user, **given)
+        except (InvalidFact, FactMissing) as error:
+            form.refuse(error)
         except DomainError as error:
             return refused(request, error, back=reverse("portal:request-paper"))
-        messages.info(request, _("Now choose the systems; the scan of the paper is attached in the last step."))
-        return redirect("portal:request-edit", draft.uuid, "who")
+        else:
+            messages.info(request, _("Now choose the systems; the scan of the paper is attached in the last step."))
+            return redirect("portal:request-edit", draft.uuid, "who")
     context = {
         "title": _("Request on paper"),
         "crumbs": [(_("Home"), reverse("home")), (_("Connection requests"), reverse("portal:requests"))],
@@ -108,7 +114,9 @@ def _who(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
     form = _who_form(request, draft, initial)
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
-        return _save(request, draft, "who", title=given["title"], systems=list(given["systems"]))
+        answer = _save(request, draft, "who", form, title=given["title"], systems=list(given["systems"]))
+        if answer:
+            return answer
     return _page(request, draft, "who", form=form)
 
 
@@ -130,7 +138,9 @@ def _data(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
 def _why(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
     form = WhyForm(request.POST if request.method == "POST" else None, instance=draft)
     if request.method == "POST" and form.is_valid():
-        return _save(request, draft, "why", **form.cleaned_data)
+        answer = _save(request, draft, "why", form, **form.cleaned_data)
+        if answer:
+            return answer
     totals = case.totals(case.scope(draft))
     return _page(request, draft, "why", form=form, sensitive=totals["sensitive"])
 
@@ -144,7 +154,9 @@ def _near(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         # Only what this page named was seen; a service published meanwhile is shown when the page is opened again.
         seen = [row.service.code for row in shown if row.service.code in request.POST.getlist("considered")]
-        return _save(request, draft, "near", special_reason=form.cleaned_data["special_reason"], alternatives=seen)
+        answer = _save(request, draft, "near", form, special_reason=form.cleaned_data["special_reason"], alternatives=seen)
+        if answer:
+            return answer
     fields = dict(_labels(draft))
     rows = [{"near": row, "labels": [fields.get(path, path) for path in row.covered]} for row in shown]
     return _page(request, draft, "near", form=form, rows=rows)
@@ -165,12 +177,17 @@ def _check(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
 _STEPS = {"who": _who, "data": _data, "near": _near, "why": _why, "check": _check}
 
 
-def _save(request: HttpRequest, draft: ConnectionRequest, step: str, **content) -> HttpResponse:
+def _save(request: HttpRequest, draft: ConnectionRequest, step: str, form=None, **content) -> HttpResponse | None:
+    """Save and lead on. None: the verb took a value for wrong and `form` says so; the page is shown again with what was typed."""
     try:
         save_draft(draft, by=request.user, version=version_of(request), **content)
     except StaleVersion as error:
         return _overtaken(request, draft, step, error, content)
     except DomainError as error:
+        if form is not None and isinstance(error, InvalidFact | FactMissing):
+            form.refuse(error)
+            draft.refresh_from_db()  # the verb had set on it what it then refused
+            return None
         return refused(request, error, back=reverse("portal:request-edit", args=[draft.uuid, step]))
     return _onward(request, draft, step)
 
