@@ -15,10 +15,13 @@ import asyncpg
 from msgspec import Struct
 
 from apps.gateway import outcomes
+from apps.gateway.arrays import array, packed
 from apps.gateway.decision import Admission
 from apps.gateway.policy import Grant
 
 NO_CAP = 2_000_000_000
+_UNLIMITED = (-1, -1, -1)
+DIGEST_BYTES = 32
 OLDEST_ID_SECONDS = 20
 """An id older than this is not admitted any more: what lies before the sweeper's mark is finished for good."""
 
@@ -36,16 +39,16 @@ WITH moment AS MATERIALIZED (
     FROM (SELECT now() AS at, (SELECT epoch FROM core_policyepoch) AS epoch) AS clock
 ),
 asked AS MATERIALIZED (
-    SELECT g.* FROM unnest($2::text::bigint[], $3::text::int[], $4::text::int[], $5::text::int[], $6::text::int[],
-                           $7::text::float8[], $8::text::float8[])
-        AS g(grant_id, n, cap_second, cap_day, cap_month, not_before, not_after), moment
-    WHERE moment.epoch = $1 AND moment.now >= not_before AND moment.now < not_after
+    SELECT g[i][1] AS grant_id, g[i][2]::int AS n, g[i][3]::int AS cap_second, g[i][4]::int AS cap_day, g[i][5]::int AS cap_month
+    FROM (SELECT $2::text::bigint[] AS g, $3::text::float8[] AS span OFFSET 0) AS groups, generate_series(1, array_length(g, 1)) AS i
+    WHERE (SELECT epoch FROM moment) = $1 AND (SELECT now FROM moment) >= span[i][1] AND (SELECT now FROM moment) < span[i][2]
 ),
 taken AS (
     INSERT INTO gateway_quotause AS q
         (grant_id, at, second, day, month, in_second, in_day, in_month, taken, cap_second, cap_day, cap_month)
-    SELECT grant_id, at, second, day, month, t, t, t, t, cap_second, cap_day, cap_month
-    FROM (SELECT *, least(n, cap_second, cap_day, cap_month) AS t FROM asked WHERE cap_second IS NOT NULL) AS limited, moment
+    SELECT grant_id, (SELECT at FROM moment), (SELECT second FROM moment), (SELECT day FROM moment), (SELECT month FROM moment),
+           t, t, t, t, cap_second, cap_day, cap_month
+    FROM (SELECT *, least(n, cap_second, cap_day, cap_month) AS t FROM asked WHERE cap_second >= 0) AS limited
     ORDER BY grant_id
     ON CONFLICT (grant_id) DO UPDATE SET
         at = greatest(q.at, excluded.at), second = greatest(q.second, excluded.second),
@@ -59,30 +62,35 @@ taken AS (
 ),
 given AS (
     SELECT grant_id, NULL::timestamptz AS at, NULL::int AS taken, NULL::int AS in_second, NULL::int AS in_day, NULL::int AS in_month
-    FROM asked WHERE cap_second IS NULL
+    FROM asked WHERE cap_second < 0
     UNION ALL SELECT grant_id, at, taken, in_second, in_day, in_month FROM taken
 ),
 admitted AS (
     INSERT INTO call_intent (call_id, admitted_at, grant_id, credential_id, epoch, trace_id, request_digest, source)
-    SELECT c.call_id, coalesce(given.at, moment.at), c.grant_id, c.credential_id, $1, c.trace_id, c.digest, c.source
-    FROM unnest($9::text::uuid[], $10::text::bigint[], $11::text::int[], $12::text::bigint[], $13::text::uuid[],
-                $14::text::bytea[], $15::text::inet[])
-        AS c(call_id, grant_id, place, credential_id, trace_id, digest, source)
-    JOIN given USING (grant_id), moment
+    SELECT c.call_id, coalesce(given.at, (SELECT at FROM moment)), c.grant_id, c.credential_id, $1, c.trace_id,
+           substr($7::bytea, {DIGEST_BYTES} * (c.i - 1) + 1, {DIGEST_BYTES}), c.source
+    FROM (SELECT a[i][1] AS grant_id, a[i][2] AS place, a[i][3] AS credential_id, call_id, trace_id, source, i
+          FROM (SELECT $5::text::bigint[] AS a OFFSET 0) AS numbers,
+               (SELECT generate_series(1, $4::int) AS i, unnest($6::text::uuid[]) AS call_id, unnest($8::text::uuid[]) AS trace_id,
+                       unnest($9::text::inet[]) AS source) AS texts) AS c
+    JOIN given USING (grant_id)
     WHERE given.taken IS NULL OR c.place <= given.taken
+    RETURNING 1
 )
 """
 _ANSWER = """
-SELECT moment.epoch, moment.now, given.grant_id, given.taken, given.in_second, given.in_day, given.in_month
-FROM moment LEFT JOIN given ON true
+SELECT moment.epoch, moment.now, (SELECT count(*) FROM admitted) = $4 AS all_admitted,
+       given.grant_id, given.taken, given.in_second, given.in_day, given.in_month
+FROM moment LEFT JOIN given ON (SELECT count(*) FROM admitted) < $4
 """
+"""One row, and further ones only when somebody was not admitted: then a row a group says how many were."""
+COLUMNS = 9
 ADMIT = _PARTS + _ANSWER
-COLUMNS = 15
-ADMIT_AND_RECORD = (
-    _PARTS + ", recorded AS (" + outcomes.record_sql(COLUMNS + 1) + ")"
-    + _ANSWER.replace("given.in_month\n", "given.in_month, (SELECT count(*) FROM recorded) AS recorded\n")
-)  # fmt: skip
-"""Admits the waiting calls and records the outcomes of earlier ones: one statement, one commit for both."""
+ADMIT_AND_RECORD = _PARTS + ", recorded AS (" + outcomes.store_sql(COLUMNS + 1) + ")" + _ANSWER
+"""Admits the waiting calls and records the outcomes of earlier ones: one statement, one commit for both.
+
+Fails as a whole (UniqueViolationError) when an outcome is already there.
+"""
 SET_KEY = """
 INSERT INTO gateway_idempotencykey (system_id, key_hash, request_digest, call_id, made_at)
 VALUES ($1, $2, $3, $4, now()) ON CONFLICT (system_id, key_hash) DO NOTHING RETURNING call_id
@@ -125,33 +133,44 @@ class _Group(Struct, gc=False):
 
 async def admit(connection: asyncpg.Connection, items: Sequence[Waiting]) -> list[Verdict]:
     """Admit a batch in one statement and one commit; one verdict an item, quotas given in order of arrival."""
-    return (await admit_and_record(connection, items, ()))[0]
+    return await _admit(connection, items, ADMIT, ())
 
 
 async def admit_and_record(
     connection: asyncpg.Connection, items: Sequence[Waiting], rows: Sequence[outcomes.Outcome]
 ) -> tuple[list[Verdict], list[bool]]:
     """`admit` and `outcomes.record` together: verdicts of the calls, and whether each outcome was stored."""
+    if not rows:
+        return await admit(connection, items), []
+    try:
+        verdicts = await _admit(connection, items, ADMIT_AND_RECORD, outcomes.columns_of(rows))
+    except asyncpg.UniqueViolationError:
+        # Nothing of the statement happened. Somebody else wrote one of these outcomes: see which, admit apart from it.
+        return await admit(connection, items), await outcomes.record_new(connection, rows)
+    return verdicts, [True] * len(rows)
+
+
+async def _admit(connection: asyncpg.Connection, items: Sequence[Waiting], statement: str, more: Sequence) -> list[Verdict]:
     epoch = max([item.epoch for item in items])
-    verdicts: list[Verdict | None] = [Verdict("moved", 0.0, epoch) if item.epoch != epoch else None for item in items]
+    verdicts: list[Verdict | None] = [None if item.epoch == epoch else Verdict("moved", 0.0, epoch) for item in items]
     groups = _grouped(items, verdicts)
-    columns = _columns(groups, items)
-    if rows:
-        answer = await connection.fetch(ADMIT_AND_RECORD, epoch, *columns, *outcomes.columns_of(rows))
-        stored = await outcomes.stored(connection, rows, answer[0]["recorded"])
-    else:
-        answer, stored = await connection.fetch(ADMIT, epoch, *columns), []
-    again = _judge(answer, epoch, groups, verdicts)
-    for index in again:
+    answer = await connection.fetch(statement, epoch, *_columns(groups, items), *more)
+    for index in _judge(answer, epoch, groups, verdicts):
         # The strictest call of a group spoke for all of it: each is asked for itself.
         verdicts[index] = (await admit(connection, [items[index]]))[0]
-    return verdicts, stored  # type: ignore[return-value]
+    return verdicts  # type: ignore[return-value]
 
 
 def _judge(answer: list[asyncpg.Record], epoch: int, groups: dict[int, _Group], verdicts: list[Verdict | None]) -> list[int]:
     """Fill the verdicts from the statement's answer; returns the places that must be asked one by one."""
+    current, now, all_admitted = answer[0][:3]
+    if all_admitted:
+        everybody = Verdict("", now, current)
+        for group in groups.values():
+            for index in group.places:
+                verdicts[index] = everybody
+        return []
     found = {row["grant_id"]: row for row in answer if row["grant_id"] is not None}
-    now, current = answer[0]["now"], answer[0]["epoch"]
     again = []
     for grant_id, group in groups.items():
         row = found.get(grant_id)
@@ -184,22 +203,27 @@ def _grouped(items: Sequence[Waiting], verdicts: list[Verdict | None]) -> dict[i
     return groups
 
 
-def _columns(groups: dict[int, _Group], items: Sequence[Waiting]) -> list[str]:
-    """The columns as texts of PostgreSQL arrays: a tenth of the cost of the driver's own array encoding."""
-    one, calls = [], []
+def _columns(groups: dict[int, _Group], items: Sequence[Waiting]) -> tuple:
+    """Parameters 2 to 9: a row a group, its span of time, how many calls, a row a call, and what of a call is no number."""
+    rows, spans, calls, chosen = [], [], [], []
     for grant_id, group in groups.items():
-        grant = group.grant
-        caps = (grant.per_second, grant.per_day, grant.per_month)
-        if grant.has_quota:
-            caps = tuple([NO_CAP if cap is None else cap for cap in caps])
-        one.append((grant_id, len(group.places), *caps, group.not_before, group.not_after))
+        rows.append((grant_id, len(group.places), *_caps(group.grant)))
+        spans.append((group.not_before, group.not_after))
         for place, index in enumerate(group.places, 1):
             item = items[index]
-            calls.append(
-                (item.call_id, grant_id, place, item.admission.caller.credential.id, item.trace_id, "\\\\x" + item.digest.hex(),
-                 item.source)
-            )  # fmt: skip
-    return [outcomes.array(column) for rows in (one, calls) for column in zip(*rows, strict=True)] or ["{}"] * (COLUMNS - 1)
+            chosen.append(item)
+            calls.append((grant_id, place, item.admission.caller.credential.id))
+    return (
+        array(rows), array(spans), len(chosen), array(calls), array([item.call_id for item in chosen]),
+        packed([item.digest for item in chosen], DIGEST_BYTES), array([item.trace_id for item in chosen]), array([item.source for item in chosen]),
+    )  # fmt: skip
+
+
+def _caps(grant: Grant) -> tuple[int, int, int]:
+    if not grant.has_quota:
+        return _UNLIMITED
+    second, day, month = grant.per_second, grant.per_day, grant.per_month
+    return NO_CAP if second is None else second, NO_CAP if day is None else day, NO_CAP if month is None else month
 
 
 def _quota_code(grant: Grant, row: asyncpg.Record, place: int) -> str:

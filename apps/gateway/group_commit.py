@@ -33,6 +33,8 @@ SESSION = {
     "statement_timeout": "5000",
     "idle_in_transaction_session_timeout": "10000",
 }
+WRITER = {"jit": "off", "plan_cache_mode": "force_generic_plan"}
+"""Of the connections that store batches: their few statements are planned once, not for the batch at hand."""
 
 
 class Overloaded(Exception):
@@ -144,7 +146,7 @@ class GroupCommit:
         if time.monotonic() < self._rest_until:
             raise LedgerDown("resting")
         try:
-            self._connection = await connect(self._dsn)
+            self._connection = await connect(self._dsn, **WRITER)
         except LedgerDown:
             self._rest_until = time.monotonic() + REST_SECONDS
             raise

@@ -9,39 +9,29 @@ from collections.abc import Sequence
 import asyncpg
 from msgspec import Struct
 
+from apps.gateway.arrays import array, packed
 
-def record_sql(first: int) -> str:
-    """The statement that stores outcomes, its parameters numbered from `first`."""
-    columns = ", ".join(f"${first + n}::text::{kind}[]" for n, kind in enumerate(_TYPES))
+DIGEST_BYTES, SUBJECT_BYTES = 32, 16
+
+
+def store_sql(first: int) -> str:
+    """The statement that stores outcomes, its parameters numbered from `first`. Fails as a whole when one is already there."""
+    count, ids, numbers, outcome, code, digests, subjects = [f"${first + n}" for n in range(7)]
     return f"""
 INSERT INTO call_outcome (call_id, recorded_at, delivered_id, withheld_id, request_bytes, provider_bytes, answer_bytes,
                           provider_us, total_us, status, provider_status, outcome, code, answer_digest, subject)
-SELECT call_id, now(), delivered_id, withheld_id, request_bytes, provider_bytes, answer_bytes,
-       provider_us, total_us, status, provider_status, outcome, code, answer_digest, subject
-FROM unnest({columns})
-    AS o(call_id, delivered_id, withheld_id, request_bytes, provider_bytes, answer_bytes, provider_us, total_us, status,
-         provider_status, outcome, code, answer_digest, subject)
-ON CONFLICT (call_id) DO NOTHING RETURNING call_id
+SELECT call_id, now(), nullif(a[i][1], 0), nullif(a[i][2], 0), a[i][3]::int, a[i][4]::int, a[i][5]::int,
+       a[i][6]::int, a[i][7]::int, a[i][8]::smallint, nullif(a[i][9], 0)::smallint, outcome, code,
+       nullif(substr({digests}::bytea, {DIGEST_BYTES} * (i - 1) + 1, {DIGEST_BYTES}), decode(repeat('00', {DIGEST_BYTES}), 'hex')),
+       nullif(substr({subjects}::bytea, {SUBJECT_BYTES} * (i - 1) + 1, {SUBJECT_BYTES}), decode(repeat('00', {SUBJECT_BYTES}), 'hex'))
+FROM (SELECT {numbers}::text::bigint[] AS a OFFSET 0) AS numbers,
+     (SELECT generate_series(1, {count}::int) AS i, unnest({ids}::text::uuid[]) AS call_id, unnest({outcome}::text::text[]) AS outcome,
+             unnest({code}::text::text[]) AS code) AS texts
 """  # noqa: S608
 
 
-_TYPES = (
-    "uuid",
-    "bigint",
-    "bigint",
-    "int",
-    "int",
-    "int",
-    "int",
-    "int",
-    "smallint",
-    "smallint",
-    "text",
-    "text",
-    "bytea",
-    "bytea",
-)
-RECORD = f"WITH recorded AS ({record_sql(1)}) SELECT count(*) FROM recorded"  # noqa: S608
+STORE = store_sql(1)
+STORE_NEW = f"WITH stored AS ({STORE} ON CONFLICT (call_id) DO NOTHING RETURNING call_id) SELECT count(*) FROM stored"  # noqa: S608
 RECORDED = "SELECT call_id, outcome, code, status, total_us, answer_digest FROM call_outcome WHERE call_id = ANY($1::uuid[])"
 REFUSE = """
 INSERT INTO call_refusal (call_id, refused_at, credential_id, system_id, service_id, operation_id, grant_id, epoch, status,
@@ -98,30 +88,34 @@ class RefusedCall(Struct, gc=False):
     source: str | None
 
 
-def array(values: Sequence[object]) -> str:
-    """A PostgreSQL array literal of numbers, plain words and NULLs (nothing that would need quoting)."""
-    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
-
-
-def columns_of(rows: Sequence[Outcome]) -> list[str]:
-    columns = zip(
-        *[
-            (row.call_id, row.delivered_id, row.withheld_id, row.request_bytes, row.provider_bytes, row.answer_bytes, row.provider_us,
-             row.total_us, row.status, row.provider_status, row.outcome, row.code or '""', _hex(row.answer_digest), _hex(row.subject))
-            for row in rows
-        ],
-        strict=True,
+def columns_of(rows: Sequence[Outcome]) -> tuple:
+    """Parameters of `store_sql`: how many, their ids, their numbers (no None: 0 stands for it), words, digests, pseudonyms."""
+    return (
+        len(rows),
+        array([row.call_id for row in rows]),
+        array(
+            [(row.delivered_id or 0, row.withheld_id or 0, row.request_bytes, row.provider_bytes, row.answer_bytes, row.provider_us,
+              row.total_us, row.status, row.provider_status or 0) for row in rows]
+        ),
+        array([row.outcome for row in rows]),
+        array([row.code for row in rows]),
+        packed([row.answer_digest for row in rows], DIGEST_BYTES),
+        packed([row.subject for row in rows], SUBJECT_BYTES),
     )  # fmt: skip
-    return [array(column) for column in columns]
-
-
-def _hex(value: bytes | None) -> str | None:
-    return None if value is None else "\\\\x" + value.hex()
 
 
 async def record(connection: asyncpg.Connection, rows: Sequence[Outcome]) -> list[bool]:
     """Store outcomes in one commit. False for a call whose outcome somebody else wrote (the sweeper): do not answer it."""
-    return await stored(connection, rows, await connection.fetchval(RECORD, *columns_of(rows)))
+    try:
+        await connection.fetch(STORE, *columns_of(rows))
+    except asyncpg.UniqueViolationError:
+        return await record_new(connection, rows)
+    return [True] * len(rows)
+
+
+async def record_new(connection: asyncpg.Connection, rows: Sequence[Outcome]) -> list[bool]:
+    """`record`, for rows of which some may be there already."""
+    return await stored(connection, rows, await connection.fetchval(STORE_NEW, *columns_of(rows)))
 
 
 async def stored(connection: asyncpg.Connection, rows: Sequence[Outcome], count: int) -> list[bool]:
