@@ -39,15 +39,16 @@ WITH moment AS MATERIALIZED (
     FROM (SELECT now() AS at, (SELECT epoch FROM core_policyepoch) AS epoch) AS clock
 ),
 asked AS MATERIALIZED (
-    SELECT g[i][1] AS grant_id, g[i][2]::int AS n, g[i][3]::int AS cap_second, g[i][4]::int AS cap_day, g[i][5]::int AS cap_month
-    FROM (SELECT $2::text::bigint[] AS g, $3::text::float8[] AS span OFFSET 0) AS groups, generate_series(1, array_length(g, 1)) AS i
-    WHERE (SELECT epoch FROM moment) = $1 AND (SELECT now FROM moment) >= span[i][1] AND (SELECT now FROM moment) < span[i][2]
+    SELECT at, second, day, month, g[i][1] AS grant_id, g[i][2]::int AS n, g[i][3]::int AS cap_second, g[i][4]::int AS cap_day,
+           g[i][5]::int AS cap_month
+    FROM moment, (SELECT $2::text::bigint[] AS g, $3::text::float8[] AS span OFFSET 0) AS groups,
+         generate_series(1, array_length(g, 1)) AS i
+    WHERE epoch = $1 AND now >= span[i][1] AND now < span[i][2]
 ),
 taken AS (
     INSERT INTO gateway_quotause AS q
         (grant_id, at, second, day, month, in_second, in_day, in_month, taken, cap_second, cap_day, cap_month)
-    SELECT grant_id, (SELECT at FROM moment), (SELECT second FROM moment), (SELECT day FROM moment), (SELECT month FROM moment),
-           t, t, t, t, cap_second, cap_day, cap_month
+    SELECT grant_id, at, second, day, month, t, t, t, t, cap_second, cap_day, cap_month
     FROM (SELECT *, least(n, cap_second, cap_day, cap_month) AS t FROM asked WHERE cap_second >= 0) AS limited
     ORDER BY grant_id
     ON CONFLICT (grant_id) DO UPDATE SET
@@ -61,13 +62,13 @@ taken AS (
     RETURNING q.grant_id, q.at, q.taken, q.in_second, q.in_day, q.in_month
 ),
 given AS (
-    SELECT grant_id, NULL::timestamptz AS at, NULL::int AS taken, NULL::int AS in_second, NULL::int AS in_day, NULL::int AS in_month
+    SELECT grant_id, at, NULL::int AS taken, NULL::int AS in_second, NULL::int AS in_day, NULL::int AS in_month
     FROM asked WHERE cap_second < 0
     UNION ALL SELECT grant_id, at, taken, in_second, in_day, in_month FROM taken
 ),
 admitted AS (
     INSERT INTO call_intent (call_id, admitted_at, grant_id, credential_id, epoch, trace_id, request_digest, source)
-    SELECT c.call_id, coalesce(given.at, (SELECT at FROM moment)), c.grant_id, c.credential_id, $1, c.trace_id,
+    SELECT c.call_id, given.at, c.grant_id, c.credential_id, $1, c.trace_id,
            substr($7::bytea, {DIGEST_BYTES} * (c.i - 1) + 1, {DIGEST_BYTES}), c.source
     FROM (SELECT a[i][1] AS grant_id, a[i][2] AS place, a[i][3] AS credential_id, call_id, trace_id, source, i
           FROM (SELECT $5::text::bigint[] AS a OFFSET 0) AS numbers,
@@ -79,9 +80,9 @@ admitted AS (
 )
 """
 _ANSWER = """
-SELECT moment.epoch, moment.now, (SELECT count(*) FROM admitted) = $4 AS all_admitted,
+SELECT moment.epoch, moment.now, written.n = $4 AS all_admitted,
        given.grant_id, given.taken, given.in_second, given.in_day, given.in_month
-FROM moment LEFT JOIN given ON (SELECT count(*) FROM admitted) < $4
+FROM moment CROSS JOIN (SELECT count(*) AS n FROM admitted) AS written LEFT JOIN given ON written.n < $4
 """
 """One row, and further ones only when somebody was not admitted: then a row a group says how many were."""
 COLUMNS = 9
