@@ -28,7 +28,23 @@ def _parts(word: str) -> tuple[str, str, str] | None:
     return (seen, letters, tones) if seen else None
 
 
-_WORDS = _Words()
+class _Kinds(dict):
+    """The words before a name (Xã, Phường, Thị trấn) → what the search sees of them; None where a word cannot be looked at alone."""
+
+    def __missing__(self, kind: str) -> str | None:
+        if len(self) >= MOST_WORDS:
+            self.clear()
+        found = self[kind] = _seen(kind)
+        return found
+
+
+def _seen(text: str) -> str | None:
+    parts = [_WORDS[word] for word in text.split(" ")]
+    return None if None in parts else " ".join([part[0] for part in parts])
+
+
+_WORDS, _KINDS = _Words(), _Kinds()
+_part_of = _WORDS.__getitem__
 
 
 def search_line(code: str, name: str, full_name: str) -> str:
@@ -38,14 +54,20 @@ def search_line(code: str, name: str, full_name: str) -> str:
 
 def both(code: str, name: str, full_name: str) -> tuple[str, str]:
     """(search line, sort key), the same as `search_line` and `sort_key` give for the whole texts."""
-    own = [_WORDS[word] for word in name.split(" ")]
-    if full_name.endswith(f" {name}"):  # as nearly all do: Xã Phú Đồng
-        seen = [_WORDS[word] for word in full_name[: -len(name) - 1].split(" ")] + own
-    else:
-        seen = [_WORDS[word] for word in full_name.split(" ")]
-        if name not in full_name:
-            seen += own
-    if None in seen or None in own or not (code.isascii() and code.isalnum()):
+    try:
+        seen, letters, tones = zip(*map(_part_of, name.split(" ")), strict=True)
+    except TypeError:  # a word that cannot be looked at alone
         return search_line(code, name, full_name), sort_key(name)
-    line = f" {code.lower()} {' '.join([part[0] for part in seen])}"
-    return line, f"{' '.join([part[1] for part in own])}\u0001{'0'.join([part[2] for part in own])}"
+    line = " ".join(seen)
+    if full_name != name:
+        kind = full_name.removesuffix(name)
+        if kind[-1] == " " and len(kind) < len(full_name):  # as nearly all do: Xã Phú Đồng
+            before = _KINDS[kind[:-1]]
+        else:
+            before, line = _seen(full_name), "" if name in full_name else line
+        if before is None:
+            return search_line(code, name, full_name), sort_key(name)
+        line = f"{before} {line}" if line else before
+    if not (code.isascii() and code.isalnum()):
+        return search_line(code, name, full_name), sort_key(name)
+    return f" {code.lower()} {line}", f"{' '.join(letters)}\u0001{'0'.join(tones)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -272,7 +273,9 @@ class Succession(models.Model):
 class StagedEntry(models.Model):
     """A row as it arrived, apart from what is live. `problems` are the codes of why it is refused."""
 
-    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="staged_entries", db_constraint=False)
+    release = models.ForeignKey(
+        Release, on_delete=models.CASCADE, related_name="staged_entries", db_constraint=False, db_index=False
+    )
     row_no = models.PositiveIntegerField(_("row"))
     level = models.CharField(_("level"), max_length=30, db_collation="C")
     code = models.CharField(_("code"), max_length=60, db_collation="C")
@@ -293,6 +296,8 @@ class StagedEntry(models.Model):
         verbose_name = _("staged row")
         verbose_name_plural = _("staged rows")
         ordering = ["row_no"]
+        # The rows of a release lie together; a tree over one value for 100,000 rows cost a fifth of writing them.
+        indexes = [BrinIndex(fields=["release"], name="catalogs_staged_release", autosummarize=True, pages_per_range=32)]
 
     def __str__(self) -> str:
         return f"{self.row_no}: {self.code} {self.full_name}"

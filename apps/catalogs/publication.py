@@ -69,7 +69,15 @@ WHERE diff.live_id IS NOT NULL AND diff.cut > diff.live_from AND NOT EXISTS (
 def write(release: Release, number: int) -> None:
     """Write what `catalogs_diff` says as release `number`. The release row must have its number already."""
     given = {**difference.parameters(release), "number": number, "instrument": release.instrument}
-    _run((_SUPERSEDE, _CLOSE, _SHORTEN, _OPEN, _CORRECT_LINEAGE, _LINEAGE, _REUSED_ENDS), given)
+    ends, reused = ((_SUPERSEDE, _CLOSE, _SHORTEN), (_REUSED_ENDS,)) if _ends_anything() else ((), ())
+    _run((*ends, _OPEN, _CORRECT_LINEAGE, _LINEAGE, *reused), given)
+
+
+def _ends_anything() -> bool:
+    """Whether any entry that is live comes to an end: each statement about those looks at every row of the difference."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM catalogs_diff WHERE live_id IS NOT NULL)")
+        return cursor.fetchone()[0]
 
 
 def forget_staged(release: Release) -> None:

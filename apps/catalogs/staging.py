@@ -128,7 +128,9 @@ class RowReader:
             return None
         line, key = keys.both(code, name, full_name)
         content = f"{level}\t{code}\t{name}\t{full_name}\t{parent_level}\t{parent}\t{NULL}\t{NULL}\tf\t{text}"
-        return content, f"{line}\t{key}{_NO_PROBLEM}{_row_number(row, position)}"
+        if "row_no" in row:
+            position = _row_number(row, position)
+        return content, f"{line}\t{key}{_NO_PROBLEM}{position}"
 
     def _known_parent_level(self, level: str, parent: str) -> str:
         """The level of a parent that is none of its child's code; empty when it has none. A list has few parents."""

@@ -1,5 +1,6 @@
 """What the database itself refuses, whoever writes."""
 
+import contextlib
 import datetime as dt
 import threading
 
@@ -36,6 +37,38 @@ def entry(catalog, **facts) -> Entry:
 def test_two_entries_of_one_code_cannot_overlap_in_valid_time(catalog, start, end):
     with pytest.raises(IntegrityError), transaction.atomic():
         entry(catalog, valid_from=start, valid_to=end).save()
+
+
+MANY = 5_000
+"""From here on the check walks the catalog instead of joining (migration 0006)."""
+
+
+@pytest.mark.parametrize("count", [MANY - 1, MANY])
+@pytest.mark.parametrize(
+    ("start", "end", "is_refused"),
+    [
+        (MAR, None, True),
+        (JAN, None, True),
+        (dt.date(2024, 6, 1), MAR, True),
+        (dt.date(2024, 6, 1), JAN, False),
+        (MAR, JUN, True),
+    ],
+)
+def test_one_overlap_among_many_rows_is_refused_however_many_are_written(catalog, count, start, end, is_refused):
+    rows = [entry(catalog, code=f"C{number}") for number in range(count - 1)]
+    rows.append(entry(catalog, valid_from=start, valid_to=end))
+    refused = pytest.raises(IntegrityError, match="overlap") if is_refused else contextlib.nullcontext()
+    with refused, transaction.atomic():
+        Entry.objects.bulk_create(rows)
+    assert Entry.objects.filter(catalog=catalog).count() == 1 + (0 if is_refused else count)
+
+
+def test_many_rows_may_overlap_each_other_no_more_than_the_ones_that_are_there(catalog):
+    many = [entry(catalog, code=f"C{number}") for number in range(MANY)]
+    twice = entry(catalog, code="C0", valid_from=JUN)
+    with pytest.raises(IntegrityError, match="C0"), transaction.atomic():
+        Entry.objects.bulk_create([*many, twice])
+    Entry.objects.bulk_create([*many[1:], entry(catalog, code="C0", valid_to=JUN), twice])
 
 
 def test_entries_that_touch_do_not_overlap_and_other_levels_and_codes_are_free(catalog):
