@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import actions as audit
-from apps.catalogs import judgement, publication, render, staging, webhooks
+from apps.catalogs import judgement, publication, render, staging, unchanged, webhooks
 from apps.catalogs.calendar import proposed_day
 from apps.catalogs.choices import NEVER_ACCEPTED, HoldReason, ReleaseStatus, RowProblem, Scope
 from apps.catalogs.models import Catalog, Entry, Release
@@ -284,6 +284,7 @@ def _make_current(catalog: Catalog, release: Release) -> None:
     catalog.current = release
     render.write_snapshots(catalog, release)
     webhooks.announce(catalog, release)
+    transaction.on_commit(unchanged.forget)
 
 
 def _now() -> dt.datetime:

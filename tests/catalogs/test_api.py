@@ -6,8 +6,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from openpyxl import load_workbook
+from rest_framework.throttling import SimpleRateThrottle
 
-from apps.catalogs import actions
+from apps.catalogs import actions, unchanged
+from apps.catalogs.api.throttling import CatalogThrottle
 from apps.catalogs.models import Catalog, Entry, Release
 from tests.factories.catalogs import CatalogFactory, ClosedCatalogFactory, judged, published, rows
 
@@ -204,6 +206,81 @@ def test_a_reader_who_has_the_bytes_gets_304(client, units):
         again = client.get(f"{UNITS}{path}", headers={"If-None-Match": f'"other", {first["ETag"]}'})
         assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
         assert not first["ETag"].startswith("W/")
+
+
+TAGGED = (
+    "/items", "/items/00004", "/items/00004?as_of=2025-06-30", "/snapshot?level=commune", "/items/00004/history",
+    "/items/19/lineage?level=province", "/changes?since=2", "/translate?level=commune&code=01834&from=2025-06-30&to=2025-07-01",
+)  # fmt: skip
+
+
+@pytest.fixture
+def still_clock(monkeypatch):
+    """The time of the memory of answers stands still unless the test moves it."""
+    now = [1000.0]
+    monkeypatch.setattr(unchanged.time, "monotonic", lambda: now[0])
+    unchanged.forget()
+    return now
+
+
+def test_a_304_costs_no_query(client, units, still_clock):
+    tags = {path: client.get(f"{UNITS}{path}")["ETag"] for path in TAGGED}
+    for number, (path, tag) in enumerate(tags.items()):
+        with CaptureQueriesContext(connection) as queries:
+            answer = client.get(f"{UNITS}{path}", headers={"If-None-Match": tag})
+        assert (answer.status_code, answer["ETag"], answer.content) == (304, tag, b"")
+        assert len(queries) == (0 if number else 1), "one look a second for all catalogs"
+    still_clock[0] += 1.5
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(f"{UNITS}/items", headers={"If-None-Match": tags["/items"]}).status_code == 304
+    assert len(queries) == 1
+
+
+def test_a_304_without_a_query_is_counted_in_the_rate(client, units, still_clock, monkeypatch):
+    tag = client.get(f"{UNITS}/items")["ETag"]
+    monkeypatch.setattr(CatalogThrottle, "allow_request", SimpleRateThrottle.allow_request)
+    monkeypatch.setattr(CatalogThrottle, "rate", "2/min", raising=False)
+    CatalogThrottle.cache.clear()
+    answers = [client.get(f"{UNITS}/items", headers={"If-None-Match": tag}).status_code for _reading in range(3)]
+    CatalogThrottle.cache.clear()
+    assert answers == [304, 304, 429]
+
+
+def test_a_new_release_a_new_day_and_a_closed_catalog_end_what_was_remembered(client, operator, still_clock, monkeypatch):
+    catalog = CatalogFactory()
+    published(catalog, rows(3), by=operator)
+    address = f"/api/v1/catalogs/{catalog.code}/items"
+    first = client.get(address)["ETag"]
+
+    def again(tag: str) -> int:
+        return client.get(address, headers={"If-None-Match": tag}).status_code
+
+    assert again(first) == 304
+    published(catalog, rows(4), by=operator)  # by another process: this one has not heard of it
+    assert again(first) == 304
+    still_clock[0] += 1.5
+    assert again(first) == 200
+    second = client.get(address)["ETag"]
+    assert again(second) == 304
+    Catalog.objects.filter(pk=catalog.pk).update(is_public=False)
+    still_clock[0] += 1.5
+    assert again(second) == 401
+    client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    assert client.get(address)["ETag"] == second
+    assert again(second) == 304
+    client.logout()
+    assert again(second) == 401
+
+
+def test_a_release_published_by_this_process_is_seen_at_once(client, operator, still_clock, django_capture_on_commit_callbacks):
+    catalog = CatalogFactory()
+    published(catalog, rows(3), by=operator)
+    address = f"/api/v1/catalogs/{catalog.code}/items"
+    tag = client.get(address)["ETag"]
+    assert client.get(address, headers={"If-None-Match": tag}).status_code == 304
+    with django_capture_on_commit_callbacks(execute=True):
+        published(catalog, rows(4), by=operator)
+    assert client.get(address, headers={"If-None-Match": tag}).status_code == 200
 
 
 def test_a_snapshot_is_the_items_of_all_pages(client, units):

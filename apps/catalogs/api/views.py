@@ -15,9 +15,10 @@ from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.catalogs import export, feed, lineage, render
+from apps.catalogs import export, feed, lineage, render, unchanged
 from apps.catalogs.api import questions, serializers
 from apps.catalogs.api.throttling import CatalogThrottle
+from apps.catalogs.calendar import today
 from apps.catalogs.models import Catalog, Entry, Snapshot, Succession
 
 TEXT = OpenApiTypes.STR
@@ -48,13 +49,37 @@ class PublicView(APIView):
     throttle_classes = [CatalogThrottle]
 
 
-def answer(request, body: bytes, *, etag: str | None = None) -> HttpResponse:
-    """The bytes with their strong tag, or 304 when the reader has them."""
-    tag = etag or render.etag(body)
-    if tag in [given.strip().removeprefix("W/") for given in request.headers.get("If-None-Match", "").split(",")]:
-        response = HttpResponse(status=304)
-    else:
-        response = HttpResponse(body, content_type="application/json")
+class TaggedView(PublicView):
+    """Answers with a strong tag. Who has the bytes gets 304, where it can be without a query (`unchanged`)."""
+
+    def initial(self, request, *args, **kwargs) -> None:
+        super().initial(request, *args, **kwargs)
+        self.day = today()
+        self.given_tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")]
+        if request.method == "GET" and any(self.given_tags):
+            tag = unchanged.still(request.get_full_path(), self.given_tags, has_account=request.user.is_authenticated)
+            if tag:
+                raise _Unchanged(tag)
+
+    def handle_exception(self, exc):
+        return _with_tag(HttpResponse(status=304), exc.tag) if isinstance(exc, _Unchanged) else super().handle_exception(exc)
+
+    def tagged(self, body: bytes, catalog: Catalog) -> HttpResponse:
+        """The bytes with their tag, or 304. `catalog` is the one the body was made from, as it was read before."""
+        tag = render.etag(body)
+        unchanged.remember(self.request.get_full_path(), tag, catalog, self.day)
+        if tag in self.given_tags:
+            return _with_tag(HttpResponse(status=304), tag)
+        return _with_tag(HttpResponse(body, content_type="application/json"), tag)
+
+
+class _Unchanged(Exception):  # noqa: N818  (an answer, not an error)
+    def __init__(self, tag: str) -> None:
+        super().__init__(tag)
+        self.tag = tag
+
+
+def _with_tag(response: HttpResponse, tag: str) -> HttpResponse:
     response["ETag"] = tag
     patch_cache_control(response, no_cache=True)  # may be kept, must be asked for
     return response
@@ -83,7 +108,7 @@ class CatalogDetail(PublicView):
         return Response(serializers.CatalogSerializer(questions.catalog_for(request.user, catalog)).data)
 
 
-class Items(PublicView):
+class Items(TaggedView):
     """Entries of a catalog on a day, as known at a moment."""
 
     @extend_schema(operation_id="catalogs_items_list", parameters=LIST_PARAMETERS, responses=serializers.ItemPageSerializer)
@@ -98,10 +123,10 @@ class Items(PublicView):
         body = render.page(
             asked.catalog.code, asked.number, rendered, count=count, number=asked.page, size=asked.page_size, query=asked.query
         )
-        return answer(request, body)
+        return self.tagged(body, asked.catalog)
 
 
-class WholeList(PublicView):
+class WholeList(TaggedView):
     """All entries that hold on a day, as known at a moment, in one answer: the bulk snapshot. Today's is ready-made."""
 
     @extend_schema(
@@ -112,7 +137,7 @@ class WholeList(PublicView):
         rendered = _from_snapshot(asked) if asked.is_default else None
         if rendered is None:
             rendered = list(render.items(asked.catalog, asked.entries()))
-        return answer(request, render.whole(asked.catalog.code, asked.number, rendered))
+        return self.tagged(render.whole(asked.catalog.code, asked.number, rendered), asked.catalog)
 
 
 def _from_snapshot(asked: questions.Question) -> list[bytes] | None:
@@ -125,14 +150,14 @@ def _from_snapshot(asked: questions.Question) -> list[bytes] | None:
     return [line for level in wanted for line in bytes(found[level].body).split(b"\n") if line]
 
 
-class Item(PublicView):
+class Item(TaggedView):
     """One code on a day."""
 
     @extend_schema(parameters=[AS_OF, KNOWN_AT, LEVEL], responses=serializers.ItemSerializer)
     def get(self, request, catalog: str, code: str) -> HttpResponse:
         asked = questions.question(request, catalog, allowed=("as_of", "known_at", "level"))
         found = list(render.items(asked.catalog, asked.entries().filter(code=code)))
-        return answer(request, _only(found, asked, code))
+        return self.tagged(_only(found, asked, code), asked.catalog)
 
 
 def _only(found: list[bytes], asked: questions.Question, code: str) -> bytes:
@@ -143,7 +168,7 @@ def _only(found: list[bytes], asked: questions.Question, code: str) -> bytes:
     return found[0]
 
 
-class ItemHistory(PublicView):
+class ItemHistory(TaggedView):
     """Everything ever recorded about a code, in valid time, corrected records too."""
 
     @extend_schema(parameters=[LEVEL, KNOWN_AT], responses=serializers.HistorySerializer)
@@ -168,10 +193,10 @@ class ItemHistory(PublicView):
             )
         if not entries:
             raise questions.UnknownCode(item=code)
-        return answer(request, orjson.dumps({"catalog": asked.catalog.code, "code": code, "entries": entries}))
+        return self.tagged(orjson.dumps({"catalog": asked.catalog.code, "code": code, "entries": entries}), asked.catalog)
 
 
-class ItemLineage(PublicView):
+class ItemLineage(TaggedView):
     """The successions of a code: where it came from and what became of it."""
 
     @extend_schema(parameters=[LEVEL, KNOWN_AT], responses=serializers.LineageSerializer)
@@ -187,7 +212,7 @@ class ItemLineage(PublicView):
         exists = sides["predecessors"] or sides["successors"]
         if not exists and not Entry.objects.filter(catalog=asked.catalog, code=code, recorded_in__lte=asked.number).exists():
             raise questions.UnknownCode(item=code)
-        return answer(request, orjson.dumps({"catalog": asked.catalog.code, "code": code, **sides}))
+        return self.tagged(orjson.dumps({"catalog": asked.catalog.code, "code": code, **sides}), asked.catalog)
 
 
 def _succession_lines(asked: questions.Question, rows, there: str) -> list[dict]:
@@ -205,7 +230,7 @@ def _succession_lines(asked: questions.Question, rows, there: str) -> list[dict]
     ]  # fmt: skip
 
 
-class Translate(PublicView):
+class Translate(TaggedView):
     """What became of a code between two days: `exact`, `many`, `ended` or `unknown`, with heirs and grounds. Never a silent pick."""
 
     @extend_schema(
@@ -220,7 +245,7 @@ class Translate(PublicView):
         given = _valid(serializers.TranslateQuestionSerializer, request.query_params)
         catalog, level, number = _translation(request, catalog, given)
         found = lineage.translate(catalog, level, given["code"], given["from"], given["to"], known_in=number)
-        return answer(request, orjson.dumps(found.as_dict()))
+        return self.tagged(orjson.dumps(found.as_dict()), catalog)
 
     @extend_schema(
         operation_id="catalogs_translate_many",
@@ -253,7 +278,7 @@ def _translation(request, code: str, given: dict) -> tuple[Catalog, str, int]:
     return catalog, level, questions.known_number(catalog, given.get("known_at"))
 
 
-class Changes(PublicView):
+class Changes(TaggedView):
     """The change feed after a release: apply the lines in order, then ask again with `cursor`. Tombstones are `closed` lines."""
 
     @extend_schema(
@@ -270,7 +295,7 @@ class Changes(PublicView):
         limit = questions.whole_number(request.query_params, "limit", feed.MAX_CHANGES, feed.MAX_CHANGES)
         since = feed.Cursor.parse(request.query_params["since"])
         body = feed.changes(found, since, until=questions.known_number(found, None), limit=limit)
-        return answer(request, orjson.dumps(body))
+        return self.tagged(orjson.dumps(body), found)
 
 
 class Export(PublicView):
