@@ -10,6 +10,7 @@ from django.utils.translation import gettext_noop
 from apps.accounts.models import User
 from apps.audit.actions import record
 from apps.catalogs.models import Release
+from apps.core.killpoints import reach
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
 from apps.sync.choices import RunStatus
@@ -40,6 +41,7 @@ def succeed(lease: Lease, status: RunStatus, *, release: Release | None = None, 
     run, source = lease.run, lease.run.source
     lease.finish(status, release=release, error_code="", error_text="", **facts)
     Source.objects.filter(pk=source.pk).update(last_success_at=Now(), alarmed_at=None)
+    reach("sync.closing")
     if status != RunStatus.UNCHANGED:
         record(f"sync_run.{status}", run, by=User.objects.machine("sync"), source=source.code, counts=run.counts)
     if status == RunStatus.HELD:
@@ -57,6 +59,7 @@ def fail(lease: Lease, code: str, text: str) -> None:
     """Close as failed and tell the operators."""
     run, source = lease.run, lease.run.source
     lease.finish(RunStatus.FAILED, error_code=code[:60], error_text=text[:500])
+    reach("sync.failing")
     record("sync_run.failed", run, by=User.objects.machine("sync"), source=source.code, code=code, attempt=run.attempt)
     notify(
         operators(),
@@ -72,6 +75,7 @@ def fail(lease: Lease, code: str, text: str) -> None:
 def postpone(lease: Lease, code: str, text: str, seconds: float) -> None:
     """Give the run back to the queue; what went wrong stays readable on it."""
     lease.postpone(seconds, error_code=code[:60], error_text=text[:500])
+    reach("sync.postponed")
 
 
 def page_of(run: SyncRun) -> str:

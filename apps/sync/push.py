@@ -61,6 +61,7 @@ def sync_push(lease: Lease) -> None:
     lease.progress(Stage.FETCHING)
     found = _compare(lease, plan, client)
     report = report_of(found)
+    reach("sync.push_compared")
     if not found["add"]:
         closing.succeed(lease, RunStatus.PUBLISHED if run.approves_id else RunStatus.UNCHANGED, report=report)
         return
@@ -72,6 +73,7 @@ def sync_push(lease: Lease) -> None:
     client.insert(plan.category, found["add"])
     reach("sync.push_sent")
     lease.progress(Stage.VERIFYING, sent=len(found["add"]))
+    reach("sync.push_verifying")
     after = _compare(lease, plan, client)
     if after["add"]:
         raise PassingError(code="not_stored") if len(after["add"]) < len(found["add"]) else PermanentError(code="not_stored")

@@ -62,6 +62,7 @@ def sync_catalog(lease: Lease) -> None:
         fetched.append((part, client.rows(part.category, lambda n, b=before: lease.progress(Stage.FETCHING, fetched=b + n))))
         reach("sync.part_fetched")
     lease.progress(Stage.COMPARING)
+    reach("sync.comparing")
     live = live_entries(source.catalog, timezone.localdate())
     rows = [row for part, raw in fetched for row in canonical(part, raw, live)]
     reach("sync.fetched")
@@ -75,6 +76,7 @@ def sync_catalog(lease: Lease) -> None:
             release = judge_release(release, by=machine)
     reach("sync.staged")
     lease.progress(Stage.PUBLISHING, **{name: int(n) for name, n in release.counts.items() if isinstance(n, int)})
+    reach("sync.deciding")
     if release.status == ReleaseStatus.UNCHANGED:
         closing.succeed(lease, RunStatus.UNCHANGED, release=release)
     elif release.status == ReleaseStatus.READY and source.catalog.publishes_itself:

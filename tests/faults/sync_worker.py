@@ -9,4 +9,5 @@ django.setup()
 from apps.sync.walk import run_sync  # noqa: E402
 
 if __name__ == "__main__":
+    print("begins", flush=True)
     print(run_sync(sys.argv[1]))
