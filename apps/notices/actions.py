@@ -1,11 +1,15 @@
-"""Telling people: a notice in the portal and an e-mail, both as rows of the verb's own transaction."""
+"""Telling people: a notice in the portal and an e-mail, both as rows of the verb's own transaction; and keeping the outbox."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db import transaction
 from django.utils import timezone
 
+from apps.audit.actions import record
+from apps.core.errors import TransitionNotAllowed
+from apps.core.permissions import require
 from apps.core.wake import wake
 from apps.notices.models import Notice, OutboxMessage
 from apps.notices.tasks import deliver_outbox
@@ -18,8 +22,10 @@ def notify(recipients: Iterable, kind: str, *, key: str, message: str, url: str 
     `params` (JSON-ready) fill; the text is made when it is read, in the reader's language. `key` names the
     fact that is told, e.g. "request.forwarded:<uuid>:3": the same key reaches the same person once, ever.
     """
-    people = {user.pk: user for user in recipients if user.is_active and not user.is_machine}.values()
+    people = list({user.pk: user for user in recipients if user.is_active and not user.is_machine}.values())
     facts = {"message": message, "params": params}
+    # The notice remembers that a person was told; their e-mail's row goes after its time (`retention`).
+    told = set(Notice.objects.filter(key=key[:120], recipient__in=people).values_list("recipient_id", flat=True))
     Notice.objects.bulk_create(
         [Notice(recipient=user, kind=kind, key=key[:120], facts=facts, url=url) for user in people], ignore_conflicts=True
     )
@@ -30,7 +36,7 @@ def notify(recipients: Iterable, kind: str, *, key: str, message: str, url: str 
                     channel="email", key=f"email:{key[:110]}:{user.uuid}", payload={"to": user.email, "url": url, **facts}
                 )
                 for user in people
-                if user.email
+                if user.email and user.pk not in told
             ]
         )
 
@@ -51,3 +57,30 @@ def mark_read(user, uuids: Iterable | None = None) -> int:
     if uuids is not None:
         rows = rows.filter(uuid__in=list(uuids))
     return rows.update(read_at=timezone.now())
+
+
+@transaction.atomic
+def send_again(message: OutboxMessage, *, by) -> OutboxMessage:
+    """Give a message that was given up its attempts anew, now. Raises NotPermitted, TransitionNotAllowed (it waits, or has left)."""
+    require(by, "notices.send_again", message)
+    given_up = OutboxMessage.objects.given_up().select_for_update().filter(pk=message.pk)
+    last_error = given_up.values_list("last_error", flat=True).first()
+    if last_error is None:
+        raise TransitionNotAllowed(verb="send_again")
+    given_up.update(failed_at=None, attempts=0, lease_until=None, next_attempt_at=timezone.now(), updated_at=timezone.now())
+    message.refresh_from_db()
+    record("outbox_message.sent_again", message, by=by, channel=message.channel, key=message.key, last_error=last_error)
+    wake(deliver_outbox)
+    return message
+
+
+@transaction.atomic
+def send_all_again(*, by) -> int:
+    """`send_again` for every message that was given up, oldest first; return how many. Raises NotPermitted."""
+    require(by, "notices.send_again", None)
+    messages = OutboxMessage.objects.given_up().order_by("id").select_for_update(skip_locked=True)[:MOST_AT_ONCE]
+    return len([send_again(message, by=by) for message in messages])
+
+
+MOST_AT_ONCE = 2_000
+"""Messages that one press of a button puts on their way again."""

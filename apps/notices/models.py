@@ -70,3 +70,8 @@ class OutboxMessage(TimedModel):
 
     def __str__(self) -> str:
         return f"{self.channel} {self.key}"
+
+    @property
+    def state(self) -> str:
+        """`sent`, `failed` (given up) or `waits`."""
+        return "sent" if self.sent_at else "failed" if self.failed_at else "waits"

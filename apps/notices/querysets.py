@@ -11,6 +11,12 @@ class OutboxQuerySet(models.QuerySet):
         """What leaves the platform is its operator's business."""
         return self.all() if user.has_perm("notices.view_outboxmessage") else self.none()
 
+    def waiting(self):
+        return self.filter(sent_at__isnull=True, failed_at__isnull=True)
+
+    def given_up(self):
+        return self.filter(sent_at__isnull=True, failed_at__isnull=False)
+
     def stuck(self):
         """Given up, or tried in vain and waiting longer than `STUCK_AFTER`, by the database's clock (FI-19)."""
         waits = models.Q(sent_at__isnull=True, failed_at__isnull=True, created_at__lt=Now() - STUCK_AFTER)

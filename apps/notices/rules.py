@@ -9,3 +9,4 @@ def operates(user) -> bool:
 
 
 rules.add_perm("notices.view_outboxmessage", operates)
+rules.add_perm("notices.send_again", operates)

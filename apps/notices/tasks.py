@@ -2,8 +2,10 @@
 
 from celery import shared_task
 
+from apps.accounts.models import User
 from apps.core.wake import wake
 from apps.notices.outbox import TURN, deliver_due
+from apps.notices.retention import forget_old
 
 
 @shared_task(name="notices.deliver_outbox")
@@ -13,3 +15,9 @@ def deliver_outbox() -> int:
     if done == TURN:
         wake(deliver_outbox)
     return done
+
+
+@shared_task(name="notices.keep_house")
+def keep_house() -> int:
+    """Drop what left long ago."""
+    return forget_old(by=User.objects.machine("clock"))

@@ -134,6 +134,7 @@ def _of_the_platform(parties) -> dict:
     catalog = published_catalog(by=parties.operator)
     source = CatalogSourceFactory(catalog=catalog)
     run = ClosedRunFactory(source=source)
+    waiting = OutboxMessage.objects.create(channel="email", key="x", next_attempt_at=timezone.now())
     return {
         "organizations": parties.consumer.code,
         "organization": parties.consumer.code,
@@ -174,7 +175,8 @@ def _of_the_platform(parties) -> dict:
         "runs": run.uuid,
         "syncrun": run.uuid,
         "auditevent": AuditEvent.objects.order_by("-id").first().uuid,
-        "outboxmessage": OutboxMessage.objects.create(channel="email", key="x", next_attempt_at=timezone.now()).uuid,
+        "outboxmessage": waiting.uuid,
+        "outbox-messages": waiting.uuid,
         "enterprise-changes": source.code,
         "feedback": Feedback.objects.create(
             service=parties.service,

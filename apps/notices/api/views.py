@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
@@ -7,7 +8,7 @@ from rest_framework.response import Response
 
 from apps.core.api.views import VisibleRows
 from apps.notices import actions
-from apps.notices.models import Notice
+from apps.notices.models import Notice, OutboxMessage
 from apps.notices.outbox import render
 
 
@@ -44,3 +45,49 @@ class Notices(VisibleRows, mixins.ListModelMixin, viewsets.GenericViewSet):
         given.is_valid(raise_exception=True)
         marked = actions.mark_read(request.user, given.validated_data.get("notices"))
         return Response({"marked": marked})
+
+
+class OutboxMessageSerializer(serializers.ModelSerializer):
+    """A message without its address and text."""
+
+    state = serializers.ChoiceField(choices=["sent", "failed", "waits"], read_only=True)
+
+    class Meta:
+        model = OutboxMessage
+        fields = [
+            "uuid",
+            "channel",
+            "key",
+            "state",
+            "created_at",
+            "attempts",
+            "next_attempt_at",
+            "sent_at",
+            "failed_at",
+            "last_error",
+        ]
+        read_only_fields = fields
+
+
+class OutboxFilter(filters.FilterSet):
+    sent = filters.BooleanFilter(field_name="sent_at", lookup_expr="isnull", exclude=True)
+    failed = filters.BooleanFilter(field_name="failed_at", lookup_expr="isnull", exclude=True)
+
+    class Meta:
+        model = OutboxMessage
+        fields = ["channel"]
+
+
+class Outbox(VisibleRows, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """Messages to the outside (e-mail, webhooks): what waits, left, was given up. For the operator."""
+
+    queryset = OutboxMessage.objects.order_by("-id")
+    serializer_class = OutboxMessageSerializer
+    filterset_class = OutboxFilter
+
+    @extend_schema(request=None, responses=OutboxMessageSerializer)
+    @action(detail=True, methods=["post"], url_path="send-again", filterset_class=None)
+    def send_again(self, request, uuid=None) -> Response:
+        """Give a message that was given up its attempts anew (operator). 409 when it waits or has left."""
+        message = actions.send_again(self.get_object(), by=request.user)
+        return Response(OutboxMessageSerializer(message).data)
