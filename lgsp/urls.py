@@ -10,6 +10,7 @@ from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from apps.core import health
+from apps.portal import fitness
 from apps.portal.views import cures, home
 
 
@@ -43,7 +44,8 @@ docs = csp_replace(settings.DOCS_CSP)(SpectacularSwaggerSplitView.as_view(url_na
 
 urlpatterns = [
     path("healthz", health.alive, name="healthz"),
-    path("readyz", health.ready, name="readyz"),
+    path("readyz", fitness.ready, name="readyz"),
+    path("metrics", fitness.metrics, name="metrics"),
     path("accounts/", include(accounts)),
     path("language/", set_language, name="set_language"),
     path("api/v1/", include("lgsp.api_urls")),

@@ -16,7 +16,7 @@ from tests.patience import until
 @pytest.mark.processes("portal")
 def test_the_portal_answers_and_reads_the_test_database(running_platform):
     response = requests.get(running_platform.url("portal") + "/readyz", timeout=60)
-    assert (response.status_code, response.text) == (200, "ready\n")
+    assert (response.status_code, response.json()["ready"]) == (200, True)
 
 
 @pytest.mark.worker
