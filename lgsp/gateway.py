@@ -24,9 +24,9 @@ from apps.catalogs import reader as catalogs  # noqa: E402
 from apps.gateway.app import Gateway  # noqa: E402
 from apps.gateway.ready import ReadyProtocol  # noqa: E402
 from apps.gateway.runtime import Runtime  # noqa: E402
-from lgsp.env import VAR_DIR, database_url, env  # noqa: E402
+from lgsp.env import database_url, env  # noqa: E402
 
-PROXIES = frozenset(env.list("LGSP_TRUSTED_PROXIES", default=[]))
+PROXIES = settings.TRUSTED_PROXIES
 READER = catalogs.CatalogReader(
     database_url(), per_minute=env.int("LGSP_CATALOG_READS_PER_MINUTE", default=6000), trusted_proxies=PROXIES
 )
@@ -40,7 +40,7 @@ def build() -> Gateway:
     """A gateway on the configured database; one a process."""
     runtime = Runtime(
         database_url(), trusted_proxies=PROXIES, most_running=env.int("LGSP_GATEWAY_MOST_CALLS", default=4000),
-        watched_disks=env.list("LGSP_WATCH_DISKS", default=[str(VAR_DIR)]),
+        watched_disks=settings.WATCHED_DISKS,
     )  # fmt: skip
     return Gateway(runtime, OTHERS)
 

@@ -182,7 +182,7 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if IS_PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked by the machine itself, over plain HTTP
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked by the machine itself, over plain HTTP
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
@@ -265,8 +265,10 @@ MEDIA_ROOT = env.str("LGSP_MEDIA", default=str(VAR_DIR / "media"))
 
 # --- API ----------------------------------------------------------------------------------------
 
-SYSTEM_AUTHENTICATION = "apps.gateway.api.authentication.SystemTokenAuthentication"
-"""How systems are known on endpoints marked for them; named here because the gateway's neighbours do not see it."""
+WATCHED_DISKS = env.list("LGSP_WATCH_DISKS", default=[str(VAR_DIR)])
+"""Folders whose disk portal and gateway watch."""
+TRUSTED_PROXIES = frozenset(env.list("LGSP_TRUSTED_PROXIES", default=[]))
+"""Addresses of the proxies in front; from everybody else a header that names the client's address counts for nothing."""
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.core.api.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.core.api.permissions.DenyAll"],
@@ -395,6 +397,7 @@ TICK_SECONDS = env.float("LGSP_TICK_SECONDS", default=15)
 CELERY_BEAT_SCHEDULE = {
     "sync.tick": {"task": "sync.tick", "schedule": TICK_SECONDS, "options": {"expires": 60}},
     "notices.deliver_outbox": {"task": "notices.deliver_outbox", "schedule": 2 * TICK_SECONDS, "options": {"expires": 30}},
+    "notices.keep_house": {"task": "notices.keep_house", "schedule": 6 * 3600, "options": {"expires": 3600}},
     "gateway.sweep_calls": {"task": "gateway.sweep_calls", "schedule": 20, "options": {"expires": 20}},
     "gateway.keep_code_tables": {"task": "gateway.keep_code_tables", "schedule": 60, "options": {"expires": 60}},
     "gateway.keep_house": {"task": "gateway.keep_house", "schedule": 6 * 3600, "options": {"expires": 3600}},
@@ -410,6 +413,8 @@ CELERY_BEAT_SCHEDULE = {
 EMAIL_BACKEND = (
     "django.core.mail.backends.smtp.EmailBackend" if IS_PRODUCTION else "django.core.mail.backends.filebased.EmailBackend"
 )
+OUTBOX_DAYS = env.int("LGSP_OUTBOX_DAYS", default=90)
+"""How long a message that left or was given up is kept: it holds an address, and what it told stays a notice in the portal."""
 EMAIL_FILE_PATH = VAR_DIR / "mail"
 EMAIL_TIMEOUT = 20
 """Seconds a mail server may be silent: much less than the lease of an outgoing message."""

@@ -9,7 +9,7 @@ are judged by the database's clock. Quota rows are locked in the order of their 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import asyncpg
 from msgspec import Struct
@@ -149,6 +149,14 @@ async def admit_and_record(
         # Nothing of the statement happened. Somebody else wrote one of these outcomes: see which, admit apart from it.
         return await admit(connection, items), await outcomes.record_new(connection, rows)
     return verdicts, [True] * len(rows)
+
+
+def admit_one(item: Waiting, fetch: Callable[[str, Sequence], list]) -> Verdict:
+    """`admit` for one call on another driver's connection: `fetch` runs a statement and gives its rows as asyncpg would."""
+    verdicts: list[Verdict | None] = [None]
+    groups = _grouped([item], verdicts)
+    _judge(fetch(ADMIT, (item.epoch, *_columns(groups, [item]))), item.epoch, groups, verdicts)
+    return verdicts[0]  # type: ignore[return-value]
 
 
 async def _admit(connection: asyncpg.Connection, items: Sequence[Waiting], statement: str, more: Sequence) -> list[Verdict]:

@@ -130,13 +130,17 @@ async def stored(connection: asyncpg.Connection, rows: Sequence[Outcome], count:
 
 
 async def refuse(connection: asyncpg.Connection, rows: Sequence[RefusedCall]) -> list[bool]:
-    await connection.execute(
-        REFUSE,
+    await connection.execute(REFUSE, *refusal_columns(rows))
+    return [True] * len(rows)
+
+
+def refusal_columns(rows: Sequence[RefusedCall]) -> list:
+    """Parameters of REFUSE: texts of arrays, and arrays of the texts that come from outside."""
+    return [
         *[array([getattr(row, name) for row in rows]) for name in _NUMBERS],
         *[[getattr(row, name) for row in rows] for name in ("code", "method", "asked_service", "asked_purpose")],
         array([row.source for row in rows]),
-    )
-    return [True] * len(rows)
+    ]
 
 
 _NUMBERS = ("call_id", "credential_id", "system_id", "service_id", "operation_id", "grant_id", "epoch", "status")

@@ -100,6 +100,8 @@ _ROWS = (
     Refusal("outside_hours", 403, _("The agreement allows calls at other hours only."), _("Call within the agreed hours, or ask for a change."), CONTENT, "change"),
     Refusal("network_not_allowed", 403, _("The agreement does not allow calls from this network address."),
             _("Call from an agreed address, or ask for a change."), CONTENT, "change"),
+    Refusal("feed_not_granted", 403, _("The agreement does not give the field without which this feed says nothing."),
+            _("Ask for a change of the agreement that adds the code of the enterprise."), SCOPE, "change"),
     Refusal("kind_not_open", 403, _("Update connections are not opened on this platform yet."), _("Use a read operation."), REGULATION),
     Refusal("rate_exceeded", 429, _("More calls in this second than the agreement allows."), _("Spread the calls, or ask for a higher rate."), CONTENT, "change", 1),
     Refusal("quota_day_exceeded", 429, _("The calls of this day are used up."),

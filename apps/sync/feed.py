@@ -1,22 +1,15 @@
-"""Who may read the feed of changed enterprises, and what of it: the grant that allows the dossier list decides.
+"""The feed of changed enterprises: whose right opens it, which of its members a right shows, and its parts.
 
 A change in the feed says no more than the dossier list would have said to the same system; therefore the right to the one is the
-right to the other, judged from the grant's rows at every reading: state, dates, hours, networks, and field by field.
+right to the other, and a reading is judged, counted and put on record as a call of the dossier list is (`portal.api.feeds`).
 """
 
 from __future__ import annotations
 
-import ipaddress
+from collections.abc import Iterable
 
-from django.db.models import Q, QuerySet
-from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
-
-from apps.agreements.choices import AgreementStatus, GrantStatus
-from apps.agreements.models import Grant
-from apps.core.errors import NotPermitted
-from apps.organizations.models import InformationSystem
-from apps.registry.choices import Environment, ServiceStatus, VersionStatus
+from apps.registry.choices import VersionStatus
+from apps.registry.models import Operation
 from apps.sync.models import EnterpriseChange, Source
 from apps.sync.plans import changes_plan
 
@@ -24,56 +17,26 @@ FIELD = {"ENTERPRISE_GDT_CODE": "enterprise_code", "DOCUMENT_TYPE": "document_ty
 """The provider's field → what the feed calls it."""
 
 
-class FeedNotGranted(NotPermitted):
-    """No agreement in force gives this system the list of changed enterprises."""
-
-    code = "feed_not_granted"
-    title = _("No agreement in force allows this system to read the changes.")
-
-
-def granted_members(source: Source, system: InformationSystem, environment: str, address: str) -> frozenset[str]:
-    """The members of a change that `system` may see now, from `address`. Raises FeedNotGranted when it may not see the codes."""
-    if environment != Environment.PRODUCTION:
-        raise FeedNotGranted(_("The feed holds production data; a test account does not open it."))
-    now = timezone.localtime()
-    fields: set[str] = set()
-    for grant in _grants(source, system, now):
-        if _holds_at(grant, now.time()) and _holds_from(grant, address):
-            fields |= {path.rpartition(".")[2] for path in grant.fields}
-    members = frozenset(ours for theirs, ours in FIELD.items() if theirs in fields)
-    if "enterprise_code" not in members:
-        raise FeedNotGranted()
-    return members
-
-
-def _grants(source: Source, system: InformationSystem, now) -> QuerySet[Grant]:
+def operations(source: Source) -> list[Operation]:
+    """The operations whose grants open the feed: the dossier list, of each version that is live, the newest first."""
     plan = changes_plan(source.settings)
-    return Grant.objects.filter(
-        Q(valid_to__isnull=True) | Q(valid_to__gt=now),
-        system=system,
-        environment=Environment.PRODUCTION,
-        status=GrantStatus.ACTIVE,
-        valid_from__lte=now,
-        agreement__status=AgreementStatus.IN_FORCE,
-        operation__code=plan.operation,
-        operation__version__status__in=(VersionStatus.PUBLISHED, VersionStatus.DEPRECATED),
-        operation__version__service__code=plan.service,
-        operation__version__service__status=ServiceStatus.ACTIVE,
-    )
+    rows = Operation.objects.filter(
+        code=plan.operation, version__service__code=plan.service,
+        version__status__in=(VersionStatus.PUBLISHED, VersionStatus.DEPRECATED),
+    )  # fmt: skip
+    return list(rows.select_related("version__service").order_by("-version__major", "-version__minor"))
 
 
-def _holds_at(grant: Grant, clock) -> bool:
-    return (grant.hours_from is None or grant.hours_from <= clock) and (grant.hours_to is None or clock < grant.hours_to)
+def members(fields: Iterable[str]) -> frozenset[str]:
+    """The members of a change that these granted fields show. Nothing without the code: the rest would hang in the air."""
+    named = {path.rpartition(".")[2] for path in fields}
+    found = frozenset(ours for theirs, ours in FIELD.items() if theirs in named)
+    return found if "enterprise_code" in found else frozenset()
 
 
-def _holds_from(grant: Grant, address: str) -> bool:
-    if not grant.networks:
-        return True
-    try:
-        caller = ipaddress.ip_address(address)
-        return any(caller in ipaddress.ip_network(network) for network in grant.networks)
-    except (ValueError, TypeError):
-        return False
+def paths_of(fields: Iterable[str]) -> list[str]:
+    """Which of a contract's or grant's fields the feed can show, as the contract names them."""
+    return [path for path in fields if path.rpartition(".")[2] in FIELD]
 
 
 def read(source: Source, since: int, limit: int) -> tuple[list[EnterpriseChange], bool]:

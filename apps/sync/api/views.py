@@ -1,28 +1,19 @@
 from __future__ import annotations
 
-from django.conf import settings
-from django.shortcuts import get_object_or_404
-from django.utils.module_loading import import_string
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.permissions import BasePermission
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.core.api.views import VisibleRows
-from apps.sync import actions, feed
+from apps.sync import actions
 from apps.sync.api.filters import RunFilter, SourceFilter
 from apps.sync.api.serializers import (
-    EnterpriseChangeSerializer,
-    EnterpriseFeedSerializer,
-    FeedQuestionSerializer,
     RunDetailSerializer,
     RunSerializer,
     SourceChangeSerializer,
     SourceSerializer,
 )
-from apps.sync.choices import SourceKind
 from apps.sync.models import Source, SyncRun
 
 
@@ -67,32 +58,3 @@ class Runs(VisibleRows, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
         """Send what a held outgoing run found, if it is still exactly that when it is sent (operator)."""
         run = actions.approve_push(self.get_object(), by=request.user)
         return Response(RunSerializer(run).data, status=status.HTTP_202_ACCEPTED)
-
-
-class ComesWithSystemToken(BasePermission):
-    """The caller is a system with its gateway token."""
-
-    def has_permission(self, request, view) -> bool:
-        return hasattr(request.auth, "credential")
-
-
-class EnterpriseChanges(APIView):
-    """The feed of changed enterprises, for systems with a production grant to the dossier list. Resumable by `since`."""
-
-    authentication_classes = [import_string(settings.SYSTEM_AUTHENTICATION)]
-    permission_classes = [ComesWithSystemToken]
-
-    @extend_schema(parameters=[FeedQuestionSerializer], responses=EnterpriseFeedSerializer)
-    def get(self, request, code: str) -> Response:
-        """Codes changed after the position `since`, oldest first. 403 `feed_not_granted` without a grant that holds now."""
-        asked = FeedQuestionSerializer(data=request.query_params)
-        asked.is_valid(raise_exception=True)
-        source = get_object_or_404(Source, code=code, kind=SourceKind.CHANGES)
-        credential = request.auth.credential
-        members = feed.granted_members(source, credential.system, credential.environment, request.META.get("REMOTE_ADDR", ""))
-        changes, more = feed.read(source, **asked.validated_data)
-        rows = EnterpriseChangeSerializer(changes, many=True, context={"members": members}).data
-        after = changes[-1].id if changes else asked.validated_data["since"]
-        answer = Response({"changes": rows, "next": after, "more": more, "complete_until": source.watermark})
-        answer["Cache-Control"] = "no-store"
-        return answer
