@@ -21,7 +21,7 @@ BODIES: dict[str, dict] = {
     "calendar-days": {"day": "2030-01-02", "is_working": True, "reason": "x", "citation": "x"},
     "requests/{uuid}/refuse": {"ground": "R1", "reason": "Lý do", "citation": "NĐ 47/2020/NĐ-CP Điều 51"},
     "requests/{uuid}/return": {"remarks": [{"field": "purpose_text", "text": "Nêu rõ."}]},
-    "requests/{uuid}/sign": {"content_hash": HASH},
+    "requests/{uuid}/sign": {"content_hash": HASH, "password": PASSWORD},
     "agreements/{uuid}/acceptances": {"system": "$systems", "tested_on": "2026-01-05", "summary": "x"},
     "agreements/{uuid}/agree": {"content_hash": HASH},
     "agreements/{uuid}/decline": REASON,

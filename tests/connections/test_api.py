@@ -11,6 +11,7 @@ from apps.connections.choices import RequestStatus
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.organizations.choices import Role
+from tests.factories.accounts import PASSWORD
 from tests.factories.connections import complete_draft, forwarded, refused, returned, signed_draft, submitted, world
 from tests.factories.organizations import InformationSystemFactory, officer
 
@@ -42,7 +43,9 @@ def test_the_whole_way_by_api(w):
     here = f"{LIST}/{row['uuid']}"
     assert [gap["field"] for gap in row["missing"]] == ["signatures"]
     assert [step["verb"] for step in row["available_actions"]] == ["submit", "withdraw"]
-    assert post(w.consumer_signer, f"{here}/sign", {"content_hash": row["content_hash"]}).status_code == 200
+    assert (
+        post(w.consumer_signer, f"{here}/sign", {"content_hash": row["content_hash"], "password": PASSWORD}).status_code == 200
+    )
     sent = post(w.consumer_officer, f"{here}/submit", {"version": row["version"]})
     assert sent.json()["status"] == RequestStatus.CHECKING
     assert sent.json()["due_at"]
@@ -51,6 +54,18 @@ def test_the_whole_way_by_api(w):
     approved = post(w.provider_officer, f"{here}/approve", {"comment": "Đồng ý."}).json()
     assert approved["status"] == RequestStatus.APPROVED
     assert approved["number"] == Agreement.objects.get(uuid=approved["agreement"]).number
+
+
+def test_who_signs_proves_again_who_they_are(w):
+    request = complete_draft(w)
+    body = {"content_hash": request_hash(request)}
+    here = f"{LIST}/{request.uuid}/sign"
+    assert post(w.consumer_signer, here, body).status_code == 400
+    wrong = post(w.consumer_signer, here, {**body, "password": "sai"})
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "not_proven")
+    assert not request.signatures.exists()
+    assert post(w.consumer_signer, here, {**body, "password": PASSWORD}).status_code == 200
+    assert request.signatures.count() == 1
 
 
 def test_cc_05_the_same_key_twice_is_one_request(w):

@@ -112,7 +112,7 @@ class Province:
 
     def submit(self, officer: str, uuid: str, signer: str) -> dict:
         seen = self.person(signer).get(f"requests/{uuid}")
-        self.person(signer).post(f"requests/{uuid}/sign", {"content_hash": seen["content_hash"]})
+        self.person(signer).post(f"requests/{uuid}/sign", {"content_hash": seen["content_hash"], "password": PASSWORD})
         return self.person(officer).post(f"requests/{uuid}/submit")
 
     def approve(self, request: dict) -> str:

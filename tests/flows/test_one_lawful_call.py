@@ -111,7 +111,7 @@ def file_the_request(platform) -> dict:
     }  # fmt: skip
     request = officer.post("requests", content)
     seen = signer.get(f"requests/{request['uuid']}")
-    signer.post(f"requests/{request['uuid']}/sign", {"content_hash": seen["content_hash"]})
+    signer.post(f"requests/{request['uuid']}/sign", {"content_hash": seen["content_hash"], "password": PASSWORD})
     return officer.post(f"requests/{request['uuid']}/submit")
 
 

@@ -12,6 +12,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 
+from apps.accounts.reauthentication import prove
 from apps.agreements import actions, documents, signed_pdf
 from apps.agreements.api import filters, serializers
 from apps.agreements.choices import Side
@@ -27,7 +28,6 @@ from apps.agreements.models import (
     PlannedSuspension,
 )
 from apps.agreements.preview import preview, preview_of
-from apps.agreements.reauthentication import prove
 from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
 from apps.connections.models import ConnectionRequest
 from apps.core.api.pagination import OpenEndedPages

@@ -209,6 +209,7 @@ class RequestSaveSerializer(RequestContentSerializer, VersionSerializer):
 
 class SigningSerializer(serializers.Serializer):
     content_hash = serializers.CharField(max_length=64, min_length=64, help_text="What the signer has read.")
+    password = serializers.CharField(max_length=200, write_only=True, help_text="Proof of who is signing.")
 
 
 class RemarkInputSerializer(serializers.Serializer):

@@ -12,6 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
+from apps.accounts.reauthentication import prove
 from apps.connections import actions, files
 from apps.connections.alternatives import near
 from apps.connections.api import serializers
@@ -94,7 +95,8 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
     @extend_schema(request=serializers.SigningSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def sign(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.SigningSerializer, actions.sign_request)
+        """Sign for the asking agency, after proving who one is again."""
+        return self.act(request, serializers.SigningSerializer, _prove_and_sign)
 
     @extend_schema(request=VersionSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
@@ -195,3 +197,8 @@ def download(attachment: Attachment) -> HttpResponse:
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Cache-Control"] = "private, no-store"
     return response
+
+
+def _prove_and_sign(request: ConnectionRequest, *, by, password: str, **facts):
+    prove(by, password)
+    return actions.sign_request(request, by=by, **facts)
