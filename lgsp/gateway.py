@@ -46,11 +46,12 @@ def build() -> Gateway:
 
 
 app = build()
+ReadyProtocol.calls = app.calls
 
 LEAD_SECONDS = env.float("LGSP_GATEWAY_DRAIN_LEAD", default=0.0)
 """After SIGTERM: for so long /readyz is red while calls are still taken, so that a proxy that looks at it goes elsewhere."""
 DRAIN_SECONDS = 30
-"""Then for so long the calls it has may finish; no call to a provider takes longer (`upstreams.LONGEST_SECONDS`)."""
+"""Then for so long the calls it has may finish; no call to a provider takes longer (`endpoints.LONGEST_SECONDS`)."""
 
 
 class GatewayServer(uvicorn.Server):

@@ -227,7 +227,7 @@ def _operation(route: Route, call: Call) -> tuple[Operation, tuple[tuple[str, st
 
 def _parameters(operation: Operation, path_pairs: Iterable[tuple[str, str]], pairs: list[tuple[str, str]]) -> tuple[str, str]:
     """The canonical query (in the declared order) and the value that names the data subject ("" when none does)."""
-    given = dict(pairs)
+    given = dict(pairs) if pairs else {}
     if len(given) != len(pairs):
         raise Refused("parameter_repeated")
     in_path = dict(path_pairs)

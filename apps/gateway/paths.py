@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote_from_bytes
 
 LONGEST_PATH = 2048
 LONGEST_QUERY = 4096
 _UNRESERVED = "-._~"
 _PLAIN_SEGMENT = re.compile(rb"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
+_PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _PLAIN_TEXT = re.compile(r"[A-Za-z0-9._~-]+")
+_PLAIN_PARTS = re.compile(r"[A-Za-z0-9._~/-]+")
 _RAW_SEGMENT = re.compile(rb"(?:[A-Za-z0-9._~:@!$'()*,=+&-]|%[0-9A-Fa-f]{2})+")
 _RAW_QUERY = re.compile(rb"(?:[A-Za-z0-9._~:@!$'()*,/?-]|%[0-9A-Fa-f]{2}|\+)*")
 _FORBIDDEN = frozenset("/\\%?#;")
@@ -67,6 +69,8 @@ def segments(raw: bytes) -> tuple[str, ...]:
     """The decoded segments of a raw path that begins with a slash. Raises Ambiguous."""
     if not raw.startswith(b"/") or len(raw) > LONGEST_PATH:
         raise Ambiguous("no leading slash or too long")
+    if _PLAIN_PATH.fullmatch(raw):
+        return tuple(raw[1:].decode("ascii").split("/"))
     return tuple([_segment(part) for part in raw[1:].split(b"/")])
 
 
@@ -83,7 +87,10 @@ def _segment(part: bytes) -> str:
     return text
 
 
-def canonical_path(parts: Iterable[str]) -> str:
+def canonical_path(parts: Sequence[str]) -> str:
+    text = "/".join(parts)
+    if _PLAIN_PARTS.fullmatch(text) and text.count("/") == len(parts) - 1:
+        return "/" + text
     return "".join(["/" + encode(part) for part in parts])
 
 

@@ -183,6 +183,17 @@ KINDS: dict[str, type[Struct]] = {
 }  # fmt: skip
 
 
+class Template:
+    """A path with parameters, its words and the parameters' names with their places; the operations by method."""
+
+    __slots__ = ("methods", "names", "parts", "words")
+
+    def __init__(self, parts: tuple[str, ...], methods: dict[str, Operation]) -> None:
+        self.parts, self.methods = parts, methods
+        self.words = tuple((place, part) for place, part in enumerate(parts) if part[0] != "{")
+        self.names = tuple((place, part[1:-1]) for place, part in enumerate(parts) if part[0] == "{")
+
+
 class Route:
     """A version with its operations ready to be matched: plain paths by dictionary, templates by number of segments."""
 
@@ -192,38 +203,35 @@ class Route:
         self.version = version
         self.operations = {operation.id: operation for operation in version.operations}
         self.exact: dict[tuple[str, ...], dict[str, Operation]] = {}
-        self.templates: dict[int, list[tuple[tuple[str, ...], dict[str, Operation]]]] = {}
+        self.templates: dict[int, list[Template]] = {}
         self.cut_sets: dict[tuple[int, tuple[str, ...]], tuple[tuple[str, ...], tuple[str, ...]]] = {}
         for operation in version.operations:
             self._add(tuple(operation.path_template.lstrip("/").split("/")), operation)
         for rows in self.templates.values():
             # Plain words bind before parameters, from the left; the order of registration decides nothing.
-            rows.sort(key=lambda row: [part.startswith("{") for part in row[0]])
+            rows.sort(key=lambda row: [part.startswith("{") for part in row.parts])
 
     def _add(self, parts: tuple[str, ...], operation: Operation) -> None:
         if not any(part.startswith("{") for part in parts):
             self.exact.setdefault(parts, {})[operation.method] = operation
             return
         rows = self.templates.setdefault(len(parts), [])
-        for known, methods in rows:
-            if known == parts:
-                methods[operation.method] = operation
+        for row in rows:
+            if row.parts == parts:
+                row.methods[operation.method] = operation
                 return
-        rows.append((parts, {operation.method: operation}))
+        rows.append(Template(parts, {operation.method: operation}))
 
     def match(self, segments: tuple[str, ...]) -> tuple[dict[str, Operation], tuple[tuple[str, str], ...]]:
         """The operations of a path by method, and the path's parameters. Empty when nothing matches."""
         if methods := self.exact.get(segments):
             return methods, ()
-        for parts, methods in self.templates.get(len(segments), ()):
-            found = []
-            for part, segment in zip(parts, segments, strict=True):
-                if part[0] == "{":
-                    found.append((part[1:-1], segment))
-                elif part != segment:
+        for row in self.templates.get(len(segments), ()):
+            for place, word in row.words:
+                if segments[place] != word:
                     break
             else:
-                return methods, tuple(found)
+                return row.methods, tuple([(name, segments[place]) for place, name in row.names])
         return {}, ()
 
     def upstream(self, environment: str) -> Upstream | None:

@@ -10,7 +10,9 @@ import orjson
 from django.conf import settings
 from django.utils import translation
 
-from apps.gateway.refusals import TABLE, Refusal
+from apps.gateway.asked import Asked
+from apps.gateway.policy import Policy
+from apps.gateway.refusals import TABLE, Refusal, Refused
 
 CONTENT_TYPE = b"application/problem+json"
 _WEIGHT = re.compile(r"q\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
@@ -63,6 +65,40 @@ def build(row: Refusal, language: str, call_id: str, facts: dict, about: dict[st
         **facts,
     }
     return orjson.dumps({key: value for key, value in body.items() if value is not None})
+
+
+def answer(
+    policy: Policy | None, asked: Asked, refused: Refused, status: int, language: str
+) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body that tell a consumer why its call ends here."""
+    row, facts = refused.row, {**refused.facts, "status": status}
+    body = build(row, language, asked.call_id, facts, _about(policy, asked, refused))
+    headers = [
+        (b"content-type", CONTENT_TYPE),
+        (b"x-call-id", asked.call_id.encode()),
+        (b"cache-control", b"no-store"),
+        (b"content-language", language.encode()),
+    ]
+    if wait := refused.facts.get("retry_after", row.retry_after):
+        headers.append((b"retry-after", str(wait).encode()))
+    if row.status == 401:
+        challenge = b"Bearer" if row.code == "credential_missing" else b'Bearer error="invalid_token"'
+        headers.append((b"www-authenticate", challenge))
+    return headers, body
+
+
+def _about(policy: Policy | None, asked: Asked, refused: Refused) -> dict[str, str]:
+    """The names a link may carry."""
+    about = {"service": asked.service, "system": asked.caller.system.code if asked.caller else "", "purpose": asked.purpose}
+    if asked.admission is not None:
+        about["operation"] = asked.admission.operation.code
+        about["agreement"] = asked.admission.agreement.number
+    elif refused.operation is not None:
+        about["operation"] = refused.operation.code
+        agreement = refused.grant and policy and policy.rows["agreement"].get(refused.grant.agreement_id)
+        about["agreement"] = agreement.number if agreement else ""
+    about["agreement"] = str(refused.facts.get("agreement", about.get("agreement", "")))
+    return about
 
 
 def link(fix: str, about: dict[str, str]) -> str | None:

@@ -8,25 +8,15 @@ from __future__ import annotations
 
 import os
 
-from apps.catalogs.reader import Answer, CatalogReader
-from apps.gateway.server import StrictProtocol
+from apps.catalogs.reader import PREFIX, Answer, CatalogReader
+from apps.gateway.plain import PlainProtocol
+
+_CATALOGS = b"GET " + PREFIX
 
 
-class ReadyProtocol(StrictProtocol):
+class ReadyProtocol(PlainProtocol):
     reader: CatalogReader | None = None
     """Set once a process, by `lgsp/gateway.py`."""
-
-    def connection_made(self, transport) -> None:
-        super().connection_made(transport)
-        self._in_message = False
-
-    def on_message_begin(self) -> None:
-        self._in_message = True
-        super().on_message_begin()
-
-    def on_message_complete(self) -> None:
-        self._in_message = False
-        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         found = self._ready(data)
@@ -34,18 +24,12 @@ class ReadyProtocol(StrictProtocol):
             super().data_received(data)
             return
         self._timer.cancel()
-        self._unset_keepalive_if_required()
         self._answer(*found)
         self.server_state.total_requests += 1
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.idle_since = self.loop.time()
 
     def _ready(self, data: bytes) -> tuple[bytes, Answer | None] | None:
-        if self.reader is None or self.draining or not self.client:
-            return None
-        if self._in_message or self.flow.write_paused or self.pipeline:
-            return None
-        cycle = self.cycle
-        if cycle is not None and not (cycle.response_complete and cycle.keep_alive):
+        if self.reader is None or not data.startswith(_CATALOGS) or not self.is_between_messages():
             return None
         return self.reader.ready(data, self.client[0])
 

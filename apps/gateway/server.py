@@ -21,6 +21,8 @@ HEAD_SECONDS = 15.0
 """From the connect, or from the end of the last answer's keep-alive, to the end of a head (slow-loris)."""
 MARK = "lgsp.strict"
 """In the scope of every request that came this way; the application serves no others."""
+SWEEP_SECONDS = 5.0
+"""So often all connections are looked at for those that have been idle for too long."""
 
 
 class _Refused(Exception):
@@ -36,20 +38,49 @@ class StrictProtocol(HttpToolsProtocol):
         self._head_bytes = self._unread = 0
         self._in_head = True
         self._progress = False
+        self._in_message = False
+        self.idle_since: float | None = None
         self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+        _Sweep.of(self)
+
+    def is_between_messages(self) -> bool:
+        """Whether nothing is on its way on this connection, in either direction, and more may be taken."""
+        cycle = self.cycle
+        if self.draining or self._in_message or self.flow.write_paused or self.pipeline or not self.client:
+            return False
+        return cycle is None or (cycle.response_complete and cycle.keep_alive)
 
     def connection_lost(self, exc) -> None:
         self._timer.cancel()
         super().connection_lost(exc)
 
+    def message_begins(self) -> None:
+        self.idle_since = None
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.message_begins()
         self._head_bytes = 0
-        self._in_head = self._progress = True
+        self._in_head = self._in_message = self._progress = True
 
     def on_body(self, body: bytes) -> None:
         self._progress = True
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """uvicorn's, but for the timer: a sweep over all connections ends those that stay idle."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.idle_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
         self._progress = False
@@ -122,29 +153,69 @@ class StrictProtocol(HttpToolsProtocol):
         return False
 
 
-def answer(cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    """Write a whole answer at once: what uvicorn does in two messages, without looking at each header again.
+class _Sweep:
+    """Ends the connections of a server that have been idle for longer than it keeps them. One timer for all of them."""
 
-    The caller vouches that names and values hold no control characters and that there is no length among them.
-    """
-    if cycle.disconnected:
-        return
-    if cycle.more_body or (status >= 400 and _had_body(cycle.scope)):
-        cycle.keep_alive = False  # what is left of the request, or another reader takes for the next, is read by nobody
-    parts = [STATUS_LINE[status]]
-    for name, value in cycle.default_headers:
-        parts += (name, b": ", value, b"\r\n")
+    def __init__(self, state, loop, keep_seconds: float) -> None:
+        self._state, self._loop, self._keep_seconds = state, loop, keep_seconds
+        self._again()
+
+    @classmethod
+    def of(cls, protocol: StrictProtocol) -> None:
+        state = protocol.server_state
+        if getattr(state, "lgsp_sweep", None) is None:
+            state.lgsp_sweep = cls(state, protocol.loop, protocol.timeout_keep_alive)
+
+    def _again(self) -> None:
+        self._loop.call_later(min(SWEEP_SECONDS, self._keep_seconds / 4), self._look)
+
+    def _look(self) -> None:
+        before = self._loop.time() - self._keep_seconds
+        for protocol in list(self._state.connections):
+            if protocol.idle_since is not None and protocol.idle_since < before:
+                protocol.timeout_keep_alive_handler()
+        if self._state.connections:
+            self._again()
+        else:
+            self._state.lgsp_sweep = None
+
+
+_date: tuple[list, bytes] = ([], b"")
+
+
+def _default_lines(default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    """uvicorn makes a new list each second."""
+    global _date  # noqa: PLW0603
+    if _date[0] is not default_headers:
+        _date = default_headers, b"".join([b"%b: %b\r\n" % pair for pair in default_headers])
+    return _date[1]
+
+
+def whole_answer(
+    status: int, default_headers: list, headers: list[tuple[bytes, bytes]], body: bytes, *, keep_alive: bool
+) -> bytes:
+    """The bytes of an answer. The caller vouches that names and values hold no control characters and that no length is among them."""
+    parts = [STATUS_LINE[status], _default_lines(default_headers)]
     for name, value in headers:
         parts += (name, b": ", value, b"\r\n")
     parts.append(
         b"content-length: %d\r\n\r\n" % len(body)
-        if cycle.keep_alive
+        if keep_alive
         else b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
     )
-    if cycle.scope["method"] != "HEAD":
-        parts.append(body)
+    parts.append(body)
+    return b"".join(parts)
+
+
+def answer(cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """Write a whole answer at once: what uvicorn does in two messages, without looking at each header again (`whole_answer`)."""
+    if cycle.disconnected:
+        return
+    if cycle.more_body or (status >= 400 and _had_body(cycle.scope)):
+        cycle.keep_alive = False  # what is left of the request, or another reader takes for the next, is read by nobody
     cycle.response_started, cycle.waiting_for_100_continue = True, False
-    cycle.transport.write(b"".join(parts))
+    whole = whole_answer(status, cycle.default_headers, headers, body, keep_alive=cycle.keep_alive)
+    cycle.transport.write(whole if cycle.scope["method"] != "HEAD" else whole[: len(whole) - len(body)])
     cycle.response_complete = True
     cycle.message_event.set()
     # Scope and cycle hold each other; without this each call would wait for the garbage collector with all it holds.

@@ -1,6 +1,6 @@
 """Closes intents whose process ended before the record: as `unknown`, never as success, within 60 seconds.
 
-No call may take longer than `upstreams.LONGEST_SECONDS` and no intent may be written with an id older than
+No call may take longer than `endpoints.LONGEST_SECONDS` and no intent may be written with an id older than
 `admission.OLDEST_ID_SECONDS`; so an intent that is older than `GRACE_SECONDS` and has no outcome has nobody who works on
 it. The mark remembers up to which id everything is finished; a sweep looks only at what came after it. Any number of
 sweepers may run: one at a time holds the mark. A process that wakes up late finds the sweeper's verdict and keeps silent.

@@ -273,9 +273,9 @@ def test_fi_07_a_drain_says_so_first_serves_meanwhile_and_finishes_what_it_has(s
 
 
 def test_the_longest_call_fits_into_the_drain():
+    from apps.gateway.endpoints import LONGEST_SECONDS
     from apps.gateway.exchange import BODY_SECONDS
     from apps.gateway.sweeper import GRACE_SECONDS
-    from apps.gateway.upstreams import LONGEST_SECONDS
     from lgsp.gateway import DRAIN_SECONDS
 
     assert max(LONGEST_SECONDS, BODY_SECONDS) + 4 < DRAIN_SECONDS <= 30

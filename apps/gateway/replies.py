@@ -1,0 +1,159 @@
+"""From the provider's answer to what the consumer gets: checked, cut, translated, with the outcome that is recorded first."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from functools import lru_cache
+
+from apps.gateway import problems
+from apps.gateway.asked import Asked, Reply
+from apps.gateway.choices import Outcome as Ending
+from apps.gateway.digests import subject_pseudonym
+from apps.gateway.exchange import Exchange
+from apps.gateway.outcomes import FieldSets, Outcome
+from apps.gateway.plans import Plan
+from apps.gateway.policy import Policy
+from apps.gateway.provider_connections import Answer, ProviderFailed
+from apps.gateway.refusals import Refused
+
+_VALUE = re.compile(r"[\x20-\x7e]{0,512}")
+_PASSED = {name: name.encode() for name in ("cache-control", "expires", "last-modified", "content-language")}
+"""Headers of a provider that reach the consumer. Not ETag: it names the uncut answer."""
+_NOT_STORED = (b"cache-control", b"no-store")
+_DELIVERED, _PROVIDER_ERROR, _PROVIDER_FAILED = (
+    Ending.DELIVERED.value,
+    Ending.PROVIDER_ERROR.value,
+    Ending.PROVIDER_FAILED.value,
+)
+
+
+async def delivered(
+    field_sets: FieldSets, exchange: Exchange, asked: Asked, plan: Plan, answer: Answer, provider_us: int
+) -> Reply:
+    """A usable answer of the provider (2xx), cut. Raises NotWellFormed, ProviderFailed."""
+    body, mask, status = b"", 0, answer.status
+    headers = [(b"x-call-id", asked.call_id.encode())]
+    if status not in (204, 205):
+        _check_content(answer, xml=plan.is_xml)
+        body, mask = plan.knife.cut(answer.body)
+        if plan.codes is not None:
+            body, marked = plan.codes.translate(body)
+            headers.append((b"x-code-translation", f"{plan.codes.note};marked={marked}".encode()))
+        body, kind = exchange.rendered(body, plan.knife.content_type, plan.operation.code)
+        headers.append((b"content-type", kind))
+    _pass_on(answer, headers)
+    if plan.withheld:
+        headers.append((b"x-withheld-fields", plan.header))
+    ids = plan.ids.get(mask)
+    if ids is None or ids[2] != field_sets.generation:
+        ids = plan.ids[mask] = await _stored(field_sets, plan, mask)
+    outcome = outcome_of(asked, _DELIVERED, "", status, answer, body, provider_us)
+    outcome.answer_digest = hashlib.sha256(body).digest()
+    outcome.delivered_id, outcome.withheld_id, _generation = ids
+    return Reply(status, headers, body, outcome)
+
+
+async def _stored(field_sets: FieldSets, plan: Plan, mask: int) -> tuple[int | None, int | None, int]:
+    """The ids of the sets of names an answer delivers and withholds, and the generation of ids they belong to."""
+    generation = field_sets.generation
+    return await _id_of(field_sets, plan.knife.delivered(mask)), await _id_of(field_sets, plan.withheld), generation
+
+
+async def _id_of(field_sets: FieldSets, names: tuple[str, ...]) -> int | None:
+    try:
+        return field_sets.known(names)
+    except KeyError:
+        return await field_sets.store(names)
+
+
+def provider_error(policy: Policy | None, exchange: Exchange, asked: Asked, answer: Answer, provider_us: int) -> Reply:
+    """An error of the provider: its status where that means something to the consumer, never its body."""
+    status = answer.status
+    if 300 <= status < 400:
+        code = "provider_redirected"
+    elif status in (401, 403, 407):
+        code = "provider_auth_failed"
+    elif status in (429, 503):
+        code = "provider_busy"
+    elif status >= 500:
+        code = "provider_failed"
+    else:
+        code = "provider_refused"
+    refused = Refused(code, provider_status=status)
+    given = status if code == "provider_refused" else refused.row.status
+    return _problem(policy, exchange, asked, refused, given, _PROVIDER_ERROR, answer, provider_us)
+
+
+def fault(policy: Policy | None, exchange: Exchange, asked: Asked, code: str, answer: Answer, provider_us: int) -> Reply:
+    """The provider's message says that the call failed (SOAP)."""
+    refused = Refused(code, provider_status=answer.status)
+    return _problem(policy, exchange, asked, refused, refused.row.status, _PROVIDER_ERROR, answer, provider_us)
+
+
+def failure(
+    policy: Policy | None, exchange: Exchange, asked: Asked, code: str, answer: Answer | None, provider_us: int
+) -> Reply:
+    """The provider was not reached, or nothing it said could be used."""
+    refused = Refused(code)
+    return _problem(policy, exchange, asked, refused, refused.row.status, _PROVIDER_FAILED, answer, provider_us)
+
+
+def _problem(policy, exchange, asked: Asked, refused: Refused, status: int, ending: str, answer, provider_us: int) -> Reply:
+    headers, body = problems.answer(policy, asked, refused, status, exchange.language)
+    return Reply(status, headers, body, outcome_of(asked, ending, refused.code, status, answer, body, provider_us))
+
+
+def outcome_of(
+    asked: Asked, ending: str, code: str, status: int, answer: Answer | None, body: bytes, provider_us: int
+) -> Outcome:
+    provider_bytes, provider_status = (len(answer.body), answer.status) if answer is not None else (0, None)
+    admission = asked.admission
+    pseudonym = subject_pseudonym(admission.service.uuid, admission.subject) if admission.subject else None
+    return Outcome(
+        asked.call_id, None, None, len(asked.body), provider_bytes, len(body), provider_us, microseconds(asked.began), status,
+        provider_status, ending, code, None, pseudonym,
+    )  # fmt: skip
+
+
+def _check_content(answer: Answer, *, xml: bool) -> None:
+    """Only an answer that says it is JSON (or XML, where that is declared) in UTF-8 is read as such. Raises ProviderFailed."""
+    kinds, encoding = [], ""
+    for name, value in answer.headers:
+        if name == "content-type":
+            kinds.append(value)
+        elif name == "content-encoding":
+            encoding = value.lower()
+    if len(kinds) != 1 or not _is_utf8(kinds[0], xml):
+        raise ProviderFailed("provider_not_json")
+    if encoding not in ("", "identity"):
+        raise ProviderFailed("provider_protocol_error")
+
+
+@lru_cache(maxsize=512)
+def _is_utf8(content_type: str, xml: bool) -> bool:
+    """Whether a content type names JSON (or XML) in UTF-8."""
+    kind, _semicolon, options = content_type.lower().partition(";")
+    kind, form = kind.strip(), "xml" if xml else "json"
+    plain = kind == f"application/{form}" or (xml and kind == "text/xml")
+    if not plain and not (kind.startswith("application/") and kind.endswith(f"+{form}")):
+        return False
+    charset = re.search(r'charset\s*=\s*"?([^";\s]+)', options)
+    return charset is None or charset[1] in ("utf-8", "utf8", "us-ascii")
+
+
+def _pass_on(answer: Answer, headers: list[tuple[bytes, bytes]]) -> None:
+    """Add what of the provider's headers reaches the consumer. Nothing is stored by caches unless the provider says so."""
+    kept = False
+    for name, value in answer.headers:
+        if name in _PASSED and _VALUE.fullmatch(value):
+            kept = kept or name == "cache-control"
+            headers.append((_PASSED[name], value.encode()))
+    if not kept:
+        headers.append(_NOT_STORED)
+
+
+def microseconds(since: float) -> int:
+    """From `since` (of `time.perf_counter`) until now."""
+    return min(2_000_000_000, int((time.perf_counter() - since) * 1e6))
