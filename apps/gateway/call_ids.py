@@ -19,30 +19,32 @@ def make(milliseconds: int) -> uuid.UUID:
     return uuid.UUID(int=value)
 
 
-class _Noise:
-    """Random digits of the system, taken many at once: a system call for each id costs more than the id."""
+class _Texts:
+    """`make` as text, without the detour over an object (the way of every call).
+
+    Random digits of the system are taken many at once: a system call for each id costs more than the id.
+    """
 
     def __init__(self) -> None:
         self._digits, self._at = "", 0
+        self._milliseconds, self._time = -1, ""
 
-    def __call__(self) -> str:
-        """Twenty fresh hexadecimal digits."""
+    def __call__(self, milliseconds: int) -> str:
+        if milliseconds != self._milliseconds:
+            time = f"{milliseconds & _MAX:012x}"
+            self._milliseconds, self._time = milliseconds, f"{time[:8]}-{time[8:]}-7"
         if self._at >= len(self._digits):
             self._digits, self._at = os.urandom(_NOISE_BYTES).hex(), 0
-        at = self._at
+        at, digits = self._at, self._digits
         self._at = at + 20
-        return self._digits[at : at + 20]
+        return (
+            f"{self._time}{digits[at : at + 3]}-{_VARIANT[digits[at + 3]]}{digits[at + 4 : at + 7]}-{digits[at + 7 : at + 19]}"
+        )
 
 
-_noise = _Noise()
+make_text = _Texts()
 # A child of a fork must not go on with its parent's digits.
-os.register_at_fork(after_in_child=_noise.__init__)
-
-
-def make_text(milliseconds: int) -> str:
-    """`make` as text, without the detour over an object (the way of every call)."""
-    time, noise = f"{milliseconds & _MAX:012x}", _noise()
-    return f"{time[:8]}-{time[8:]}-7{noise[:3]}-{_VARIANT[noise[3]]}{noise[4:7]}-{noise[7:19]}"
+os.register_at_fork(after_in_child=make_text.__init__)
 
 
 def floor(moment: datetime) -> uuid.UUID:

@@ -105,8 +105,11 @@ def _compile(root: Node) -> Callable[[bytes], tuple[bytes, int] | None]:
     decode = msgspec.json.Decoder(_wrap(_struct(root), root.lists)).decode
     look = _look(root)
     full = _full(root)
+    whole = _compile_whole(root, full)
 
     def fast(body: bytes) -> tuple[bytes, int] | None:
+        if whole is not None and (result := whole(body)) is not None:
+            return result
         try:
             value = decode(body)
         except msgspec.ValidationError:
@@ -116,6 +119,41 @@ def _compile(root: Node) -> Callable[[bytes], tuple[bytes, int] | None]:
         return (out, mask) if out.count(b"{") == curly and _count(out, square) == square else None
 
     return fast
+
+
+_REST = 64
+"""So many answers are not tried as whole ones after one that was not."""
+
+
+def _compile_whole(root: Node, full: int) -> Callable[[bytes], tuple[bytes, int] | None] | None:
+    """For trees without lists: the answer that has every granted leaf, of which nothing must be looked for. Else None."""
+    groups = _groups_without_lists(root)
+    if groups is None:
+        return None
+    decode = msgspec.json.Decoder(_struct(root, whole=True)).decode
+    rest = 0
+
+    def whole(body: bytes) -> tuple[bytes, int] | None:
+        nonlocal rest
+        if rest:
+            rest -= 1
+            return None
+        try:
+            out = _ENCODE(decode(body))
+        except msgspec.ValidationError:
+            rest = _REST
+            return None
+        return (out, full) if out.count(b"{") == groups and b"[" not in out else None
+
+    return whole
+
+
+def _groups_without_lists(node: Node) -> int | None:
+    """How many objects a whole answer has; None where lists are declared."""
+    found = [_groups_without_lists(child) for child in node.children.values() if child.children]
+    if node.lists or None in found or any(child.lists for child in node.children.values()):
+        return None
+    return 1 + sum(found)
 
 
 def _count(text: bytes, expected: int) -> int:
@@ -132,12 +170,18 @@ def _full(node: Node) -> int:
     return node.bit if not node.children else sum(_full(child) for child in node.children.values())
 
 
-def _struct(node: Node) -> type[Struct]:
-    """A Struct whose fields are the granted names: `Raw` at leaves, Structs at groups, everything may be absent or null."""
+def _struct(node: Node, *, whole: bool = False) -> type[Struct]:
+    """A Struct whose fields are the granted names: `Raw` at leaves, Structs at groups, everything may be absent or null.
+
+    With `whole` nothing may be absent, and no group null.
+    """
     fields, rename = [], {}
     for number, (name, child) in enumerate(node.children.items()):
         attribute = f"f{number}"
         rename[attribute] = name
+        if whole:
+            fields.append((attribute, _struct(child, whole=True) if child.children else Raw))
+            continue
         kind = _wrap(_struct(child), child.lists) if child.children else _wrap(Raw, child.lists)
         fields.append((attribute, kind if kind is Raw else kind | msgspec.UnsetType, UNSET))
     return msgspec.defstruct("Granted", fields, rename=rename, gc=False)

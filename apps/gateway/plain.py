@@ -10,6 +10,7 @@ Everything else goes through `StrictProtocol` and the ASGI application, to the s
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from hashlib import sha256
 
@@ -19,6 +20,8 @@ from apps.gateway.facade import PATH as FACADE
 from apps.gateway.kill_points import NAME, is_due
 from apps.gateway.refusals import Refused
 from apps.gateway.server import StrictProtocol, whole_answer
+
+log = logging.getLogger("lgsp.gateway")
 
 REMEMBERED = 4_096
 LONGEST_BLOCK = 2_048
@@ -165,9 +168,12 @@ class PlainProtocol(StrictProtocol):
         runtime = self.calls.runtime
         try:
             block = Block(Exchange(self.scope, None, None), runtime.trusted_proxies)
+            if runtime.tokens.remembered(block.token_digest) is None:
+                return
         except Refused:
             return
-        if runtime.tokens.remembered(block.token_digest) is None:
+        except Exception:
+            log.exception("headers not remembered")  # the call itself goes on
             return
         while len(self.blocks) >= REMEMBERED:
             del self.blocks[next(iter(self.blocks))]

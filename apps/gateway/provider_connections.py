@@ -8,6 +8,7 @@ anybody here looks at are read from the head's bytes once it said that the head 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 from collections import deque
@@ -26,10 +27,12 @@ TICK_SECONDS = 0.05
 _READ = {
     spelling.encode(): name
     for name in ("content-type", "content-length", "transfer-encoding", "content-encoding", "cache-control", "expires",
-                 "last-modified", "content-language", "retry-after")
+                 "last-modified", "content-language")
     for spelling in (name, name.title())
-} | dict.fromkeys((b"Server", b"Date", b"Connection", b"ETag", b"Vary", b"Keep-Alive", b"Accept-Ranges", b"X-Request-Id"), "")  # fmt: skip
-"""The headers of an answer that anybody here looks at; the usual ones nobody does are known as such ("")."""
+} | dict.fromkeys((b"Connection", b"ETag", b"Etag", b"Trailer"), "")  # fmt: skip
+"""The headers of an answer that anybody here looks at; usual ones nobody does are known as such ("")."""
+_LINES = re.compile(rb"\n([CcTtEeLl][A-Za-z-]+):[ \t]*([^\r]*)")
+"""Lines that may be one of them."""
 
 
 class ProviderFailed(Exception):
@@ -173,15 +176,12 @@ class Connection(asyncio.Protocol):
         end = head.find(b"\r\n\r\n", self.begins)
         if end < 0:
             raise ProviderFailed("provider_protocol_error")
-        for line in head[self.begins : end].split(b"\r\n")[1:]:
-            name, _colon, value = line.partition(b":")
+        for name, value in _LINES.findall(head, self.begins, end):
             known = _READ.get(name)
             if known is None:
-                if line[:1] in b" \t":
-                    raise ProviderFailed("provider_protocol_error")
                 known = _READ.get(name.lower())
             if known:
-                found.append((known, value.strip(b" \t").decode("latin-1")))
+                found.append((known, value.rstrip(b" \t").decode("latin-1")))
 
     def on_body(self, data: bytes) -> None:
         self.size += len(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
@@ -54,6 +53,7 @@ async def serving(**config):
         ordinary, host="127.0.0.1", port=free_port(), http=protocol, lifespan="off", log_config=None, **config
     )
     server = uvicorn.Server(settings)
+    shortcut.connections = lambda: list(server.server_state.connections)
     running = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(60):
@@ -179,11 +179,11 @@ async def _way_of(requests: list[bytes]) -> list[str]:
 
 def test_what_comes_while_a_plain_call_runs_is_answered_after_it():
     async def run() -> list[str]:
-        async with serving() as (connect, shortcut, protocol):
+        async with serving() as (connect, shortcut, _protocol):
             reader, writer = await connect()
             writer.write(LINE + BLOCK)
             await read(reader)
-            (one,) = _protocols(protocol)
+            (one,) = shortcut.connections()
             shortcut.gate.clear()
             writer.write(LINE + BLOCK)
             await _until(lambda: one.tasks)
@@ -210,7 +210,7 @@ def test_a_stopping_process_closes_after_the_plain_call_it_has():
             await read(reader)
             shortcut.gate.clear()
             writer.write(LINE + BLOCK)
-            (one,) = _protocols(protocol)
+            (one,) = shortcut.connections()
             await _until(lambda: isinstance(one.cycle, PlainExchange))
             one.shutdown()
             shortcut.gate.set()
@@ -223,11 +223,11 @@ def test_a_stopping_process_closes_after_the_plain_call_it_has():
 
 def test_a_peer_that_goes_away_leaves_nothing_behind():
     async def run() -> bool:
-        async with serving() as (connect, shortcut, protocol):
+        async with serving() as (connect, shortcut, _protocol):
             reader, writer = await connect()
             writer.write(LINE + BLOCK)
             await read(reader)
-            (one,) = _protocols(protocol)
+            (one,) = shortcut.connections()
             shortcut.gate.clear()
             writer.write(LINE + BLOCK)
             await _until(lambda: one.tasks)
@@ -250,10 +250,6 @@ def test_idle_connections_are_ended():
             return await reader.read()
 
     assert asyncio.run(run()) == b""
-
-
-def _protocols(protocol: type) -> list:
-    return [found for found in gc.get_objects() if type(found) is protocol]
 
 
 # --- the whole stack ------------------------------------------------------------------------------
