@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from apps.disputes.choices import DisputeStatus
 from apps.organizations.roles import is_platform_reader, organization_ids
+from apps.registry.models import DataService
 
 RUNNING = (DisputeStatus.LEVEL_1, DisputeStatus.LEVEL_2, DisputeStatus.LEVEL_3)
 
@@ -30,3 +31,16 @@ class TicketQuerySet(models.QuerySet):
             return self.all()
         mine = organization_ids(user)
         return self.filter(Q(asked_by__in=mine) | Q(asked_of__in=mine))
+
+
+class MaintenanceQuerySet(models.QuerySet):
+    def open(self):
+        """Announced and neither over nor called off: what the banner shows and the gateway obeys."""
+        return self.filter(ended_at__isnull=True, cancelled_at__isnull=True)
+
+    def over(self, at):
+        return self.open().filter(ends_at__lte=at)
+
+    def visible_to(self, user):
+        """Whoever may see the service."""
+        return self.filter(service__in=DataService.objects.visible_to(user).values("pk"))

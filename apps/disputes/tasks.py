@@ -1,20 +1,25 @@
-"""The clock of disputes: late levels are told once; what is late is decided by the rows."""
+"""The clock of disputes and maintenance: late levels are told once, what is over is put away; the rows decide what is due."""
 
 from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop as N_
 
+from apps.accounts.models import User
 from apps.connections.announcements import people
-from apps.disputes.models import Dispute
+from apps.disputes.maintenance import close_maintenance
+from apps.disputes.models import Dispute, Maintenance
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
 
 
 @shared_task(name="disputes.clock")
 def clock() -> int:
-    now = timezone.now()
-    return sum(_tell_late(dispute, now) for dispute in Dispute.objects.late(now).filter(reminded_at__isnull=True)[:500])
+    now, by = timezone.now(), User.objects.machine("clock")
+    closed = sum(close_maintenance(row, by=by) for row in Maintenance.objects.over(now).select_related("service__provider"))
+    return closed + sum(
+        _tell_late(dispute, now) for dispute in Dispute.objects.late(now).filter(reminded_at__isnull=True)[:500]
+    )
 
 
 @transaction.atomic

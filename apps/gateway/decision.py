@@ -185,7 +185,7 @@ def _right(
     """What `grant` gives at this instant to a call from `source`; Refused with the reason when it gives nothing."""
     agreement = policy.rows["agreement"][grant.agreement_id]
     _check_rights(grant, agreement, now)
-    _check_provider(policy, service)
+    _check_provider(policy, service, now)
     if operation.kind != "read":
         raise Refused("kind_not_open")
     if grant.networks and not _in_networks(source, grant.networks):
@@ -198,10 +198,11 @@ def _right(
         raise Refused("upstream_not_configured")
     not_before = max(opens, grant.valid_from, agreement.valid_from)
     not_after = min(closes, grant.valid_to, agreement.valid_to, caller.credential.expires_at)
-    if agreement.pause is not None:
-        # It begins and ends at the announced instants, by the database's clock, whenever the state follows.
-        begins, ends = agreement.pause
-        not_before, not_after = (max(not_before, ends), not_after) if ends <= now else (not_before, min(not_after, begins))
+    for pause in (agreement.pause, service.pause):
+        if pause is not None:
+            # It begins and ends at the announced instants, by the database's clock, whenever the state follows.
+            begins, ends = pause
+            not_before, not_after = (max(not_before, ends), not_after) if ends <= now else (not_before, min(not_after, begins))
     return Right(caller, service, grant, agreement, upstream, not_before, not_after)
 
 
@@ -325,9 +326,12 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
 
 
-def _check_provider(policy: Policy, service: Service) -> None:
+def _check_provider(policy: Policy, service: Service, now: float) -> None:
     if service.status != "active":
         raise Refused("service_not_active")
+    if service.pause is not None and service.pause[0] <= now < service.pause[1]:
+        ends = service.pause[1]
+        raise Refused("service_maintenance", until=_moment(ends), retry_after=max(1, math.ceil(ends - now)))
     if policy.rows["organization"][service.provider_id].status != "active":
         raise Refused("provider_not_active")
 

@@ -73,6 +73,8 @@ class Service(Struct, frozen=True, gc=False):
     provider_id: int
     status: str
     protocol: str
+    pause: tuple[float, float] | None = None
+    """The announced maintenance that is not over: from, to."""
 
 
 class Parameter(Struct, frozen=True, gc=False):

@@ -234,10 +234,16 @@ def _agreement(r: asyncpg.Record) -> Agreement:
 async def _services(connection, refs):
     where, arguments = _condition(refs, {"id": "s.id = @", "dataservice": "s.uuid = @", "serviceversion": "v.uuid = @"})
     rows = await connection.fetch(
-        "SELECT DISTINCT s.id, s.uuid, s.code, provider_id, s.status, protocol FROM registry_dataservice s "
+        "SELECT DISTINCT s.id, s.uuid, s.code, provider_id, s.status, protocol, m.starts_at, m.ends_at FROM registry_dataservice s "
+        "LEFT JOIN disputes_maintenance m ON m.service_id = s.id AND m.ended_at IS NULL AND m.cancelled_at IS NULL "
         f"LEFT JOIN registry_serviceversion v ON v.service_id = s.id{where}", *arguments
     )  # fmt: skip
-    return [Service(r["id"], str(r["uuid"]), r["code"], r["provider_id"], r["status"], r["protocol"]) for r in rows]
+    return [_service(row) for row in rows]
+
+
+def _service(r: asyncpg.Record) -> Service:
+    pause = None if r["starts_at"] is None else (r["starts_at"].timestamp(), r["ends_at"].timestamp())
+    return Service(r["id"], str(r["uuid"]), r["code"], r["provider_id"], r["status"], r["protocol"], pause)
 
 
 async def _versions(connection, refs):

@@ -13,6 +13,7 @@ from apps.agreements.differences import Difference, differences
 from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
 from apps.core.errors import NotPermitted
+from apps.disputes.models import Maintenance
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem
 from apps.organizations.roles import is_operator, organization_ids
@@ -246,6 +247,9 @@ def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> di
     return {
         "may_change": in_force and consumes,
         "planned": planned,
+        "maintenances": Maintenance.objects.open()
+        .filter(service__in=agreement.grants.values("operation__version__service"))
+        .select_related("service"),
         "document_url": reverse("portal:agreement-document", args=[agreement.uuid]),
         "may_cancel": bool(planned) and planned.started_at is None and user.has_perm("agreements.suspend", agreement),
         "planned_form": PlannedForm(prefix="planned") if suspends and planned is None else None,

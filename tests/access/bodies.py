@@ -80,6 +80,9 @@ BODIES: dict[str, dict] = {
     "catalogs/{catalog}/levels/{level}/items/{code}/correct": {
         "valid_on": "2026-01-01", "note": "x", "facts": {"name": "Tên đúng"},
     },
+    "maintenance": {
+        "service": "$services", "starts_at": "2030-01-01T08:00:00+07:00", "ends_at": "2030-01-01T12:00:00+07:00", "reason": "Nâng cấp",
+    },
     "calls/about-a-person": {"identifiers": ["0999999999"], "reason": "Phiếu 1/2026", "since": "2026-01-01T00:00:00+07:00"},
     "catalog-webhooks": {"catalog": "$catalogs", "system": "$systems", "url": "http://127.0.0.1:8099/"},
     "catalog-releases/{uuid}/reject": {"note": "x"},

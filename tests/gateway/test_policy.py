@@ -186,6 +186,39 @@ def test_an_announced_suspension_is_answered_503_until_its_end(world):
     assert ask(NOW + 200, status="in_force", suspension_kind="").not_after == FOREVER
 
 
+def test_announced_maintenance_of_a_service_is_answered_503_until_its_end(world):
+    """For every agreement on the service, by the rows alone: opened again at the announced end, whatever the clock's task does."""
+    import datetime
+
+    from apps.disputes.models import Maintenance
+    from tests.factories.accounts import UserFactory
+
+    moment = lambda seconds: datetime.datetime.fromtimestamp(NOW + seconds, datetime.timezone.utc)  # noqa: E731
+    row = Maintenance.objects.create(
+        service=world.service, starts_at=moment(100), ends_at=moment(3700), reason="Nâng cấp", announced_by=UserFactory()
+    )
+    call = Call("GET", world.service.code, 1, ("companies", "0999999999"), [], world.purpose.code, "10.0.0.1")
+    old = run(policy_source.load)
+
+    def ask(policy, now: float):
+        try:
+            return decide(policy, Token(world.credential.pk, FOREVER, ""), call, now)
+        except Refused as refused:
+            return refused
+
+    assert (ask(old, NOW).not_after, ask(old, NOW + 99.9).not_after) == (NOW + 100, NOW + 100)
+    refused = ask(old, NOW + 100)
+    assert (refused.code, refused.row.status, refused.facts["retry_after"]) == ("service_maintenance", 503, 3600)
+    assert refused.facts["until"] == moment(3700).isoformat(timespec="seconds")
+    assert ask(old, NOW + 3699.5).facts["retry_after"] == 1
+    assert ask(old, NOW + 3700).not_before == NOW + 3700
+    Maintenance.objects.filter(pk=row.pk).update(cancelled_at=moment(200))
+    with_epoch = world.change(world.service, "dataservice", status="active")
+    new = run(lambda connection: policy_source.advance(connection, old))[0]
+    assert (new.epoch, ask(new, NOW + 200).not_after) == (with_epoch, FOREVER)
+    assert new.digest == run(policy_source.load).digest
+
+
 def test_a_hundred_thousand_rows_are_read_in_pieces_and_verified_without_being_kept(world, monkeypatch):
     """A load and a look at every row are many short steps for the event loop, and agree with the sum of all rows."""
     from apps.gateway.policy import Policy

@@ -23,6 +23,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone, translation
 
+from apps.disputes.models import Maintenance
 from apps.gateway import actions, problems
 from apps.gateway.models import CallRefusal
 from apps.gateway.refusals import FAILURES, REFUSALS, TABLE, Refused
@@ -136,6 +137,18 @@ class Causes:
         self.world.change(self.world.version, "serviceversion", status=self.world.version.status)
 
     @contextmanager
+    def maintained(self):
+        now = timezone.now()
+        row = Maintenance.objects.create(
+            service=self.world.service, starts_at=now - timedelta(hours=1), ends_at=now + timedelta(hours=1), reason="x",
+            announced_by=officer(Role.OPERATOR),
+        )  # fmt: skip
+        self.world.change(self.world.service, "dataservice", status="active")
+        yield
+        Maintenance.objects.filter(pk=row.pk).update(cancelled_at=now)
+        self.world.change(self.world.service, "dataservice", status="active")
+
+    @contextmanager
     def provider_answers(self, **given):
         self.provider.answer("/api/companies/0999999999", **given)
         yield
@@ -228,6 +241,7 @@ class Causes:
         yield "agreement_not_in_force", self.changed(w.agreement, "agreement", status="terminated"), self.plain()
         yield "agreement_expired", self.changed(w.agreement, "agreement", status="expired"), self.plain()
         yield "service_not_active", self.changed(w.service, "dataservice", status="suspended"), self.plain()
+        yield "service_maintenance", self.maintained(), self.plain()
         yield "provider_not_active", self.changed(w.service.provider, "organization", status="suspended"), self.plain()
         yield "purpose_missing", None, self.plain(X_Purpose_Code=None)
         yield "purpose_not_granted", None, self.plain(X_Purpose_Code="khac")

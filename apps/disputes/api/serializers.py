@@ -6,7 +6,7 @@ from rest_framework import serializers
 from apps.connections.api.serializers import OrganizationRefSerializer
 from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
 from apps.disputes.choices import DisputeCategory, TicketKind
-from apps.disputes.models import Answer, Dispute, Ticket
+from apps.disputes.models import Answer, Dispute, Maintenance, Ticket
 from apps.disputes.workflow import DISPUTE, TICKET
 
 LONG = 10_000
@@ -134,3 +134,23 @@ class TicketAnswerSerializer(VersionSerializer):
 
 class TicketTextSerializer(VersionSerializer):
     text = serializers.CharField(max_length=LONG)
+
+
+class MaintenanceSerializer(serializers.ModelSerializer):
+    service = serializers.SlugRelatedField(slug_field="code", read_only=True)
+    service_name = serializers.CharField(source="service.name", read_only=True)
+
+    class Meta:
+        model = Maintenance
+        fields = ["uuid", "service", "service_name", "starts_at", "ends_at", "reason", "ended_at", "cancelled_at"]
+
+
+class MaintenanceInputSerializer(serializers.Serializer):
+    service = serializers.CharField(max_length=60, help_text="the service's code")
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    reason = serializers.CharField(max_length=LONG)
+
+
+class NothingSerializer(serializers.Serializer):
+    """A step that needs no facts."""

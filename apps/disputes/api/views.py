@@ -14,11 +14,12 @@ from apps.connections.models import ConnectionRequest
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
 from apps.core.errors import InvalidFact
-from apps.disputes import actions
+from apps.disputes import actions, maintenance
 from apps.disputes.api import serializers
 from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind, TicketStatus
-from apps.disputes.models import Dispute, Ticket
+from apps.disputes.models import Dispute, Maintenance, Ticket
 from apps.organizations.models import Organization
+from apps.registry.models import DataService
 
 DISPUTE = serializers.DisputeDetailSerializer
 TICKET = serializers.TicketDetailSerializer
@@ -159,3 +160,26 @@ class Tickets(Rows):
     @action(detail=True, methods=["post"])
     def close(self, request, uuid=None) -> Response:
         return self.act(request, VersionSerializer, actions.close_ticket)
+
+
+class Maintenances(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Announced maintenance of services: calls are answered 503 `service_maintenance` from its beginning to its end."""
+
+    queryset = Maintenance.objects.select_related("service__provider")
+    serializer_class = serializers.MaintenanceSerializer
+    detail_serializer_class = serializers.MaintenanceSerializer
+    filterset_fields = {"service__code": ["exact"], "ended_at": ["isnull"], "cancelled_at": ["isnull"]}
+
+    @extend_schema(request=serializers.MaintenanceInputSerializer, responses={201: serializers.MaintenanceSerializer})
+    def create(self, request) -> Response:
+        given = serializers.MaintenanceInputSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        facts = dict(given.validated_data)
+        service = _one(DataService.objects.visible_to(request.user), code=facts.pop("service"))
+        made = maintenance.announce_maintenance(service, by=request.user, **facts)
+        return Response(self.shown(made), status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=serializers.NothingSerializer, responses=serializers.MaintenanceSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request, uuid=None) -> Response:
+        return self.act(request, serializers.NothingSerializer, maintenance.cancel_maintenance)

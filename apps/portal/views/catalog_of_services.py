@@ -17,9 +17,10 @@ from apps.organizations.models import FocalPoint, Organization
 from apps.organizations.roles import has_role
 from apps.portal import workbench
 from apps.portal.doors import asked, find, page, paged
+from apps.portal.forms import PlannedForm
 from apps.portal.service_forms import AnswerForm, QuestionForm
 from apps.portal.views.offers import offered_by
-from apps.registry.choices import PersonalDataClass, Protocol, SharingForm
+from apps.registry.choices import PersonalDataClass, Protocol, ServiceStatus, SharingForm
 from apps.registry.models import DataService, Feedback, Field, ServiceVersion
 from apps.registry.querysets import LIVE
 
@@ -97,6 +98,9 @@ def service_page(request: HttpRequest, code: str) -> HttpResponse:
         "may_manage": offered_by(user).filter(pk=row.pk).exists(),
         "report_url": _report(request, row),
         "talk": paged(request, talk.order_by("-id"), 20),
+        "maintenance": (planned := row.maintenances.open().first()),
+        "may_maintain": (maintains := user.has_perm("registry.suspend_service", row) and row.status == ServiceStatus.ACTIVE),
+        "maintenance_form": PlannedForm(prefix="maintenance") if maintains and planned is None else None,
         "question": QuestionForm() if user.has_perm("registry.give_feedback", row) else None,
         "answer": AnswerForm() if user.has_perm("registry.change_service", row) else None,
     }
