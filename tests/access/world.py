@@ -101,6 +101,7 @@ def _of_the_case(parties, agreement, request) -> dict:
         "joining": agreement.number,
         "duties": NOBODYS,
         "planned-suspensions": NOBODYS,
+        "maintenance": NOBODYS,
         "attachments": NOBODYS,
         "files": NOBODYS,
         "suspensions": NOBODYS,
