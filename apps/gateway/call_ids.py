@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
 from datetime import datetime, timezone
 
-_NOISE_BYTES = 10 * 400
+_AT_ONCE = 400
 _MAX = (1 << 48) - 1
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 """A digit of noise as the digit that holds the variant: two of its bits stay random."""
@@ -22,24 +23,26 @@ def make(milliseconds: int) -> uuid.UUID:
 class _Texts:
     """`make` as text, without the detour over an object (the way of every call).
 
-    Random digits of the system are taken many at once: a system call for each id costs more than the id.
+    Random digits of the system are taken many at once: a system call for each id costs more than the id. Threads may share
+    it: each takes its digits in one step, and the time goes with the text made of it.
     """
 
     def __init__(self) -> None:
-        self._digits, self._at = "", 0
-        self._milliseconds, self._time = -1, ""
+        self._noise: Iterator[str] = iter(())
+        self._time = -1, ""
 
     def __call__(self, milliseconds: int) -> str:
-        if milliseconds != self._milliseconds:
-            time = f"{milliseconds & _MAX:012x}"
-            self._milliseconds, self._time = milliseconds, f"{time[:8]}-{time[8:]}-7"
-        if self._at >= len(self._digits):
-            self._digits, self._at = os.urandom(_NOISE_BYTES).hex(), 0
-        at, digits = self._at, self._digits
-        self._at = at + 20
-        return (
-            f"{self._time}{digits[at : at + 3]}-{_VARIANT[digits[at + 3]]}{digits[at + 4 : at + 7]}-{digits[at + 7 : at + 19]}"
-        )
+        known, time = self._time
+        if known != milliseconds:
+            digits = f"{milliseconds & _MAX:012x}"
+            time = f"{digits[:8]}-{digits[8:]}-7"
+            self._time = milliseconds, time
+        noise = next(self._noise, None)
+        if noise is None:
+            digits = os.urandom(10 * _AT_ONCE).hex()
+            self._noise = fresh = iter([digits[at : at + 20] for at in range(0, len(digits), 20)])
+            noise = next(fresh)
+        return f"{time}{noise[:3]}-{_VARIANT[noise[3]]}{noise[4:7]}-{noise[7:19]}"
 
 
 make_text = _Texts()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import weakref
 
 import pytest
 import uvicorn
 
+from apps.gateway.call_ids import make_text
 from apps.gateway.exchange import Exchange
 from apps.gateway.group_commit import GroupCommit
 from apps.gateway.server import MARK, StrictProtocol
@@ -49,6 +51,18 @@ def test_an_answered_request_is_freed_without_the_garbage_collector():
     alive = asyncio.run(run())
     assert len(cycles) == 3
     assert alive == 1, "only the last request of the connection is still known"
+
+
+def test_a_child_of_a_fork_does_not_go_on_with_its_parents_digits():
+    """Digits of ids are taken from the system many at once; gunicorn forks."""
+    reading, writing = os.pipe()
+    make_text(1)
+    child = os.fork()
+    if child == 0:
+        os.write(writing, make_text(1).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode() != make_text(1)
 
 
 @pytest.mark.django_db(transaction=True)
