@@ -61,7 +61,7 @@ def both(code: str, name: str, full_name: str) -> tuple[str, str]:
     line = " ".join(seen)
     if full_name != name:
         kind = full_name.removesuffix(name)
-        if kind[-1] == " " and len(kind) < len(full_name):  # as nearly all do: Xã Phú Đồng
+        if kind[-1:] == " " and len(kind) < len(full_name):  # as nearly all do: Xã Phú Đồng
             before = _KINDS[kind[:-1]]
         else:
             before, line = _seen(full_name), "" if name in full_name else line

@@ -48,7 +48,7 @@ MANY = 5_000
     ("start", "end", "is_refused"),
     [
         (MAR, None, True),
-        (JAN, None, True),
+        (dt.date(2024, 6, 1), None, True),
         (dt.date(2024, 6, 1), MAR, True),
         (dt.date(2024, 6, 1), JAN, False),
         (MAR, JUN, True),
