@@ -33,6 +33,8 @@ PSEUDONYM_KEY = secret("LGSP_PSEUDONYM_KEY", development="development-only-pseud
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if IS_PRODUCTION else ["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "lgsp.urls"
+# A contract of two thousand fields is completed on one page, several boxes a field.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 WSGI_APPLICATION = "lgsp.wsgi.application"
 KILL_AT = env.str("LGSP_KILL_AT", default="")
 """A step at which a fault test has this process die (`apps.core.killpoints`)."""

@@ -6,6 +6,7 @@ read from the open grants of agreements in force (or suspended: they may be resu
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 
 from apps.agreements.choices import AgreementStatus, GrantStatus
@@ -20,11 +21,15 @@ RUNNING = (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
 
 @dataclass(frozen=True)
 class Breakage:
-    """One system under one agreement that would break, and by which changes."""
+    """One system under one agreement that would break, and by which changes.
+
+    `last_called` is for whoever may read the log of calls (a floor above) to fill in.
+    """
 
     agreement: Agreement
     system: InformationSystem
     changes: tuple[Difference, ...]
+    last_called: datetime.datetime | None = None
 
 
 @dataclass(frozen=True)

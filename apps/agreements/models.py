@@ -24,6 +24,7 @@ from apps.agreements.querysets import (
     AgreementQuerySet,
     ConsumerSuspensionQuerySet,
     CredentialQuerySet,
+    DutyCertificateQuerySet,
     DutyQuerySet,
     GrantQuerySet,
     PlannedSuspensionQuerySet,
@@ -240,6 +241,27 @@ class Duty(TimedModel):
 
     def __str__(self) -> str:
         return f"{self.party}: {self.get_kind_display()}"
+
+
+class DutyCertificate(TimedModel):
+    """The paper that shows how a duty was done: judged and kept as the files of a request are (`connections.files`)."""
+
+    duty = models.OneToOneField(Duty, verbose_name=_("duty"), on_delete=models.PROTECT, related_name="certificate")
+    name = models.CharField(_("file name"), max_length=200)
+    media_type = models.CharField(_("type"), max_length=100)
+    size = models.PositiveIntegerField(_("size (bytes)"))
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    uploaded_by = models.ForeignKey(USER, verbose_name=_("uploaded by"), on_delete=models.PROTECT, related_name="+")
+
+    objects = DutyCertificateQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("certificate of a duty")
+        verbose_name_plural = _("certificates of duties")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class StandardClause(TimedModel):

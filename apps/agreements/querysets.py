@@ -75,6 +75,13 @@ class DutyQuerySet(models.QuerySet):
         )
 
 
+class DutyCertificateQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Whoever sees the duty."""
+        duties = self.model._meta.get_field("duty").related_model.objects.visible_to(user)
+        return self.filter(duty__in=duties.values("pk"))
+
+
 class PlannedSuspensionQuerySet(models.QuerySet):
     def open(self):
         """Announced and neither over nor cancelled: what the banner shows."""

@@ -6,7 +6,7 @@ import rules
 
 from apps.agreements.choices import GrantStatus, Side
 from apps.organizations.choices import Role
-from apps.organizations.roles import is_operator, is_platform_reader, organization_ids
+from apps.organizations.roles import has_role, is_operator, is_platform_reader, organization_ids
 
 
 @rules.predicate
@@ -73,6 +73,11 @@ def reads_platform(user, obj) -> bool:
 
 
 @rules.predicate
+def legal_officer(user) -> bool:
+    return has_role(user, Role.LEGAL_OFFICER)
+
+
+@rules.predicate
 def decides_request(user, request) -> bool:
     return rules.has_perm("connections.approve_request", user, request)
 
@@ -93,3 +98,4 @@ rules.add_perm("agreements.rotate_credential", runs_system | issues_account)
 rules.add_perm("agreements.revoke_credential", runs_system | issues_account | operates)
 rules.add_perm("agreements.reissue_credential", issues_account)
 rules.add_perm("agreements.merge_organizations", operates)
+rules.add_perm("agreements.change_clause", legal_officer)

@@ -27,7 +27,7 @@ def receipt(request: ConnectionRequest, at: datetime.datetime) -> dict:
     """Facts to write when the request comes in `at`: for the first time, or again after a return."""
     if request.received_at is None:
         deadline = deadlines.start(DECIDE, at)
-        half = deadlines.working_days(int(deadline.rule.value) // 2, at).due_at
+        half = deadlines.halfway(at, deadline.due_at)
         return {"received_at": at, "deadline_rule": deadline.rule, "due_at": deadline.due_at, "half_at": half}
     facts = {"paused_at": None, "lapses_at": None}
     if request.paused_at and request.due_at:

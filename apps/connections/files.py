@@ -32,6 +32,14 @@ MAGIC = (
 )
 
 
+RUNS = frozenset({
+    "apk", "app", "bat", "cmd", "com", "cpl", "dll", "dmg", "exe", "gadget", "hta", "htm", "html", "iso", "jar", "js", "jse", "lnk",
+    "mht", "msi", "msp", "php", "pif", "ps1", "py", "reg", "scr", "sh", "shtml", "svg", "url", "vb", "vbe", "vbs", "wsf", "wsh",
+    "xhtml",
+})  # fmt: skip
+"""What a machine or a browser would run. Systems that hide the last ending show `a.exe.pdf` as a program's name (UP-04)."""
+
+
 def judge(name: str, data: bytes) -> tuple[str, str]:
     """(safe name, media type) of an acceptable file. Raises InvalidFact (`file_*`) that says why not."""
     if not data:
@@ -46,6 +54,13 @@ def judge(name: str, data: bytes) -> tuple[str, str]:
             _("The content of the file is %(found)s, its name says %(claimed)s.")
             % {"found": extension, "claimed": claimed or "?"},
             code="file_not_what_it_says",
+        )
+    hidden = next((part for part in stem.lower().split(".")[1:-1] if part.strip() in RUNS), None)
+    if hidden is not None:
+        raise InvalidFact(
+            _("The name holds a second ending, .%(hidden)s, that stands for a program or a page: rename the file.")
+            % {"hidden": hidden.strip()},
+            code="file_double_extension",
         )
     return stem[-200:], media_type
 

@@ -21,11 +21,13 @@ from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, S
 from apps.core.fields import keyed_hash
 from apps.core.numbers import next_number
 from apps.core.workflow import require
+from apps.disputes import clock
 from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind
 from apps.disputes.models import Answer, Dispute, Ticket
 from apps.disputes.querysets import RUNNING
 from apps.disputes.workflow import DISPUTE, TICKET
 from apps.legal import deadlines
+from apps.legal.calendar import WorkCalendar
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
@@ -60,9 +62,8 @@ def raise_dispute(
     facts = (
         _about_agreement(subject, by, respondent) if isinstance(subject, Agreement) else _about_request(subject, by, respondent)
     )
-    deadline = deadlines.start("dispute.level_1", timezone.now())
     facts.update(category=category, title=title.strip(), description=description.strip(), raised_by=by,
-                 due_at=deadline.due_at, deadline_rule=deadline.rule)  # fmt: skip
+                 **clock.start("dispute.level_1", timezone.now()))  # fmt: skip
     dispute, is_new = _made_once(Dispute, "VM", uuid, "raised_by", facts)
     if not is_new:
         return dispute
@@ -188,11 +189,8 @@ def escalate_dispute(dispute: Dispute, *, by, reason: str, version: int | None =
     _require_texts(reason=reason)
     if not can_escalate(dispute):
         raise FactMissing(_("The present level still has time to answer."), code="not_late")
-    facts = {"due_at": None, "deadline_rule": None}
-    if verb == "escalate_to_2":
-        deadline = deadlines.start("dispute.level_2", timezone.now())
-        facts = {"due_at": deadline.due_at, "deadline_rule": deadline.rule}
-    DISPUTE.move(dispute, verb, by=by, version=version, reminded_at=None, **facts)
+    facts = clock.start("dispute.level_2", timezone.now()) if verb == "escalate_to_2" else clock.stop()
+    DISPUTE.move(dispute, verb, by=by, version=version, **facts)
     audit.record(
         "dispute.escalated", dispute, by=by, organizations=_sides(dispute), level=dispute.status, reason=reason.strip()
     )
@@ -204,7 +202,8 @@ def escalate_dispute(dispute: Dispute, *, by, reason: str, version: int | None =
 def resolve_dispute(dispute: Dispute, *, by, outcome: str, version: int | None = None) -> Dispute:
     """The side that raised it says how it was settled."""
     _require_texts(outcome=outcome)
-    DISPUTE.move(dispute, "resolve", by=by, version=version, outcome=outcome.strip(), resolved_at=timezone.now(), due_at=None)
+    DISPUTE.move(dispute, "resolve", by=by, version=version, outcome=outcome.strip(), resolved_at=timezone.now(), due_at=None,
+                 half_at=None)  # fmt: skip
     audit.record("dispute.resolved", dispute, by=by, organizations=_sides(dispute))
     _tell(dispute, "resolved", N_("Dispute %(number)s is settled."), [dispute.respondent_id], operators=True)
     return dispute
@@ -223,7 +222,8 @@ def open_ticket(
     agreement: Agreement, *, by, kind: str, asked_of: Organization, text: str, due_at: datetime.datetime | None = None,
     record_key: str = "", uuid: uuids.UUID | None = None,
 ) -> Ticket:  # fmt: skip
-    """Ask the other party: a provider asks a consumer to explain its use (with a due date), a consumer reports wrong data.
+    """Ask the other party: a provider asks a consumer to explain its use (with a due date), a consumer reports wrong data,
+    which the provider corrects within the term of the rule `ticket.wrong_data` (WF-46).
 
     `uuid` as in `raise_dispute`.
     """
@@ -242,8 +242,10 @@ def open_ticket(
         raise InvalidFact(_("This organization is not the other party."), code="not_the_other_party")
     if kind == TicketKind.EXPLANATION and (due_at is None or due_at <= timezone.now()):
         raise FactMissing(_("Say until when the explanation is expected."), fields={"due_at": [_("Required.")]})
+    now = timezone.now()
     facts = {"kind": kind, "agreement": agreement, "asked_by_id": min(mine), "asked_of": asked_of, "author": by,
-             "text": text.strip(), "due_at": due_at, "record_key_hash": keyed_hash(record_key) if record_key else ""}  # fmt: skip
+             "text": text.strip(), "record_key_hash": keyed_hash(record_key) if record_key else "",
+             **(clock.until(due_at, now) if kind == TicketKind.EXPLANATION else clock.start(clock.CORRECT, now))}  # fmt: skip
     ticket, is_new = _made_once(Ticket, "PH", uuid, "author", facts)
     if not is_new:
         return ticket
@@ -263,12 +265,22 @@ def answer_ticket(ticket: Ticket, *, by, answer: str, version: int | None = None
 
 @transaction.atomic
 def ask_again(ticket: Ticket, *, by, text: str, version: int | None = None) -> Ticket:
-    """The answer does not do; the question goes back with what is missing."""
+    """The answer does not do; the question goes back with what is missing, and with as much time as it had."""
     _require_texts(text=text)
-    TICKET.move(ticket, "ask_again", by=by, version=version, text=f"{ticket.text}\n\n{text.strip()}")
+    TICKET.move(ticket, "ask_again", by=by, version=version, text=f"{ticket.text}\n\n{text.strip()}", **_time_again(ticket))
     audit.record("ticket.asked_again", ticket, by=by, organizations=[ticket.asked_by, ticket.asked_of])
     _tell(ticket, "asked_again", N_("There is a question for you: %(number)s."), [ticket.asked_of_id])
     return ticket
+
+
+def _time_again(ticket: Ticket) -> dict:
+    """A clock as long as the first one: by the rule, or as many working days as were named."""
+    now = timezone.now()
+    if ticket.kind == TicketKind.WRONG_DATA:
+        return clock.start(clock.CORRECT, now)
+    first, last = timezone.localdate(ticket.created_at), timezone.localdate(ticket.due_at)
+    days = max(1, WorkCalendar(first).between(first, last))
+    return clock.until(deadlines.working_days(days, now).due_at, now)
 
 
 @transaction.atomic

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
-from apps.disputes.choices import DisputeStatus
+from apps.disputes.choices import DisputeStatus, TicketStatus
 from apps.organizations.roles import is_platform_reader, organization_ids
 from apps.registry.models import DataService
 
@@ -13,6 +13,11 @@ RUNNING = (DisputeStatus.LEVEL_1, DisputeStatus.LEVEL_2, DisputeStatus.LEVEL_3)
 class DisputeQuerySet(models.QuerySet):
     def running(self):
         return self.filter(status__in=RUNNING)
+
+    def waiting(self):
+        """Those that the level in charge has not answered yet: for whose answer the clock runs."""
+        answers = self.model._meta.get_field("answers").related_model.objects
+        return self.running().exclude(Exists(answers.filter(dispute=OuterRef("pk"), level=OuterRef("status"))))
 
     def late(self, at):
         return self.running().filter(due_at__lt=at)
@@ -26,6 +31,10 @@ class DisputeQuerySet(models.QuerySet):
 
 
 class TicketQuerySet(models.QuerySet):
+    def waiting(self):
+        """Open ones, for whose answer the clock runs."""
+        return self.filter(status=TicketStatus.OPEN)
+
     def visible_to(self, user):
         if is_platform_reader(user):
             return self.all()

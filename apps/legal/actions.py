@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 from decimal import Decimal
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
-from apps.core.errors import InvalidFact, NotPermitted
-from apps.legal.models import CalendarException, LegalRule
+from apps.core.errors import Conflict, InvalidFact, NotPermitted
+from apps.core.text import clean
+from apps.legal.models import CalendarException, LegalRule, RefusalGround
 
 
 @transaction.atomic
@@ -37,6 +40,70 @@ def change_rule(code: str, *, by, value: Decimal, citation: str, effective_from:
     )
     audit.record("legal_rule.changed", new, by=by, before=str(old.value), after=str(value), effective_from=str(effective_from))
     return new
+
+
+@transaction.atomic
+def add_ground(code: str, *, by, name: str, citation: str, effective_from: datetime.date) -> RefusalGround:
+    """A new ground on which a request may be refused from `effective_from` on (WF-31).
+
+    Raises InvalidFact with `fields` for an ill-formed or empty fact, Conflict when the code is in use.
+    """
+    _require(by, "legal.change_rule")
+    if RefusalGround.objects.select_for_update().filter(code=code).exists():
+        raise Conflict(code="ground_exists", fields={"code": [_("There is a ground with this code: change that one.")]})
+    made = _ground(code, name, citation, effective_from)
+    audit.record(
+        "refusal_ground.added", made, by=by, code=made.code, citation=made.citation, effective_from=str(effective_from)
+    )
+    return made
+
+
+@transaction.atomic
+def change_ground(code: str, *, by, name: str, citation: str, effective_from: datetime.date) -> RefusalGround:
+    """From `effective_from` the ground `code` reads so; until then, and for what was refused on it, the old wording holds.
+
+    Raises InvalidFact when no such ground is open or the day is not later than the present one's first.
+    """
+    _require(by, "legal.change_rule")
+    old = _open_ground(code, effective_from=effective_from)
+    old.effective_to = effective_from
+    old.save(update_fields=["effective_to", "updated_at"])
+    made = _ground(code, name, citation, effective_from)
+    audit.record("refusal_ground.changed", made, by=by, code=code, before=old.citation, after=made.citation,
+                 effective_from=str(effective_from))  # fmt: skip
+    return made
+
+
+@transaction.atomic
+def end_ground(code: str, *, by, effective_to: datetime.date) -> RefusalGround:
+    """From `effective_to` on nobody refuses on this ground any more. Raises as `change_ground`."""
+    _require(by, "legal.change_rule")
+    old = _open_ground(code, effective_to=effective_to)
+    old.effective_to = effective_to
+    old.save(update_fields=["effective_to", "updated_at"])
+    audit.record("refusal_ground.ended", old, by=by, code=code, effective_to=str(effective_to))
+    return old
+
+
+def _open_ground(code: str, **day: datetime.date) -> RefusalGround:
+    """The ground as it holds now, locked. `day` is one day by its name, later than the ground's first."""
+    found = RefusalGround.objects.select_for_update().filter(code=code, effective_to__isnull=True).first()
+    if found is None:
+        raise InvalidFact(code="no_such_ground")
+    for name, value in day.items():
+        if value <= found.effective_from:
+            raise InvalidFact(code="not_later", fields={name: [_("The day must be later than the ground's first day.")]})
+    return found
+
+
+def _ground(code: str, name: str, citation: str, effective_from: datetime.date) -> RefusalGround:
+    made = RefusalGround(code=clean(code), name=clean(name), citation=clean(citation), effective_from=effective_from)
+    try:
+        made.full_clean()
+    except ValidationError as error:
+        raise InvalidFact(fields=error.message_dict) from error
+    made.save()
+    return made
 
 
 @transaction.atomic

@@ -10,8 +10,15 @@ from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminSelectWidget, Unfol
 
 from apps.core.admin import ReadOnlyAdmin
 from apps.core.errors import DomainError
+from apps.core.registers import Register, VerbPage
 from apps.legal import actions
+from apps.legal.forms import GroundChangeForm, GroundEndForm, GroundForm
 from apps.legal.models import CalendarException, LegalRule, RefusalGround
+
+
+def _period(obj) -> str:
+    first = date_format(obj.effective_from, "d/m/Y")
+    return f"{first} – {date_format(obj.effective_to, 'd/m/Y')}" if obj.effective_to else f"{first} –"
 
 
 class RuleChangeForm(forms.ModelForm):
@@ -49,8 +56,7 @@ class LegalRuleAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("in force"), ordering="effective_from")
     def in_force(self, obj):
-        first = date_format(obj.effective_from, "d/m/Y")
-        return f"{first} – {date_format(obj.effective_to, 'd/m/Y')}" if obj.effective_to else f"{first} –"
+        return _period(obj)
 
     def has_change_permission(self, request, obj=None) -> bool:
         return obj is not None and obj.effective_to is None and request.user.has_perm("legal.change_rule")
@@ -62,10 +68,43 @@ class LegalRuleAdmin(ReadOnlyAdmin):
             self.tell(request, error)
 
 
+def _add(request, _obj, form):
+    facts = form.facts()
+    return actions.add_ground(facts.pop("code"), by=request.user, **facts)
+
+
+def _change(request, obj, form):
+    return actions.change_ground(obj.code, by=request.user, **form.facts())
+
+
+def _end(request, obj, form):
+    return actions.end_ground(obj.code, by=request.user, **form.facts())
+
+
+def _is_open(ground: RefusalGround) -> bool:
+    return ground.effective_to is None
+
+
 @admin.register(RefusalGround)
-class RefusalGroundAdmin(ReadOnlyAdmin):
-    list_display = ["code", "name", "citation", "is_active"]
-    search_fields = ["code", "name"]
+class RefusalGroundAdmin(Register):
+    """Grounds on which a request may be refused. They are followed by another wording or ended, never edited."""
+
+    list_display = ["code", "name", "citation", "in_force"]
+    search_fields = ["code", "name", "citation"]
+    ordering = ["code", "-effective_from"]
+    fields = ["code", "name", "citation", "effective_from", "effective_to"]
+    verb_pages = (
+        VerbPage("add", _("Add a ground"), _add, "legal.change_rule", GroundForm, "primary", on_list=True,
+                 help=_("With the provision of law that limits sharing (NĐ 194/2025/NĐ-CP Điều 16(2)).")),
+        VerbPage("change", _("Give it another wording"), _change, "legal.change_rule", GroundChangeForm, "primary", when=_is_open,
+                 help=_("From the day you name; what was refused before keeps the old wording.")),
+        VerbPage("end", _("End the ground"), _end, "legal.change_rule", GroundEndForm, "danger", when=_is_open,
+                 help=_("From that day on nobody refuses on it.")),
+    )  # fmt: skip
+
+    @admin.display(description=_("in force"), ordering="effective_from")
+    def in_force(self, obj):
+        return _period(obj)
 
 
 class CalendarDayForm(forms.ModelForm):

@@ -19,6 +19,8 @@ from apps.legal.choices import Unit
 from apps.legal.models import LegalRule
 
 DAY_END = "day_end_hour"
+ANNOUNCED = "calendar.announced_to"
+"""The last year whose public holidays and swapped days the Government has announced; later ones follow the general law."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,13 @@ class Deadline:
     due_at: datetime.datetime
     rule: LegalRule | None
     skipped: tuple[Skipped, ...]
+
+    @property
+    def provisional_year(self) -> int | None:
+        """The first year counted in whose holidays are not announced yet: the answer may change with the announcement."""
+        announced = LegalRule.objects.in_force(timezone.localdate()).filter(code=ANNOUNCED).order_by("-effective_from").first()
+        year = timezone.localdate(self.due_at).year
+        return None if announced is None or year <= announced.value else int(announced.value) + 1
 
 
 def start(code: str, at: datetime.datetime) -> Deadline:
@@ -50,6 +59,16 @@ def working_days(days: int, at: datetime.datetime, *, rule: LegalRule | None = N
     first = timezone.localdate(at)
     day, skipped = WorkCalendar(first).add(first, days)
     return Deadline(_end_of(day), rule, tuple(skipped))
+
+
+def halfway(at: datetime.datetime, due_at: datetime.datetime) -> datetime.datetime:
+    """When half of the term from `at` to `due_at` has passed: the end of the working day in its middle.
+
+    A term without a whole working day before that is halved by the clock.
+    """
+    first, last = timezone.localdate(at), timezone.localdate(due_at)
+    half = working_days(WorkCalendar(first).between(first, last) // 2, at).due_at
+    return half if half < due_at else at + (due_at - at) / 2
 
 
 def resume(due_at: datetime.datetime, paused_at: datetime.datetime, at: datetime.datetime) -> datetime.datetime:

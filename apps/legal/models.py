@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import datetime
+
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.models import TimedModel
 from apps.legal.choices import Evidence, Unit
-from apps.legal.querysets import CalendarExceptionQuerySet, LegalRuleQuerySet
+from apps.legal.querysets import CalendarExceptionQuerySet, LegalRuleQuerySet, RefusalGroundQuerySet
+
+DECREE_47 = datetime.date(2020, 5, 25)
+"""NĐ 47/2020/NĐ-CP came into force."""
+GROUND_CODE = RegexValidator(r"^[A-Z][0-9A-Z]{0,9}$", _("A capital letter and digits: R7."))
 
 
 class LegalRule(TimedModel):
@@ -40,17 +47,33 @@ class LegalRule(TimedModel):
 
 
 class RefusalGround(TimedModel):
-    """A coded ground on which a request may be refused (WF-31, R1-R6)."""
+    """A coded ground on which a request may be refused (WF-31, R1-R6), between the dates in which it may be chosen.
 
-    code = models.CharField(_("code"), max_length=10, unique=True)
+    A change is a new row of the same code: a refusal keeps the wording it was given on.
+    """
+
+    code = models.CharField(_("code"), max_length=10, validators=[GROUND_CODE])
     name = models.CharField(_("ground"), max_length=300)
     citation = models.CharField(_("legal basis"), max_length=300)
-    is_active = models.BooleanField(_("may be chosen"), default=True)
+    effective_from = models.DateField(_("effective from"), default=DECREE_47)
+    effective_to = models.DateField(_("effective to"), null=True, blank=True)
+
+    objects = RefusalGroundQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("refusal ground")
         verbose_name_plural = _("refusal grounds")
-        ordering = ["code"]
+        ordering = ["code", "-effective_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["code", "effective_from"], name="legal_refusalground_once_a_day"),
+            models.UniqueConstraint(
+                fields=["code"], condition=Q(effective_to__isnull=True), name="legal_refusalground_one_open"
+            ),
+            models.CheckConstraint(
+                condition=Q(effective_to__isnull=True) | Q(effective_to__gt=F("effective_from")),
+                name="legal_refusalground_period",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.code}. {self.name}"

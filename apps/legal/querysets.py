@@ -9,10 +9,16 @@ from django.utils.translation import gettext as _
 from apps.core.errors import InvalidFact
 
 
-class LegalRuleQuerySet(models.QuerySet):
+class BetweenDates(models.QuerySet):
     def in_force(self, day: datetime.date):
         return self.filter(effective_from__lte=day).filter(Q(effective_to__isnull=True) | Q(effective_to__gt=day))
 
+
+class RefusalGroundQuerySet(BetweenDates):
+    pass
+
+
+class LegalRuleQuerySet(BetweenDates):
     def rule(self, code: str, day: datetime.date):
         """The rule `code` as it stands on `day`. Raises InvalidFact when the law has none for that day."""
         found = self.in_force(day).filter(code=code).order_by("-effective_from").first()

@@ -41,11 +41,15 @@ class Network(models.TextChoices):
 
 
 class Role(models.TextChoices):
-    """What a person may be in an organization. Operator, legal officer and auditor count platform-wide."""
+    """What a person may be in an organization. Operator, legal officer and auditor count platform-wide.
+
+    The agency's administrator gives the roles of its people and takes no step of a case (WF-06).
+    """
 
     CONSUMER_OFFICER = "consumer_officer", _("consumer officer")
     PROVIDER_OFFICER = "provider_officer", _("provider officer")
     SIGNER = "signer", _("signer")
+    AGENCY_ADMIN = "agency_admin", _("administrator of the agency")
     OPERATOR = "operator", _("operator")
     LEGAL_OFFICER = "legal_officer", _("legal officer")
     AUDITOR = "auditor", _("auditor")
@@ -53,3 +57,4 @@ class Role(models.TextChoices):
 
 PLATFORM_ROLES = (Role.OPERATOR, Role.LEGAL_OFFICER, Role.AUDITOR)
 AGENCY_ROLES = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER, Role.SIGNER)
+"""Who works for an agency, and what its administrator may give."""

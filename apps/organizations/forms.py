@@ -95,14 +95,37 @@ class SystemChangeForm(ChangeForm, SystemFacts):
     pass
 
 
-class RoleForm(VerbForm):
+class WithinOwnAgency:
+    """For an agency's administrator: the own agencies, and the roles that may be given there. The operator chooses from all."""
+
+    def narrow(self) -> None:
+        if self.user.has_perm("organizations.give_any_role"):
+            return
+        mine = Organization.objects.filter(pk__in=organization_ids(self.user, Role.AGENCY_ADMIN)).order_by("sort_key")
+        self.fields["organization"].widget = forms.Select(choices=[(row.code, row.name) for row in mine])
+        self.fields["organization"].help_text = ""
+        self.fields["role"].choices = [(role.value, role.label) for role in AGENCY_ROLES]
+        for name in ("organization", "role", "email"):
+            if name in self.fields:
+                self.fields[name].required = True
+
+
+class RoleForm(WithinOwnAgency, VerbForm):
     username = forms.CharField(label=_("user name"), max_length=150)
     organization = IdentifierField(label=_("organization"))
     role = forms.ChoiceField(label=_("role"), choices=Role.choices)
 
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.narrow()
+
     def clean_username(self):
         name = self.cleaned_data["username"].strip().lower()
-        found = User.objects.filter(username=name, is_machine=False).first()
+        people = User.objects.filter(is_machine=False)
+        if not self.user.has_perm("organizations.give_any_role"):
+            # Others' people are not there for an agency's administrator: the answer is the same as for nobody.
+            people = people.filter(memberships__organization__in=organization_ids(self.user, Role.AGENCY_ADMIN))
+        found = people.filter(username=name).first()
         if found is None:
             raise forms.ValidationError(_("There is no active account with this user name."))
         return found
@@ -119,11 +142,15 @@ class PersonFacts(forms.Form):
     phone = forms.CharField(label=_("phone"), max_length=30, required=False)
 
 
-class AccountForm(VerbForm, PersonFacts):
+class AccountForm(WithinOwnAgency, VerbForm, PersonFacts):
     username = forms.CharField(label=_("user name"), max_length=150, help_text=_("Small letters, digits and the signs . _ - @"))
     organization = IdentifierField(label=_("organization"), required=False)
     role = forms.ChoiceField(label=_("role"), choices=[("", "–"), *Role.choices], required=False)
     field_order = ["username", "full_name"]
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.narrow()
 
 
 class PersonChangeForm(ChangeForm, PersonFacts):

@@ -1,7 +1,7 @@
 """Who may do what to agencies, systems, roles and accounts.
 
 Platform-wide duties are the operator's (WF-03). An agency's own officers name their focal point and keep their
-systems. `machine:setup` may do what an operator may, so that an empty platform can be founded; it cannot log in.
+systems; its administrator gives and ends the roles of its people (WF-06). `machine:setup` may do what an operator may, so that an empty platform can be founded; it cannot log in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import rules
 
 from apps.accounts.choices import SETUP
 from apps.organizations.choices import AGENCY_ROLES, PLATFORM_ROLES, Role
-from apps.organizations.models import InformationSystem, Organization
+from apps.organizations.models import InformationSystem, Membership, Organization
 from apps.organizations.roles import has_role, organization_ids, roles_of
 
 
@@ -38,6 +38,15 @@ def works_there(user, obj) -> bool:
     return obj.pk in mine if isinstance(obj, Organization) else bool(mine)
 
 
+@rules.predicate
+def administers(user, obj=None) -> bool:
+    """The administrator of the organization, or of the one where the role is held. Without an object: of any."""
+    mine = organization_ids(user, Role.AGENCY_ADMIN)
+    if isinstance(obj, Membership):
+        return obj.organization_id in mine
+    return obj.pk in mine if isinstance(obj, Organization) else bool(mine)
+
+
 operator = holds_operator | is_setup
 
 for _name in (
@@ -48,16 +57,18 @@ for _name in (
     "organizations.close_organization",
     "organizations.suspend_system",
     "organizations.resume_system",
-    "organizations.give_role",
-    "organizations.end_role",
+    "organizations.give_any_role",
     "organizations.import_file",
-    "accounts.open_account",
     "accounts.change_account",
     "accounts.disable_account",
     "accounts.enable_account",
     "accounts.set_initial_password",
 ):
     rules.add_perm(_name, operator)
+
+# An agency's administrator within its own agency; what else binds them is in `actions.people`.
+for _name in ("organizations.give_role", "organizations.end_role", "accounts.open_account"):
+    rules.add_perm(_name, operator | administers)
 
 for _name in (
     "organizations.name_focal_point",

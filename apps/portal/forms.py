@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.choices import SuspensionKind, TerminationGround
@@ -185,11 +186,15 @@ class RefuseForm(forms.Form):
     """A refusal: coded ground, reason, legal provision (NĐ 194/2025 Điều 16(2))."""
 
     ground = forms.ModelChoiceField(
-        RefusalGround.objects.filter(is_active=True), label=_("Ground"), to_field_name="code",
+        RefusalGround.objects.none(), label=_("Ground"), to_field_name="code",
         widget=GroundSelect(attrs={"data-fills": "id_refuse-citation"}),
     )  # fmt: skip
     reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 4}))
     citation = forms.CharField(label=_("Legal provision"), max_length=300)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["ground"].queryset = RefusalGround.objects.in_force(timezone.localdate())
 
 
 class CommentForm(forms.Form):
@@ -242,8 +247,18 @@ class TerminateForm(forms.Form):
     reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 3}))
 
 
-class NoteForm(forms.Form):
+class DutyForm(forms.Form):
+    """How a duty was done, with the paper that shows it."""
+
     note = forms.CharField(label=_("How it was done"), widget=forms.Textarea(attrs={"rows": 2}))
+    certificate = forms.FileField(
+        label=_("Certificate"), required=False, help_text=_("PDF, PNG, JPEG, DOCX or XLSX, at most 20 MB."),
+        widget=forms.FileInput(attrs={"accept": ".pdf,.png,.jpg,.jpeg,.docx,.xlsx"}),
+    )  # fmt: skip
+
+    def __init__(self, *args, needs_certificate: bool = False, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["certificate"].required = needs_certificate
 
 
 class ThreadForm(forms.Form):

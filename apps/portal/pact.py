@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from apps.agreements.actions.signing import party_to_sign
-from apps.agreements.choices import AgreementStatus, CredentialStatus, GrantStatus, Side, VersionState
+from apps.agreements.choices import AgreementStatus, CredentialStatus, DutyKind, GrantStatus, Side, VersionState
 from apps.agreements.differences import Difference, differences
 from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
@@ -21,7 +21,7 @@ from apps.portal.forms import (
     AcceptanceForm,
     CommentForm,
     ConsumerSuspendForm,
-    NoteForm,
+    DutyForm,
     PasswordForm,
     PlannedForm,
     ReasonForm,
@@ -229,11 +229,11 @@ def acceptance_form(agreement: Agreement, user, data=None) -> AcceptanceForm | N
 
 
 def duties(agreement: Agreement, user) -> list:
-    found = list(agreement.duties.select_related("party__organization", "done_by"))
+    found = list(agreement.duties.select_related("party__organization", "done_by", "certificate"))
     for row in found:
         role = Role.CONSUMER_OFFICER if row.party.side == Side.CONSUMER else Role.PROVIDER_OFFICER
         row.mine = row.done_at is None and row.party.organization_id in organization_ids(user, role)
-        row.form = NoteForm() if row.mine else None
+        row.form = DutyForm(needs_certificate=row.kind == DutyKind.DATA_DELETED) if row.mine else None
     return found
 
 

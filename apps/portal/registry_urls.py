@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from apps.portal.views import catalog_of_services, default_lists, directory, offers, service_talk, service_versions, terms
 
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 AGENCY = r"[A-Z0-9][A-Za-z0-9.]{2,34}"
 
 urlpatterns = [
@@ -26,6 +27,8 @@ urlpatterns = [
     re_path(rf"^agencies/(?P<code>{AGENCY})/$", directory.agency, name="agency"),
     re_path(rf"^agencies/(?P<code>{AGENCY})/systems/new/$", directory.new_system, name="system-new"),
     re_path(rf"^agencies/(?P<code>{AGENCY})/roles/new/$", directory.give_role, name="agency-role"),
+    re_path(rf"^agencies/(?P<code>{AGENCY})/people/new/$", directory.new_person, name="agency-person"),
+    re_path(rf"^agencies/(?P<code>{AGENCY})/roles/(?P<uuid>{UUID})/end/$", directory.end_role, name="agency-role-end"),
     re_path(rf"^agencies/(?P<code>{AGENCY})/do/(?P<verb>[a-z-]+)/$", directory.agency_step, name="agency-step"),
     path("systems/<slug:code>/do/<slug:verb>/", directory.system_step, name="system-step"),
     path("services/", catalog_of_services.services, name="services"),

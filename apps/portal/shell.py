@@ -72,6 +72,7 @@ MENU = (
         (
             Item(_("Home"), "home", "home"),
             Item(_("Connection requests"), "assignment", "portal:requests"),
+            Item(_("Overdue cases"), "schedule", "portal:overdue"),
             Item(_("Agreements"), "handshake", "portal:agreements"),
             Item(_("Accounts of systems"), "key", "portal:accounts"),
             Item(_("Data services"), "database", "portal:services"),
@@ -115,6 +116,7 @@ MENU = (
             Item(_("Legal rules"), "balance", model="legal.LegalRule", may=CONTROL),
             Item(_("Purposes of use"), "flag", model="registry.Purpose", may=CONTROL),
             Item(_("Refusal grounds"), "block", model="legal.RefusalGround", may=CONTROL),
+            Item(_("Standard clauses"), "article", model="agreements.StandardClause", may=CONTROL),
             Item(_("Calendar exceptions"), "calendar_month", model="legal.CalendarException", may=CONTROL),
             Item(_("Audit log"), "policy", model="audit.AuditEvent", may=CONTROL),
         ),

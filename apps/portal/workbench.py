@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable
+from dataclasses import replace
 
 from django.contrib import messages
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.agreements.impact import impact, users_of
+from apps.agreements.impact import grants_on, impact, users_of
+from apps.gateway.models import CallIntent
 from apps.registry import health
 from apps.registry.choices import Environment, VersionStatus
 from apps.registry.clock import publishing_due
@@ -39,6 +43,9 @@ def pieces(version: ServiceVersion, user) -> dict:
     judged = completeness(version)
     found = impact(version) if is_draft else None
     breakages, unseen = found.visible_to(user) if found else ((), 0)
+    if breakages:
+        used = last_calls(grants_on(found.live))
+        breakages = tuple(replace(row, last_called=used.get((row.agreement.pk, row.system.pk))) for row in breakages)
     return {
         "completeness": judged if is_draft else None,
         "checklist": [(item, _mend(item, version)) for item in judged.items] if is_draft else [],
@@ -129,6 +136,16 @@ def _state(hour) -> str:
 def consumers(versions: Iterable[ServiceVersion], user) -> list:
     """Open access on these versions, as far as `user` may see it."""
     return [grant for version in versions for grant in users_of(version, user)]
+
+
+def last_calls(grants) -> dict[tuple[int, int], datetime.datetime]:
+    """(agreement, system) → when it last called by one of these grants: one look at the index of the log a grant."""
+    last = CallIntent.objects.filter(grant=OuterRef("pk")).order_by("-call_id").values("admitted_at")[:1]
+    found: dict[tuple[int, int], datetime.datetime] = {}
+    for agreement, system, called in grants.order_by().values_list("agreement_id", "system_id", Subquery(last)):
+        if called is not None:
+            found[agreement, system] = max(called, found.get((agreement, system), called))
+    return found
 
 
 def environments(versions: Iterable[ServiceVersion]) -> list[tuple]:

@@ -20,7 +20,7 @@ from apps.registry.forms import ExpectedForm
 from apps.registry.skeleton import skeleton
 
 FIELD_BOXES = ("label", "personal_data", "catalog_code", "is_envelope")
-PARAMETER_BOXES = ("label", "example", "is_subject")
+PARAMETER_BOXES = ("label", "catalog_code", "example", "is_subject")
 
 
 class DocumentForm(ExpectedForm):
@@ -48,7 +48,7 @@ class DocumentForm(ExpectedForm):
         return file.name if file is not None else self.cleaned_data["url"]
 
 
-def _catalogs() -> list[tuple[str, str]]:
+def catalog_choices() -> list[tuple[str, str]]:
     """The shared catalogs, and the levels of those that have several."""
     found = [("", "–")]
     for row in Catalog.objects.order_by("name"):
@@ -56,6 +56,11 @@ def _catalogs() -> list[tuple[str, str]]:
         if len(row.levels) > 1:
             found += [(f"{row.code}/{level['code']}", f"{row.name}: {level['name']}") for level in row.levels]
     return found
+
+
+def with_own(catalogs: list[tuple[str, str]], bound: str) -> list[tuple[str, str]]:
+    """The catalogs to choose from, with the one that is bound already although it is not among them (any more)."""
+    return catalogs if any(code == bound for code, _name in catalogs) else [*catalogs, (bound, bound)]
 
 
 class OperationForm(ExpectedForm):
@@ -81,11 +86,11 @@ class OperationForm(ExpectedForm):
         self.fields["name"].initial, self.fields["description"].initial = self.shown.name, self.shown.description
         self.rows = list(self.shown.fields.order_by("position", "id"))
         self.parameters = list(self.shown.parameters.order_by("id"))
-        catalogs = _catalogs()
+        catalogs = catalog_choices()
         for row in self.rows:
             self._field_boxes(row, catalogs)
         for number, row in enumerate(self.parameters):
-            self._parameter_boxes(number, row)
+            self._parameter_boxes(number, row, catalogs)
 
     def _field_boxes(self, row, catalogs: list) -> None:
         name = f"f{row.position}"
@@ -94,22 +99,23 @@ class OperationForm(ExpectedForm):
         )
         if not row.is_leaf:
             return
-        known = {code for code, _name in catalogs}
-        own = [] if row.catalog_code in known else [(row.catalog_code, row.catalog_code)]
         self.fields[f"{name}-personal_data"] = forms.ChoiceField(
             label=_("personal-data class"), choices=PersonalDataClass.choices, initial=row.personal_data
         )
         self.fields[f"{name}-catalog_code"] = forms.ChoiceField(
-            label=_("shared catalog"), choices=[*catalogs, *own], required=False, initial=row.catalog_code
+            label=_("shared catalog"), choices=with_own(catalogs, row.catalog_code), required=False, initial=row.catalog_code
         )
         self.fields[f"{name}-is_envelope"] = forms.BooleanField(
             label=_("part of the envelope"), required=False, initial=row.is_envelope
         )
 
-    def _parameter_boxes(self, number: int, row) -> None:
+    def _parameter_boxes(self, number: int, row, catalogs: list) -> None:
         name = f"p{number}"
         self.fields[f"{name}-label"] = forms.CharField(
             label=_("name in Vietnamese"), max_length=200, required=False, initial=row.label
+        )
+        self.fields[f"{name}-catalog_code"] = forms.ChoiceField(
+            label=_("shared catalog"), choices=with_own(catalogs, row.catalog_code), required=False, initial=row.catalog_code
         )
         self.fields[f"{name}-example"] = forms.CharField(
             label=_("example"), max_length=200, required=False, initial=row.example

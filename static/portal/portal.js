@@ -129,4 +129,24 @@ document.addEventListener("DOMContentLoaded", () => {
       if (target && option && option.dataset.citation) target.value = option.dataset.citation;
     });
   });
+
+  // One more row of a table of boxes: the empty row of the page, with the next number.
+  document.querySelectorAll("[data-more]").forEach((more) => {
+    const prefix = more.dataset.more;
+    const rows = document.querySelector(`[data-rows="${prefix}"]`);
+    const empty = document.querySelector(`template[data-row="${prefix}"]`);
+    const total = document.getElementById(`id_${prefix}-TOTAL_FORMS`);
+    if (!rows || !empty || !total) return;
+    more.hidden = false;
+    more.addEventListener("click", () => {
+      const row = empty.content.firstElementChild.cloneNode(true);
+      row.querySelectorAll("*").forEach((part) => ["id", "name", "for", "aria-describedby"].forEach((name) => {
+        if (part.hasAttribute(name)) part.setAttribute(name, part.getAttribute(name).replace("__prefix__", total.value));
+      }));
+      total.value = Number(total.value) + 1;
+      rows.append(row);
+      const first = row.querySelector("input, select");
+      if (first) first.focus();
+    });
+  });
 });

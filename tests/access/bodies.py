@@ -18,6 +18,9 @@ FORM = {
 """What the portal's small forms ask for, all of it at once."""
 BODIES: dict[str, dict] = {
     "legal-rules/{code}/change": {"value": "3", "citation": "x", "effective_from": "2030-01-01", "evidence": "D"},
+    "refusal-grounds": {"code": "R7", "name": "x", "citation": "x", "effective_from": "2030-01-01"},
+    "refusal-grounds/{code}/change": {"name": "x", "citation": "x", "effective_from": "2030-01-01"},
+    "refusal-grounds/{code}/end": {"effective_to": "2030-01-01"},
     "calendar-days": {"day": "2030-01-02", "is_working": True, "reason": "x", "citation": "x"},
     "requests/{uuid}/refuse": {"ground": "R1", "reason": "Lý do", "citation": "NĐ 47/2020/NĐ-CP Điều 51"},
     "requests/{uuid}/return": {"remarks": [{"field": "purpose_text", "text": "Nêu rõ."}]},

@@ -31,6 +31,7 @@ from tests.access.world import build
 
 LOGIN = ("/accounts/login/", "/admin/login/")
 TABLE = Path(__file__).with_name("matrix.csv")
+ADMINISTRATOR = Path(__file__).with_name("administrator.csv")
 ADMIN = "/admin/"
 ADMIN_SHELL = (
     "/admin/jsi18n/",
@@ -47,8 +48,13 @@ ADMIN_SAME = ("/{object_id}/", "/{object_id}/delete/", "/{object_id}/history/")
 
 
 def rows() -> dict[tuple[str, str], dict[str, str]]:
+    """Who gets what where. An agency's administrator gets what its signer gets, but for the rows of `ADMINISTRATOR`."""
     with TABLE.open(encoding="utf-8", newline="") as file:
-        return {(row["method"], row["route"]): row for row in csv.DictReader(file)}
+        found = {(row["method"], row["route"]): row for row in csv.DictReader(file)}
+    with ADMINISTRATOR.open(encoding="utf-8", newline="") as file:
+        apart = {(row["method"], row["route"]): row["administrator"] for row in csv.DictReader(file)}
+    assert set(apart) <= set(found), "rows of the administrator's table that are not in the matrix"
+    return {place: {**row, "administrator": apart.get(place, row["signer"])} for place, row in found.items()}
 
 
 def listed() -> set[tuple[str, str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from django.utils import timezone
 
-from apps.agreements.models import Grant
+from apps.agreements.models import Grant, StandardClause
 from apps.audit.models import AuditEvent
 from apps.disputes.actions import open_ticket, raise_dispute
 from apps.legal.models import CalendarException, LegalRule, RefusalGround
@@ -80,6 +80,7 @@ def build() -> World:
         "signer": parties.consumer_signer,
         "provider": parties.provider_officer,
         "stranger": parties.stranger,
+        "administrator": officer(Role.AGENCY_ADMIN, parties.consumer),
         "operator": parties.operator,
         "legal": officer(Role.LEGAL_OFFICER),
         "auditor": officer(Role.AUDITOR),
@@ -145,6 +146,7 @@ def _of_the_platform(parties) -> dict:
         "informationsystem": parties.system.code,
         "memberships": officer_membership.uuid,
         "membership": officer_membership.uuid,
+        "roles": officer_membership.uuid,
         "people": parties.consumer_officer.uuid,
         "user": parties.consumer_officer.uuid,
         "imports": "organizations",
@@ -164,6 +166,8 @@ def _of_the_platform(parties) -> dict:
         "legal-rules": "connection.decide",
         "legalrule": LegalRule.objects.get(code="connection.decide", effective_to=None).uuid,
         "refusalground": RefusalGround.objects.get(code="R1").uuid,
+        "refusal-grounds": "R1",
+        "standardclause": StandardClause.objects.order_by("id").first().uuid,
         "calendarexception": exception.uuid,
         "catalogs": catalog.code,
         "items": catalog.entries.first().code,

@@ -1,6 +1,7 @@
 """The door of agreements, grants, accounts and test records."""
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
@@ -90,7 +91,19 @@ def test_suspending_resuming_terminating_by_api(w):
     assert post(w.provider_officer, f"{here}/finish").json()["code"] == "duties_open"
     for duty in ended["duties"]:
         by = w.consumer_officer if duty["party"]["side"] == "consumer" else w.provider_officer
-        assert post(by, f"/duties/{duty['uuid']}/complete", {"note": "Đã làm"}).status_code == 200
+        here_too = f"{API}/duties/{duty['uuid']}"
+        if duty["kind"] == "data_deleted":
+            bare = post(by, f"/duties/{duty['uuid']}/complete", {"note": "Đã làm"})
+            assert (bare.status_code, bare.json()["code"]) == (422, "certificate_missing")
+            assert browser(by).get(f"{here_too}/certificate").status_code == 404
+        paper = SimpleUploadedFile("xoa.pdf", b"%PDF-1.7")
+        done = browser(by).post(f"{here_too}/complete", {"note": "Đã làm", "certificate": paper})
+        assert (done.status_code, done.json()["certificate"]["name"]) == (200, "xoa.pdf")
+        assert browser(w.stranger).get(f"{here_too}/certificate").status_code == 404
+        given = browser(w.provider_officer).get(f"{here_too}/certificate")
+        assert (given.content, given["X-Content-Type-Options"]) == (b"%PDF-1.7", "nosniff")
+        assert given["Content-Disposition"].startswith("attachment")
+        assert "sandbox" in given["Content-Security-Policy"]
     assert post(w.provider_officer, f"{here}/finish").json()["status"] == "terminated"
 
 

@@ -16,13 +16,16 @@ from apps.agreements.actions import (
     terminate_agreement,
 )
 from apps.agreements.choices import AgreementStatus, GrantStatus, SuspensionKind, TerminationGround
+from apps.agreements.models import DutyCertificate
 from apps.audit.models import AuditEvent
+from apps.connections import files
 from apps.core.epoch import current_epoch
 from apps.core.errors import FactMissing, InvalidFact, NotPermitted
 from apps.core.models import PolicyChange
 from apps.notices.models import Notice
 from tests.factories.agreements import accepted, agreement_in_force
 
+CERTIFICATE = ("Biên bản xóa.pdf", b"%PDF-1.7\nxoa")
 VIOLATION = {
     "kind": SuspensionKind.VIOLATION,
     "violation": "Gọi quá mục đích.",
@@ -110,7 +113,7 @@ def test_wf_43_terminated_only_after_every_duty(w):
     assert refusal.value.code == "duties_open"
     for duty in agreement.duties.all():
         by = w.consumer_officer if duty.party.side == "consumer" else w.provider_officer
-        complete_duty(duty, by=by, note="Đã thực hiện, biên bản số 3.")
+        complete_duty(duty, by=by, note="Đã thực hiện, biên bản số 3.", file=CERTIFICATE)
     finish_termination(agreement, by=w.provider_officer)
     assert agreement.status == AgreementStatus.TERMINATED
     assert AuditEvent.objects.about(agreement).filter(event="agreement.terminated").exists()
@@ -121,12 +124,33 @@ def test_a_duty_is_done_by_its_party_once(w):
     duty = agreement.duties.get(kind="data_deleted")
     for person in (w.provider_officer, w.operator, w.stranger):
         with pytest.raises(NotPermitted):
-            complete_duty(duty, by=person, note="x")
+            complete_duty(duty, by=person, note="x", file=CERTIFICATE)
     with pytest.raises(FactMissing):
-        complete_duty(duty, by=w.consumer_officer, note=" ")
-    complete_duty(duty, by=w.consumer_officer, note="Đã xóa.")
+        complete_duty(duty, by=w.consumer_officer, note=" ", file=CERTIFICATE)
+    complete_duty(duty, by=w.consumer_officer, note="Đã xóa.", file=CERTIFICATE)
     with pytest.raises(InvalidFact):
-        complete_duty(duty, by=w.consumer_officer, note="Lần nữa.")
+        complete_duty(duty, by=w.consumer_officer, note="Lần nữa.", file=CERTIFICATE)
+    assert DutyCertificate.objects.count() == 1
+
+
+def test_that_data_is_deleted_is_shown_by_a_certificate_judged_like_every_file(w):
+    agreement = end(agreement_in_force(w), w)
+    duty = agreement.duties.get(kind="data_deleted")
+    with pytest.raises(FactMissing) as refusal:
+        complete_duty(duty, by=w.consumer_officer, note="Đã xóa.")
+    assert refusal.value.code == "certificate_missing"
+    with pytest.raises(InvalidFact) as refusal:
+        complete_duty(duty, by=w.consumer_officer, note="Đã xóa.", file=("x.pdf", b"MZ\x90"))
+    assert refusal.value.code == "file_type"
+    duty.refresh_from_db()
+    assert duty.done_at is None
+    complete_duty(duty, by=w.consumer_officer, note="Đã xóa.", file=CERTIFICATE)
+    assert (duty.certificate.name, duty.certificate.uploaded_by) == ("Biên bản xóa.pdf", w.consumer_officer)
+    assert files.read(duty.certificate) == CERTIFICATE[1]
+    assert AuditEvent.objects.about(duty).get(event="duty.done").facts["sha256"] == duty.certificate.sha256
+    other = agreement.duties.get(kind="configuration_removed")
+    complete_duty(other, by=w.consumer_officer, note="Đã gỡ.")
+    assert not DutyCertificate.objects.filter(duty=other).exists()
 
 
 def test_only_the_consumer_says_that_it_needs_it_no_longer(w):

@@ -98,7 +98,7 @@ def test_a_handler_holds_the_role_there(w):
 @pytest.mark.parametrize(
     ("name", "data", "media_type"),
     [
-        ("Công văn 12.pdf", PDF, "application/pdf"), ("anh.PNG", b"\x89PNG\r\n\x1a\n123", "image/png"),
+        ("Công văn 12.pdf", PDF, "application/pdf"), ("TT 13.2026 v1.2.pdf", PDF, "application/pdf"), ("anh.PNG", b"\x89PNG\r\n\x1a\n123", "image/png"),
         ("anh.jpeg", b"\xff\xd8\xff\xe0", "image/jpeg"),
         ("to-trinh.docx", office("[Content_Types].xml", "word/document.xml"), files.OFFICE["word/document.xml"][1]),
         ("bang.xlsx", office("[Content_Types].xml", "xl/workbook.xml"), files.OFFICE["xl/workbook.xml"][1]),
@@ -115,6 +115,8 @@ def test_a_file_is_known_by_its_bytes(name, data, media_type):
         ("anh.png", PDF, "file_not_what_it_says"), ("khong-duoi", PDF, "file_not_what_it_says"), ("a.exe", b"MZ\x90", "file_type"),
         ("a.docm", office("[Content_Types].xml", "word/document.xml", "word/vbaProject.bin"), "file_macros"),
         ("a.zip", office("x.txt"), "file_type"), ("a.docx", b"PK\x03\x04broken", "file_damaged"),
+        ("a.exe.pdf", PDF, "file_double_extension"), ("Biên bản.HTML .pdf", PDF, "file_double_extension"),
+        ("a\u202e.e\u200bxe.pdf", PDF, "file_double_extension"), ("../x/a.js.png", b"\x89PNG\r\n\x1a\n1", "file_double_extension"),
         ("to.pdf", b"%PDF-" + b"0" * files.MAX_BYTES, "file_too_large"), ("a.svg", b"<svg onload=x>", "file_type"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

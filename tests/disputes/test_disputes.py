@@ -23,12 +23,13 @@ from apps.disputes.actions import (
 )
 from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind, TicketStatus
 from apps.disputes.models import Dispute, Ticket
-from apps.disputes.tasks import clock
+from apps.disputes.clock import run_clock as clock
 from apps.disputes.workflow import DISPUTE, TICKET
 from apps.notices.models import Notice
 from tests.factories.agreements import agreement_in_force
 from tests.factories.connections import refused, submitted, world
 
+NOTHING = {"reminded": 0, "escalated": 0}
 MONDAY = "2026-06-01T09:00:00+07:00"
 
 
@@ -132,11 +133,39 @@ def test_a_respondent_who_is_no_party_is_refused(w):
 def test_a_late_level_is_told_once(w):
     with time_machine.travel(MONDAY, tick=False):
         raised(w)
-        assert clock() == 0
+        assert clock() == NOTHING
     with time_machine.travel("2026-06-11T09:00:00+07:00", tick=False):
-        assert clock() == 1
-        assert clock() == 0
+        assert clock() == {"reminded": 0, "escalated": 1}
+        assert clock() == NOTHING
     assert Notice.objects.filter(kind="dispute.late", recipient=w.operator).count() == 1
+
+
+def told(kind: str) -> set:
+    return {notice.recipient for notice in Notice.objects.filter(kind=kind)}
+
+
+def test_half_of_the_time_is_told_to_whoever_has_to_answer_at_each_level(w):
+    with time_machine.travel(MONDAY, tick=False):
+        dispute = raised(w)
+    with time_machine.travel("2026-06-05T09:00:00+07:00", tick=False):
+        assert clock() == {"reminded": 1, "escalated": 0}
+        assert clock() == NOTHING
+    assert told("dispute.half") == {w.provider_officer}
+    with time_machine.travel("2026-06-11T09:00:00+07:00", tick=False):
+        assert clock() == {"reminded": 0, "escalated": 1}
+        escalate_dispute(dispute, by=w.consumer_officer, reason="Quá hạn.")
+    with time_machine.travel("2026-06-17T09:00:00+07:00", tick=False):
+        assert clock() == {"reminded": 1, "escalated": 0}, "level 2 has a clock of its own"
+    assert w.operator in told("dispute.half")
+    assert w.consumer_officer not in told("dispute.half")
+
+
+def test_a_level_that_has_answered_is_reminded_of_nothing(w):
+    with time_machine.travel(MONDAY, tick=False):
+        dispute = raised(w)
+        answer_dispute(dispute, by=w.provider_officer, text="Đã sửa.")
+    with time_machine.travel("2026-06-20T09:00:00+07:00", tick=False):
+        assert clock() == NOTHING
 
 
 @pytest.mark.parametrize(("verb", "status"), DISPUTE.disallowed(DisputeStatus.values))
@@ -173,6 +202,49 @@ def test_wf_46_wrong_data_goes_to_the_provider_without_the_record_itself(w):
     assert ticket.status == TicketStatus.OPEN
     close_ticket(ticket, by=w.consumer_officer)
     assert ticket.status == TicketStatus.CLOSED
+
+
+def test_wf_46_wrong_data_has_a_term_half_of_it_and_its_end_are_told_once(w):
+    with time_machine.travel(MONDAY, tick=False):
+        ticket = question(w)
+    assert ticket.deadline_rule.code == "ticket.wrong_data"
+    assert timezone.localdate(ticket.due_at) == datetime.date(2026, 6, 8)
+    with time_machine.travel("2026-06-04T09:00:00+07:00", tick=False):
+        assert clock() == {"reminded": 1, "escalated": 0}
+        assert clock() == NOTHING
+    assert told("ticket.half") == {w.provider_officer}
+    with time_machine.travel("2026-06-09T09:00:00+07:00", tick=False):
+        assert clock() == {"reminded": 0, "escalated": 1}
+        assert clock() == NOTHING
+    assert told("ticket.late") == {w.provider_officer, w.consumer_officer, w.operator}
+
+
+def test_an_answer_stops_the_clock_of_a_question_and_asking_again_starts_it_anew(w):
+    with time_machine.travel(MONDAY, tick=False):
+        ticket = question(w)
+        answer_ticket(ticket, by=w.provider_officer, answer="Đã sửa.")
+    with time_machine.travel("2026-06-09T09:00:00+07:00", tick=False):
+        assert clock() == NOTHING
+        ask_again(ticket, by=w.consumer_officer, text="Vẫn sai.")
+        ticket.refresh_from_db()
+        assert timezone.localdate(ticket.due_at) == datetime.date(2026, 6, 16)
+        assert clock() == NOTHING
+    with time_machine.travel("2026-06-17T09:00:00+07:00", tick=False):
+        assert clock() == {"reminded": 0, "escalated": 1}
+
+
+def test_an_explanation_asked_again_has_as_many_working_days_as_it_had(w):
+    with time_machine.travel(MONDAY, tick=False):
+        agreement = agreement_in_force(w)
+        due = timezone.now() + datetime.timedelta(days=2)
+        facts = {"kind": TicketKind.EXPLANATION, "asked_of": w.consumer, "text": "Vì sao?", "due_at": due}
+        ticket = open_ticket(agreement, by=w.provider_officer, **facts)
+        assert ticket.half_at < due
+        answer_ticket(ticket, by=w.consumer_officer, answer="Vì thế.")
+    with time_machine.travel("2026-06-08T09:00:00+07:00", tick=False):
+        ask_again(ticket, by=w.provider_officer, text="Chưa rõ.")
+    ticket.refresh_from_db()
+    assert timezone.localdate(ticket.due_at) == datetime.date(2026, 6, 10)
 
 
 def test_wf_44_a_provider_asks_for_an_explanation_with_a_day(w):

@@ -186,7 +186,8 @@ def test_suspension_closes_at_once_and_resuming_opens_again_then_termination_wit
     assert (early.status_code, early.json()["code"]) == (422, "duties_open")
     for duty in ending["duties"]:
         who = officer if duty["party"]["organization"]["code"] == "H03.04" else provider
-        who.post(f"duties/{duty['uuid']}/complete", {"note": "Đã thực hiện, có biên bản."})
+        paper = {"certificate": ("bien-ban-xoa.pdf", b"%PDF-1.7", "application/pdf")} if duty["kind"] == "data_deleted" else {}
+        who.send(f"duties/{duty['uuid']}/complete", {"note": "Đã thực hiện, có biên bản."}, paper)
     assert provider.post(f"agreements/{agreement}/finish")["status"] == "terminated"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
@@ -104,7 +105,13 @@ def test_ending_with_its_duties(world, agreement, as_person):
     for duty in agreement.duties.all():
         client = consumer if duty.party.side == "consumer" else provider
         assert reverse("portal:duty-done", args=[duty.uuid]) in client.get(page_of(agreement)).content.decode()
-        client.post(reverse("portal:duty-done", args=[duty.uuid]), {"note": "Đã thực hiện."})
+        paper = {"certificate": SimpleUploadedFile("xoa.pdf", b"%PDF-1.7")} if duty.kind == "data_deleted" else {}
+        client.post(reverse("portal:duty-done", args=[duty.uuid]), {"note": "Đã thực hiện.", **paper})
+    deleted = agreement.duties.get(kind="data_deleted")
+    paper = reverse("portal:duty-certificate", args=[deleted.uuid])
+    assert paper in provider.get(page_of(agreement)).content.decode()
+    assert provider.get(paper)["Content-Disposition"].startswith("attachment")
+    assert as_person(world.stranger).get(paper).status_code == 404
     post(provider, "portal:agreement-step", agreement, "finish")
     agreement.refresh_from_db()
     assert agreement.status == AgreementStatus.TERMINATED

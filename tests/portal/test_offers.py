@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 
 import pytest
@@ -10,6 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.agreements.models import Grant
+from apps.gateway import call_ids
+from apps.gateway.models import CallIntent
 from apps.legal.models import LegalRule
 from apps.organizations.choices import Role
 from apps.portal import inbox
@@ -174,6 +177,14 @@ def test_the_page_names_who_breaks_before_publishing(world, as_person):
     assert [row.system for row in shown.context["breakages"]] == [world.system]
     assert world.system.name in text(shown)
     assert field.path in text(shown)
+    assert shown.context["breakages"][0].last_called is None
+    called = timezone.now()
+    for at in (called - datetime.timedelta(seconds=2), called):
+        CallIntent.objects.create(
+            call_id=call_ids.make(int(at.timestamp() * 1000)), admitted_at=at, grant=Grant.objects.filter(operation=world.operation).first(),
+            credential=world.system.credentials.first(), epoch=1, request_digest=b"0" * 32,
+        )  # fmt: skip
+    assert as_person(world.provider_officer).get(page).context["breakages"][0].last_called == called
     assert not shown.context["may_publish"]
     for person in (world.stranger, world.consumer_officer, world.consumer_signer):
         assert as_person(person).get(page).status_code == 404

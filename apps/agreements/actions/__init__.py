@@ -10,6 +10,7 @@ from apps.agreements.actions.access import (
 )
 from apps.agreements.actions.approval import approve_request
 from apps.agreements.actions.beginnings import start_change, start_join, start_renewal
+from apps.agreements.actions.clauses import change_clause
 from apps.agreements.actions.credentials import claim_credential, reissue_credential, revoke_credential, rotate_credential
 from apps.agreements.actions.life import (
     complete_duty,
@@ -49,6 +50,7 @@ __all__ = [
     "start_renewal",
     "agree_content",
     "approve_request",
+    "change_clause",
     "claim_credential",
     "complete_duty",
     "confirm_acceptance",

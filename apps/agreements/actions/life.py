@@ -10,9 +10,10 @@ from django.utils.translation import gettext_noop as N_
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, DutyKind, Side, SuspensionKind, TerminationGround
 from apps.agreements.grants import close_grants
-from apps.agreements.models import Agreement, Duty
+from apps.agreements.models import Agreement, Duty, DutyCertificate
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
+from apps.connections import files
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.organizations.choices import Role
@@ -100,18 +101,35 @@ def terminate_agreement(agreement: Agreement, *, by, ground: str, reason: str, v
 
 
 @transaction.atomic
-def complete_duty(duty: Duty, *, by, note: str) -> Duty:
-    """The officer of the party whose duty it is says how it was done. A duty is done once."""
+def complete_duty(duty: Duty, *, by, note: str, file: tuple[str, bytes] | None = None) -> Duty:
+    """The officer of the party whose duty it is says how it was done, with the paper that shows it (`file`: name, bytes).
+
+    That received data is deleted is shown by a certificate (the agreement's item 11, WF-43). A duty is done once. Raises
+    FactMissing (`certificate_missing`) and InvalidFact (`file_*`, `duty_done`).
+    """
     role = Role.CONSUMER_OFFICER if duty.party.side == Side.CONSUMER else Role.PROVIDER_OFFICER
     if duty.party.organization_id not in organization_ids(by, role):
         raise NotPermitted(code="not_the_party")
     require_texts({"note": note})
+    if file is None and duty.kind == DutyKind.DATA_DELETED:
+        raise FactMissing(code="certificate_missing", fields={"certificate": [_("Attach the certificate of deletion.")]})
+    judged = files.judge(*file) if file else None
     done = Duty.objects.filter(pk=duty.pk, done_at__isnull=True, agreement__status=AgreementStatus.ENDING)
     if done.update(done_at=timezone.now(), done_by=by, note=note.strip()) != 1:
         raise InvalidFact(code="duty_done")
     duty.refresh_from_db()
-    audit.record("duty.done", duty, by=by, organizations=duty.agreement.party_uuids(), kind=duty.kind)
+    kept = _keep_certificate(duty, by, *judged, file[1]) if judged else None
+    audit.record("duty.done", duty, by=by, organizations=duty.agreement.party_uuids(), kind=duty.kind,
+                 sha256=kept.sha256 if kept else "")  # fmt: skip
     return duty
+
+
+def _keep_certificate(duty: Duty, by, name: str, media_type: str, data: bytes) -> DutyCertificate:
+    made = DutyCertificate.objects.create(
+        duty=duty, name=name, media_type=media_type, size=len(data), sha256=files.digest(data), uploaded_by=by
+    )
+    files.keep(made, data)
+    return made
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from apps.agreements.models import (
     ConsumerSuspension,
     Credential,
     Duty,
+    DutyCertificate,
     Grant,
     Party,
     PlannedSuspension,
@@ -148,13 +149,27 @@ class ClaimedSerializer(serializers.Serializer):
     expires_at = serializers.DateTimeField()
 
 
+class DutyCertificateSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = DutyCertificate
+        fields = ["name", "media_type", "size", "sha256", "created_at"]
+
+
 class DutySerializer(serializers.ModelSerializer):
     party = PartySerializer(read_only=True)
     done_by = serializers.StringRelatedField()
+    certificate = DutyCertificateSerializer(read_only=True, allow_null=True, default=None)
 
     class Meta:
         model = Duty
-        fields = ["uuid", "party", "kind", "done_at", "done_by", "note"]
+        fields = ["uuid", "party", "kind", "done_at", "done_by", "note", "certificate"]
+
+
+class DutyDoneSerializer(serializers.Serializer):
+    """The certificate (a file, so the body is multipart) is needed for the deletion of received data."""
+
+    note = serializers.CharField()
+    certificate = serializers.FileField(required=False)
 
 
 class AgreementDetailSerializer(WithSteps, AgreementListSerializer):

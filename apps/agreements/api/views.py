@@ -24,13 +24,15 @@ from apps.agreements.models import (
     ConsumerSuspension,
     Credential,
     Duty,
+    DutyCertificate,
     Grant,
     PlannedSuspension,
 )
 from apps.agreements.preview import preview, preview_of
-from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
+from apps.connections.api.views import IDEMPOTENCY_KEY, download, idempotency_key, read_upload
 from apps.connections.models import ConnectionRequest
 from apps.core.api.pagination import OpenEndedPages
+from apps.core.api.parsers import BoundedJSONParser
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
 from apps.core.errors import InvalidFact
@@ -100,7 +102,7 @@ class Agreements(Rows):
         if self.action == "list":
             return rows
         return rows.prefetch_related(
-            "bases__request", "duties__party__organization", "duties__done_by",
+            "bases__request", "duties__party__organization", "duties__done_by", "duties__certificate",
             Prefetch("grants", Grant.objects.select_related(
                 "agreement", "system__organization", "operation__version__service", "purpose")),
             Prefetch("acceptances", AcceptanceRecord.objects.select_related(
@@ -459,12 +461,30 @@ def may_see_access(user, system: InformationSystem) -> bool:
 class Duties(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):
     """What is to be done before agreements end."""
 
-    queryset = Duty.objects.select_related("party__organization", "done_by", "agreement")
+    queryset = Duty.objects.select_related("party__organization", "done_by", "agreement", "certificate")
     serializer_class = serializers.DutySerializer
     detail_serializer_class = serializers.DutySerializer
     filterset_fields = {"done_at": ["isnull"]}
 
-    @extend_schema(request=serializers.NoteSerializer, responses=serializers.DutySerializer)
-    @action(detail=True, methods=["post"])
+    @extend_schema(
+        request={"multipart/form-data": serializers.DutyDoneSerializer, "application/json": serializers.NoteSerializer},
+        responses=serializers.DutySerializer,
+    )
+    @action(detail=True, methods=["post"], parser_classes=[MultiPartParser, BoundedJSONParser])
     def complete(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.NoteSerializer, actions.complete_duty)
+        """Say how a duty was done; that received data is deleted is shown by a certificate (a file, 20 MB at most)."""
+        duty = self.get_object()
+        given = serializers.DutyDoneSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        file = read_upload(given.validated_data.get("certificate"))
+        actions.complete_duty(duty, by=request.user, note=given.validated_data["note"], file=file)
+        return Response(self.shown(duty))
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    @action(detail=True)
+    def certificate(self, request, uuid=None) -> HttpResponse:
+        """The paper that shows how the duty was done, as a download."""
+        found = DutyCertificate.objects.filter(duty=self.get_object()).first()
+        if found is None:
+            raise Http404
+        return download(found)

@@ -260,7 +260,10 @@ def refuse_request(
     """
     refuse_second_decision(request, "refuse", by)
     REQUEST.check(request, "refuse", by=by, version=version)
-    given = {"ground": ground and ground.is_active, "reason": reason.strip(), "citation": citation.strip()}
+    today = timezone.localdate()
+    if ground is not None and not RefusalGround.objects.in_force(today).filter(pk=ground.pk).exists():
+        raise InvalidFact(code="ground_not_in_force", fields={"ground": [_("This ground may not be chosen today.")]})
+    given = {"ground": ground, "reason": reason.strip(), "citation": citation.strip()}
     absent = [name for name, value in given.items() if not value]
     if absent:
         raise FactMissing(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -224,8 +225,15 @@ class ReturnSerializer(VersionSerializer):
         return [(row["field"], row["text"]) for row in rows]
 
 
+class GroundField(serializers.SlugRelatedField):
+    """A ground by its code, as it reads today."""
+
+    def get_queryset(self):
+        return RefusalGround.objects.in_force(timezone.localdate())
+
+
 class RefusalSerializer(VersionSerializer):
-    ground = serializers.SlugRelatedField(slug_field="code", queryset=RefusalGround.objects.filter(is_active=True))
+    ground = GroundField(slug_field="code", queryset=RefusalGround.objects.all())
     reason = serializers.CharField(max_length=10_000)
     citation = serializers.CharField(max_length=300)
 

@@ -189,7 +189,16 @@ class Attachments(VisibleRows, viewsets.GenericViewSet):
         return Response(serializers.AttachmentSerializer(removed).data)
 
 
-def download(attachment: Attachment) -> HttpResponse:
+def read_upload(file) -> tuple[str, bytes] | None:
+    """Name and bytes of an uploaded file, None when there is none. Raises InvalidFact before reading what is too large."""
+    if file is None:
+        return None
+    if file.size > files.MAX_BYTES:
+        raise InvalidFact(code="file_too_large")
+    return file.name, file.read()
+
+
+def download(attachment) -> HttpResponse:
     """The file as an attachment, with nothing a browser could run in our name."""
     response = HttpResponse(files.read(attachment), content_type=attachment.media_type)
     response["Content-Disposition"] = content_disposition_header(True, attachment.name)

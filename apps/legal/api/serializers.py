@@ -24,7 +24,23 @@ class RuleChangeSerializer(serializers.Serializer):
 class RefusalGroundSerializer(serializers.ModelSerializer):
     class Meta:
         model = RefusalGround
-        fields = ["code", "name", "citation", "is_active"]
+        fields = ["uuid", "code", "name", "citation", "effective_from", "effective_to"]
+
+
+class GroundChangeSerializer(serializers.Serializer):
+    """The next wording of a ground and the day it begins to hold."""
+
+    name = serializers.CharField(max_length=300)
+    citation = serializers.CharField(max_length=300)
+    effective_from = serializers.DateField()
+
+
+class GroundAddingSerializer(GroundChangeSerializer):
+    code = serializers.CharField(max_length=10)
+
+
+class GroundEndSerializer(serializers.Serializer):
+    effective_to = serializers.DateField(help_text="The first day on which it can no longer be chosen.")
 
 
 class CalendarDaySerializer(serializers.ModelSerializer):
@@ -46,3 +62,6 @@ class SkippedDaySerializer(serializers.Serializer):
 class DeadlineAnswerSerializer(serializers.Serializer):
     due_at = serializers.DateTimeField()
     skipped = SkippedDaySerializer(many=True)
+    provisional_year = serializers.IntegerField(
+        allow_null=True, help_text="The first year counted whose holidays the Government has not announced yet; null: none."
+    )

@@ -3,10 +3,12 @@ from __future__ import annotations
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.core.api.doors import body
 from apps.legal import actions
 from apps.legal.api import serializers
 from apps.legal.deadlines import working_days
@@ -46,13 +48,47 @@ class LegalRuleChange(APIView):
         return Response(serializers.LegalRuleSerializer(rule).data, status=status.HTTP_201_CREATED)
 
 
+class RefusalGroundFilter(filters.FilterSet):
+    in_force_on = filters.DateFilter(method="on_day", label="only grounds that may be chosen on this day")
+
+    class Meta:
+        model = RefusalGround
+        fields = ["code"]
+
+    def on_day(self, rows, _name, day):
+        return rows.in_force(day)
+
+
 class RefusalGrounds(mixins.ListModelMixin, viewsets.GenericViewSet):
-    """Coded grounds on which a request may be refused."""
+    """Coded grounds on which a request may be refused, with the dates between which they may be chosen."""
 
     permission_classes = [IsAuthenticated]
     queryset = RefusalGround.objects.all()
     serializer_class = serializers.RefusalGroundSerializer
-    filterset_fields = ["is_active"]
+    filterset_class = RefusalGroundFilter
+    lookup_field = "code"
+    lookup_value_regex = "[A-Z][0-9A-Z]{0,9}"
+
+    @extend_schema(request=serializers.GroundAddingSerializer, responses={201: serializers.RefusalGroundSerializer})
+    def create(self, request) -> Response:
+        """Add a ground (legal officer)."""
+        given = body(request, serializers.GroundAddingSerializer)
+        return self._made(actions.add_ground(given.pop("code"), by=request.user, **given))
+
+    @extend_schema(request=serializers.GroundChangeSerializer, responses={201: serializers.RefusalGroundSerializer})
+    @action(detail=True, methods=["post"])
+    def change(self, request, code: str) -> Response:
+        """Give a ground its next wording; what was refused on the old one keeps it (legal officer)."""
+        return self._made(actions.change_ground(code, by=request.user, **body(request, serializers.GroundChangeSerializer)))
+
+    @extend_schema(request=serializers.GroundEndSerializer, responses={201: serializers.RefusalGroundSerializer})
+    @action(detail=True, methods=["post"])
+    def end(self, request, code: str) -> Response:
+        """Nobody refuses on it from that day on (legal officer)."""
+        return self._made(actions.end_ground(code, by=request.user, **body(request, serializers.GroundEndSerializer)))
+
+    def _made(self, row: RefusalGround) -> Response:
+        return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
 
 
 class CalendarDays(mixins.ListModelMixin, viewsets.GenericViewSet):

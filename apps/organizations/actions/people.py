@@ -1,6 +1,8 @@
 """Verbs on people: accounts, and the roles that give them rights.
 
 Nobody gives a role to themselves, and an auditor holds no other role: the one who checks is not the one who acts.
+An agency's administrator (WF-06) gives and ends the roles of officers and signers in that agency alone, to its own people,
+holds none of them there, and the operators hear of each.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from apps.accounts import actions as accounts
 from apps.accounts.models import User
 from apps.audit import actions as audit
 from apps.core.changes import save_valid
-from apps.core.errors import Conflict, InvalidFact, NotPermitted, TransitionNotAllowed
+from apps.core.errors import Conflict, InvalidFact, NotFound, NotPermitted, TransitionNotAllowed
 from apps.core.permissions import require
+from apps.core.workflow import may
 from apps.notices.actions import notify
-from apps.organizations.choices import OrganizationStatus, Role
+from apps.organizations.choices import AGENCY_ROLES, OrganizationStatus, Role
 from apps.organizations.models import Membership, Organization
 from apps.organizations.roles import forget_roles
 
@@ -39,16 +42,20 @@ def open_account(
 ) -> User:
     """Open a person's account, with a first role when one is named, and tell them by e-mail how to set a password.
 
-    Without an e-mail address somebody must hand over the word of `set_initial_password`.
-    Raises NotPermitted, InvalidFact, Conflict.
+    Without an e-mail address somebody must hand over the word of `set_initial_password`; that is the operator's affair, so
+    an agency's administrator names an address, and a role in the own agency. Raises NotPermitted, InvalidFact, Conflict.
     """
+    if not may(by, "organizations.give_any_role"):
+        _whole_for_own_agency(organization, role, email)
+        require(by, "organizations.give_role", organization)
+        _only_agency_roles(role)
     user = accounts.open_account(
         username, by=by, full_name=full_name, email=email, position=position, phone=phone, unique=unique
     )
     if role:
         if organization is None:
             raise InvalidFact(fields={"organization": [_("A role is held in an organization.")]})
-        give_role(user, organization, role, by=by)
+        _give(user, organization, role, by)
     if user.email:
         notify(
             [user], "account.opened", key=f"account.opened:{user.uuid}",
@@ -62,10 +69,18 @@ def open_account(
 def give_role(user: User, organization: Organization, role: str, *, by) -> Membership:
     """Give `user` the role in `organization`. A role already held is answered with the row that says so.
 
-    Raises NotPermitted (own account, machine), InvalidFact (unknown role), Conflict (agency or account not active,
-    auditor with another role).
+    Raises NotPermitted (own account, machine, a role an agency's administrator may not give), NotFound (not one of the
+    administrator's people), InvalidFact (unknown role), Conflict (agency or account not active, auditor with another role).
     """
     require(by, "organizations.give_role", organization)
+    if not may(by, "organizations.give_any_role"):
+        _only_agency_roles(role)
+        if not user.memberships.filter(organization=organization).exists():
+            raise NotFound
+    return _give(user, organization, role, by)
+
+
+def _give(user: User, organization: Organization, role: str, by) -> Membership:
     if user.pk == by.pk:
         raise NotPermitted(_("Nobody gives a role to themselves."), code="own_account")
     if user.is_machine:
@@ -82,6 +97,7 @@ def give_role(user: User, organization: Organization, role: str, *, by) -> Membe
     membership = save_valid(Membership(user=user, organization=organization, role=role, given_by=by))
     forget_roles(user)
     audit.record("role.given", membership, by=by, organizations=[organization], role=role, user=str(user.uuid))
+    _tell_operators(membership, "given", by)
     return membership
 
 
@@ -91,6 +107,8 @@ def end_role(membership: Membership, *, by, reason: str = "") -> Membership:
     require(by, "organizations.end_role", membership.organization)
     if membership.user_id == by.pk:
         raise NotPermitted(_("Nobody ends their own role."), code="own_account")
+    if not may(by, "organizations.give_any_role"):
+        _only_agency_roles(membership.role)
     if membership.role == Role.OPERATOR:
         _not_the_last_operator(membership)
     now = timezone.now()
@@ -100,7 +118,37 @@ def end_role(membership: Membership, *, by, reason: str = "") -> Membership:
     forget_roles(membership.user)
     audit.record("role.ended", membership, by=by, organizations=[membership.organization], role=membership.role,
                  user=str(membership.user.uuid), reason=reason)  # fmt: skip
+    _tell_operators(membership, "ended", by)
     return membership
+
+
+def _whole_for_own_agency(organization: Organization | None, role: str, email: str) -> None:
+    """What an agency's administrator has to name for a new account. Raises InvalidFact with what is absent."""
+    given = {"organization": organization, "role": role, "email": email.strip()}
+    absent = {name: [_("This is required.")] for name, value in given.items() if not value}
+    if absent:
+        raise InvalidFact(fields=absent)
+
+
+def _only_agency_roles(role: str) -> None:
+    if role in Role.values and role not in AGENCY_ROLES:
+        raise NotPermitted(_("Only the operator gives and ends this role."), code="role_of_the_operator")
+
+
+def _tell_operators(membership: Membership, event: str, by) -> None:
+    """What an agency's administrator gave or ended; the operator's own acts are known to the operator."""
+    if may(by, "organizations.give_any_role"):
+        return
+    messages = {
+        "given": gettext_noop("%(by)s of %(agency)s gave %(person)s the role “%(role)s” there."),
+        "ended": gettext_noop("%(by)s of %(agency)s ended the role “%(role)s” of %(person)s there."),
+    }
+    operators = Membership.objects.current().filter(role=Role.OPERATOR, organization__status=OrganizationStatus.ACTIVE)
+    notify(
+        User.objects.filter(pk__in=operators.values("user_id"), is_active=True), f"role.{event}",
+        key=f"role.{event}:{membership.uuid}", message=messages[event], url=f"/portal/agencies/{membership.organization.code}/",
+        by=str(by), agency=membership.organization.name, person=str(membership.user), role=str(membership.get_role_display()),
+    )  # fmt: skip
 
 
 @transaction.atomic
@@ -139,6 +187,14 @@ def _may_hold(user: User, organization: Organization, role: str) -> None:
     others = set(Membership.objects.current().filter(user=user).values_list("role", flat=True))
     if (role == Role.AUDITOR and others - {Role.AUDITOR}) or (role != Role.AUDITOR and Role.AUDITOR in others):
         raise Conflict(_("An auditor holds no other role: the one who checks is not the one who acts."), code="auditor_apart")
+    here = set(Membership.objects.current().filter(user=user, organization=organization).values_list("role", flat=True))
+    if (role == Role.AGENCY_ADMIN and here & set(AGENCY_ROLES)) or (role in AGENCY_ROLES and Role.AGENCY_ADMIN in here):
+        raise Conflict(
+            _(
+                "Who gives the roles of an agency takes none of its steps: the administrator is neither officer nor signer there."
+            ),
+            code="administrator_apart",
+        )
 
 
 def _not_the_last_operator(membership: Membership) -> None:

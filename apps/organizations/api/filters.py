@@ -73,5 +73,5 @@ class PersonFilter(filters.FilterSet):
         return rows
 
     def by_organization(self, rows, _name, value):
-        held = Membership.objects.current().filter(organization__code__iexact=value)
+        held = Membership.objects.visible_to(self.request.user).current().filter(organization__code__iexact=value)
         return rows.filter(pk__in=held.values("user_id"))

@@ -14,15 +14,19 @@ from apps.core.api.doors import Door, body, step
 from apps.organizations import actions
 from apps.organizations.api import filters, serializers
 from apps.organizations.api.views import named
+from apps.organizations.choices import Role
 from apps.organizations.models import Membership
+from apps.organizations.roles import organization_ids
 
-CURRENT = Prefetch(
-    "memberships", Membership.objects.current().select_related("user", "organization"), to_attr="current_memberships"
-)
+
+def _current(user) -> Prefetch:
+    """The roles people hold now, those that `user` may see."""
+    rows = Membership.objects.visible_to(user).current().select_related("user", "organization")
+    return Prefetch("memberships", rows, to_attr="current_memberships")
 
 
 class Memberships(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
-    """Who holds which role where. A member sees their own agency's; the operator gives and ends roles."""
+    """Who holds which role where. A member sees their own agency's; the operator and the agency's administrator change them."""
 
     queryset = Membership.objects.select_related("user", "organization")
     serializer_class = serializers.MembershipSerializer
@@ -32,7 +36,7 @@ class Memberships(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
 
     @extend_schema(request=serializers.RoleGivingSerializer, responses={201: serializers.MembershipSerializer})
     def create(self, request) -> Response:
-        """Give a role (operator). Nobody gives one to themselves; a role already held is answered as it is."""
+        """Give a role (operator; an agency's administrator to its own people). Nobody gives one to themselves; a role already held is answered as it is."""
         self.may("organizations.give_role")
         facts = body(request, serializers.RoleGivingSerializer)
         user = _people(request.user).filter(uuid=facts["user"]).first()
@@ -44,7 +48,7 @@ class Memberships(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     @step(serializers.EndRoleSerializer, serializers.MembershipSerializer)
     @action(detail=True, methods=["post"])
     def end(self, request, uuid) -> Response:
-        """End a role from the next request on (operator)."""
+        """End a role from the next request on (operator; an agency's administrator in the own agency)."""
         row = self.get_object()
         self.may("organizations.end_role", row.organization)
         actions.end_role(row, by=request.user, **body(request, serializers.EndRoleSerializer))
@@ -52,9 +56,12 @@ class Memberships(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
 
 
 def _people(user) -> QuerySet:
-    """The operator, the legal officer and the auditor read the list of accounts; machines are not on it."""
+    """The platform's readers read all accounts, an agency's administrator those of its people; machines are not on it."""
     rows = User.objects.filter(is_machine=False)
-    return rows if user.has_perm("accounts.read_accounts") else rows.none()
+    if user.has_perm("accounts.read_accounts"):
+        return rows
+    held = Membership.objects.filter(organization__in=organization_ids(user, Role.AGENCY_ADMIN))
+    return rows.filter(pk__in=held.values("user_id"))
 
 
 class People(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
@@ -69,14 +76,14 @@ class People(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     def get_queryset(self):
         if getattr(self, "swagger_fake_view", False):
             return User.objects.none()
-        return _people(self.request.user).prefetch_related(CURRENT).order_by("username")
+        return _people(self.request.user).prefetch_related(_current(self.request.user)).order_by("username")
 
     def answer(self, row, code=status.HTTP_200_OK) -> Response:
         return Response(self.get_serializer(self.get_queryset().get(pk=row.pk)).data, status=code)
 
     @extend_schema(request=serializers.AccountOpeningSerializer, responses={201: serializers.PersonSerializer})
     def create(self, request) -> Response:
-        """Open an account; the person is told by e-mail how to set a password (operator)."""
+        """Open an account; the person is told by e-mail how to set a password (operator; an agency's administrator with a role there)."""
         self.may("accounts.open_account")
         facts = body(request, serializers.AccountOpeningSerializer)
         facts["organization"] = named(facts.get("organization"), request.user)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
+
 from django.utils import timezone
 
 from apps.agreements.actions.access import confirm_acceptance, record_acceptance
 from apps.agreements.actions.approval import approve_request
 from apps.agreements.actions.credentials import claim_credential
+from apps.agreements.actions.suspension import announce_suspension
 from apps.agreements.models import Agreement, Credential
 from apps.connections.actions import (
     draft_request,
@@ -53,7 +56,18 @@ def _lawful_call(people: dict) -> tuple[Credential, str]:
     )  # fmt: skip
     forward_request(request, by=people["vanhanh"])
     agreement = approve_request(request, by=people["cungcap"], comment="Đúng mục đích, đúng phạm vi chia sẻ mặc định.")
-    return _accepted(agreement, people)
+    made = _accepted(agreement, people)
+    _planned_maintenance(agreement, people)
+    return made
+
+
+def _planned_maintenance(agreement: Agreement, people: dict) -> None:
+    """An hour and a half at night, some weeks ahead: shown to the parties where they look."""
+    night = timezone.localtime().replace(hour=22, minute=0, second=0, microsecond=0) + datetime.timedelta(days=45)
+    announce_suspension(
+        agreement, by=people["cungcap"], starts_at=night, ends_at=night + datetime.timedelta(minutes=90),
+        reason="Bảo trì máy chủ Cơ sở dữ liệu quốc gia về đăng ký doanh nghiệp.",
+    )  # fmt: skip
 
 
 def _accepted(agreement: Agreement, people: dict) -> tuple[Credential, str]:
@@ -106,7 +120,7 @@ def _refused(people: dict) -> None:
     )  # fmt: skip
     forward_request(request, by=people["vanhanh"])
     refuse_request(
-        request, by=people["cungcap"], ground=RefusalGround.objects.get(code="R3"),
+        request, by=people["cungcap"], ground=RefusalGround.objects.in_force(timezone.localdate()).get(code="R3"),
         reason="Thống kê thành viên góp vốn của doanh nghiệp không thuộc nhiệm vụ của hệ thống theo dõi đấu thầu.",
         citation="NĐ 47/2020/NĐ-CP Điều 35(2)(c)",
     )  # fmt: skip

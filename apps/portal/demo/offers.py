@@ -19,9 +19,10 @@ from apps.registry.actions import (
     register_service,
     set_upstream,
     sign_terms,
+    write_operation,
     write_terms,
 )
-from apps.registry.choices import Environment, UpstreamAuth
+from apps.registry.choices import Environment, SharingForm, UpstreamAuth
 from apps.registry.models import Upstream, UsageRegulation
 
 HERE = Path(__file__).parent
@@ -62,6 +63,26 @@ def _publish(row: dict, people: dict) -> None:
     for environment in Environment.values:
         _point(version, environment, row["path"], officer)
     publish_version(version, by=officer)
+
+
+def begin_by_hand(people: dict) -> None:
+    """A service that its provider has begun to describe without a document: what is missing shows on its page."""
+    officer = people["kehoach"]
+    service = register_service(
+        Organization.objects.get(code="H03.02"), by=officer, code="public-investment", name="Dự án đầu tư công của tỉnh",
+        description="Thông tin dự án, chủ đầu tư, vốn được giao theo năm.", sharing_form=SharingForm.SPECIAL, is_master_data=True,
+    )  # fmt: skip
+    version = add_version(service, by=officer)
+    project = {
+        "code": "getProject", "name": "Tra cứu một dự án", "path": "/projects/{id}",
+        "parameters": [{"name": "id", "location": "path", "label": "Mã dự án", "pattern": "[0-9]{7}", "max_length": 7}],
+        "fields": [
+            {"path": "NAME", "label": "Tên dự án"}, {"path": "OWNER.NAME", "label": "Chủ đầu tư"},
+            {"path": "OWNER.DIRECTOR", "personal_data": "basic"}, {"path": "CAPITAL[].YEAR"}, {"path": "CAPITAL[].AMOUNT", "type": "number"},
+            {"path": "COMMUNE", "label": "Địa bàn"},
+        ],
+    }  # fmt: skip
+    write_operation(version, project, by=officer)
 
 
 def repoint(data: dict) -> None:

@@ -10,14 +10,15 @@ from django.utils.translation import gettext as _
 
 from apps.agreements import actions, signed_pdf
 from apps.agreements.choices import Side
-from apps.agreements.models import AcceptanceRecord, Agreement, ConsumerSuspension, Credential, Duty, Grant
+from apps.agreements.models import AcceptanceRecord, Agreement, ConsumerSuspension, Credential, Duty, DutyCertificate, Grant
+from apps.connections.api.views import download, read_upload
 from apps.core.errors import Conflict, FactMissing, InvalidFact
 from apps.portal import pact
-from apps.portal.doors import do, door, find, version_of
+from apps.portal.doors import do, door, find, page, version_of
 from apps.portal.forms import (
     CommentForm,
     ConsumerSuspendForm,
-    NoteForm,
+    DutyForm,
     PasswordForm,
     ReasonForm,
     SuspendForm,
@@ -163,8 +164,15 @@ def complete_duty(request: HttpRequest, uuid) -> HttpResponse:
     duty = Duty.objects.filter(uuid=uuid, agreement__in=seen).select_related("agreement", "party").first()
     if duty is None:
         raise Http404
-    do(request, actions.complete_duty, duty, _("The duty is done."), **valid(NoteForm(request.POST)).cleaned_data)
+    given = valid(DutyForm(request.POST, request.FILES)).cleaned_data
+    do(request, actions.complete_duty, duty, _("The duty is done."), note=given["note"], file=read_upload(given["certificate"]))
     return _agreement(duty.agreement)
+
+
+@page
+def certificate(request: HttpRequest, uuid) -> HttpResponse:
+    """The paper of a duty, as an attachment that runs nothing in our name."""
+    return download(find(DutyCertificate.objects, request.user, duty__uuid=uuid))
 
 
 def _nowhere():

@@ -18,6 +18,7 @@ from apps.organizations.roles import has_role
 from apps.portal import workbench
 from apps.portal.doors import asked, find, page, paged
 from apps.portal.forms import PlannedForm
+from apps.portal.planned import planned_suspensions
 from apps.portal.service_forms import AnswerForm, QuestionForm
 from apps.portal.views.offers import offered_by
 from apps.registry.choices import PersonalDataClass, Protocol, ServiceStatus, SharingForm
@@ -103,6 +104,7 @@ def service_page(request: HttpRequest, code: str) -> HttpResponse:
         "maintenance_form": PlannedForm(prefix="maintenance") if maintains and planned is None else None,
         "question": QuestionForm() if user.has_perm("registry.give_feedback", row) else None,
         "answer": AnswerForm() if user.has_perm("registry.change_service", row) else None,
+        **planned_suspensions(user, service=row),
     }
     return render(request, "portal/service.html", context)
 

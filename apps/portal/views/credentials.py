@@ -21,6 +21,7 @@ from apps.core.text import words
 from apps.portal import case, pact
 from apps.portal.doors import asked, do, door, find, page, paged, version_of
 from apps.portal.forms import ReasonForm
+from apps.portal.planned import planned_suspensions
 from apps.portal.views.agreement_steps import find_credential
 from apps.portal.views.request_steps import valid
 from apps.registry.choices import Environment
@@ -53,6 +54,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
         "chosen": request.GET,
         "statuses": CredentialStatus.choices,
         "environments": Environment.choices,
+        **planned_suspensions(request.user),
     }
     return render(request, "portal/accounts.html", context)
 

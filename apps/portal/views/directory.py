@@ -11,18 +11,20 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.organizations.admin.agencies import OrganizationAdmin
-from apps.organizations.admin.people import MembershipAdmin
+from apps.organizations.admin.people import MembershipAdmin, UserAdmin
 from apps.organizations.admin.systems import InformationSystemAdmin
-from apps.organizations.choices import OrganizationKind, SystemStatus
+from apps.organizations.choices import AGENCY_ROLES, OrganizationKind, SystemStatus
 from apps.organizations.models import FocalPoint, InformationSystem, Membership, Organization
 from apps.portal import case
 from apps.portal.doors import asked, find, form_page, page
+from apps.portal.planned import planned_suspensions
 from apps.portal.verb_pages import links, open_page
 from apps.registry.models import DataService
 
 MOST_OPEN = 60
 """Up to so many agencies the whole tree stands open."""
 PEOPLE = {p.name: p for p in MembershipAdmin.verb_pages}
+ACCOUNTS = {p.name: p for p in UserAdmin.verb_pages}
 AGENCY = {p.name: p for p in OrganizationAdmin.verb_pages}
 SYSTEM = {p.name: p for p in InformationSystemAdmin.verb_pages}
 
@@ -110,14 +112,26 @@ def agency(request: HttpRequest, code: str) -> HttpResponse:
         "former": [point for point in focal if point.ended_at is not None],
         "systems": systems,
         "sees_systems": bool(systems) or user.has_perm("organizations.register_system", row),
-        "people": Membership.objects.visible_to(user).current().filter(organization=row).select_related("user").order_by("role", "id"),
+        "people": _people(row, user),
         "services": DataService.objects.visible_to(user).filter(provider=row).live().order_by("sort_key"),
         "buttons": buttons,
         "may_add_system": user.has_perm("organizations.register_system", row),
         "may_give_role": user.has_perm("organizations.give_role", row),
         "timeline": case.timeline(row, limit=20) if user.has_perm("organizations.name_focal_point", row) else [],
+        **(planned_suspensions(user, agency=row) if systems else {}),
     }  # fmt: skip
     return render(request, "portal/agency.html", context)
+
+
+def _people(row: Organization, user) -> list[Membership]:
+    """Who holds which role there now, as far as `user` may see it, and which of them `user` may end."""
+    found = Membership.objects.visible_to(user).current().filter(organization=row).select_related("user", "organization")
+    people = list(found.order_by("role", "id"))
+    every = user.has_perm("organizations.give_any_role")
+    own = user.has_perm("organizations.end_role", row)
+    for held in people:
+        held.may_end = own and held.user_id != user.pk and (every or held.role in AGENCY_ROLES)
+    return people
 
 
 SYSTEM_STEPS = {name: p for name, p in SYSTEM.items() if not p.on_list}
@@ -163,9 +177,29 @@ def new_system(request: HttpRequest, code: str) -> HttpResponse:
 
 @form_page
 def give_role(request: HttpRequest, code: str) -> HttpResponse:
+    return _for_people(request, code, PEOPLE["give"], "organizations.give_role")
+
+
+@form_page
+def new_person(request: HttpRequest, code: str) -> HttpResponse:
+    """An account for somebody of the agency, with a first role there (WF-06)."""
+    return _for_people(request, code, ACCOUNTS["open"], "organizations.give_role")
+
+
+def _for_people(request: HttpRequest, code: str, verb, permission: str) -> HttpResponse:
     row = _agency(request, code)
+    if not request.user.has_perm(permission, row):
+        raise PermissionDenied
     back = reverse("portal:agency", args=[row.code])
-    return open_page(request, PEOPLE["give"], None, back=back, crumbs=_crumbs(row), initial={"organization": row.code})
+    return open_page(request, verb, None, back=back, crumbs=_crumbs(row), initial={"organization": row.code})
+
+
+@form_page
+def end_role(request: HttpRequest, code: str, uuid) -> HttpResponse:
+    agency = _agency(request, code)
+    row = find(Membership.objects.select_related("organization", "user"), request.user, uuid=uuid, organization=agency)
+    back = reverse("portal:agency", args=[agency.code])
+    return open_page(request, PEOPLE["end"], row, back=back, crumbs=_crumbs(agency))
 
 
 @form_page

@@ -13,6 +13,7 @@ from apps.notices.outbox import render as notice_text
 from apps.organizations.roles import roles_of
 from apps.portal import inbox
 from apps.portal.doors import door, find, page, paged, way_back
+from apps.portal.planned import planned_suspensions
 
 
 def start(request: HttpRequest) -> HttpResponse:
@@ -35,6 +36,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "figures": inbox.figures(user),
         "by_status": inbox.by_status(user),
         "decided": inbox.decided(user),
+        **planned_suspensions(user),
     }
     return render(request, "portal/home.html", context)
 

@@ -13,11 +13,12 @@ from django.utils.translation import gettext as _
 
 from apps.connections.choices import RequestKind, RequestStatus
 from apps.connections.models import ConnectionRequest, ProviderDecision, RequestedOperation
+from apps.connections.overdue import overdue_rows, told
 from apps.connections.querysets import OPEN
 from apps.core.text import words
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
-from apps.organizations.roles import is_operator, organization_ids
+from apps.organizations.roles import is_operator, organization_ids, roles_of
 from apps.portal import case, inbox
 from apps.portal.doors import asked, find, page, paged
 from apps.portal.panel import request_panel
@@ -93,6 +94,23 @@ def _due(rows, due: str):
     if due == "week":
         return rows.open().filter(running, due_at__gte=now, due_at__lte=midnight + datetime.timedelta(days=7))
     return rows
+
+
+@page
+def overdue(request: HttpRequest) -> HttpResponse:
+    """The overdue cases of the whole province, for everybody who works on the platform (WF-30); no more than `told` says."""
+    rows = overdue_rows(timezone.now()) if roles_of(request.user) else ConnectionRequest.objects.none()
+    found = paged(request, rows)
+    mine = set(
+        ConnectionRequest.objects.visible_to(request.user).filter(pk__in=[row.pk for row in found]).values_list("pk", flat=True)
+    )
+    context = {
+        "title": _("Overdue cases"),
+        "crumbs": [(_("Home"), reverse("home"))],
+        "page": found,
+        "cases": [(told(row), row.uuid if row.pk in mine else None) for row in found],
+    }  # fmt: skip
+    return render(request, "portal/overdue.html", context)
 
 
 @page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,7 +17,7 @@ from apps.portal import case, workbench
 from apps.portal.doors import asked, find, form_page, page
 from apps.portal.verb_pages import links, open_page
 from apps.portal.views.offers import offered_by
-from apps.registry import actions, contract_forms, forms
+from apps.registry import actions, contract_forms, forms, operation_forms
 from apps.registry.choices import Environment, VersionStatus
 from apps.registry.models import ServiceVersion
 
@@ -43,6 +45,16 @@ def _operation(request: HttpRequest, version: ServiceVersion, form) -> HttpRespo
         following = codes[codes.index(code) + 1 :]
         if following:
             return redirect(f"{reverse('portal:version-step', args=[version.uuid, 'operation'])}?operation={following[0]}")
+    return redirect("portal:version", version.uuid)
+
+
+def _write(request: HttpRequest, version: ServiceVersion, form) -> HttpResponse:
+    facts = form.facts()
+    actions.write_operation(version, facts.pop("operation"), by=request.user, **facts)
+    messages.success(request, _("“%(name)s” is saved.") % {"name": form.cleaned_data["name"]})
+    if request.POST.get("go") == "stay":
+        here = reverse("portal:version-step", args=[version.uuid, "write"])
+        return redirect(f"{here}?{urlencode({'operation': form.cleaned_data['code']})}")
     return redirect("portal:version", version.uuid)
 
 
@@ -77,6 +89,12 @@ PAGES = {
                                 "catalogs that were completed before are kept.")),
         _page("operation", gettext_lazy("Complete the operations"), _operation, "change_version", contract_forms.OperationForm,
               when=lambda row: row.status == DRAFT and row.operations.exists(), template="portal/version_operation.html"),
+        _page("write", gettext_lazy("Write an operation by hand"), _write, "change_version",
+              operation_forms.WrittenOperationForm, when=_is(DRAFT), template="portal/version_write.html"),
+        _page("remove-operation", gettext_lazy("Remove an operation"), facts_of(actions.remove_operation), "change_version",
+              operation_forms.RemoveOperationForm, "danger",
+              help=gettext_lazy("With its parameters, its fields and its sample. The last one stays: rewrite it, or discard the draft."),
+              when=lambda row: row.status == DRAFT and row.operations.exists()),
         _page("examples", gettext_lazy("Samples, errors, documents"), _examples, "change_version", contract_forms.ExamplesForm,
               when=lambda row: row.status == DRAFT and row.operations.exists(), template="portal/version_examples.html"),
         _page("address", gettext_lazy("Set an address"), _address, "set_upstream", forms.UpstreamForm,
@@ -124,7 +142,7 @@ def version(request: HttpRequest, uuid) -> HttpResponse:
         "crumbs": _crumbs(row),
         "version": row,
         "service": row.service,
-        "buttons": [link for link in buttons if link["name"] != "publish"],
+        "buttons": [link for link in buttons if link["name"] not in ("publish", "remove-operation")],
         "may_set_address": any(link["name"] == "address" for link in buttons),
         "may_complete": any(link["name"] == "operation" for link in buttons),
         "publish_url": reverse("portal:version-step", args=[row.uuid, "publish"]),
@@ -142,6 +160,8 @@ def step(request: HttpRequest, uuid, verb: str) -> HttpResponse:
     initial = {}
     if asked(request, "operation"):
         initial["operation"] = asked(request, "operation")
+        if verb in ("write", "remove-operation") and not row.operations.filter(code=initial["operation"]).exists():
+            raise Http404
     if verb == "address":
         initial = _stored_address(request, row)
     crumbs = [*_crumbs(row), (_("Version %(number)s") % {"number": row.number}, reverse("portal:version", args=[row.uuid]))]

@@ -6,6 +6,8 @@ from apps.registry.actions.contracts import (
     complete_operation,
     define_contract,
     import_document,
+    remove_operation,
+    write_operation,
 )
 from apps.registry.actions.default_lists import decide_default_list
 from apps.registry.actions.feedback import answer_feedback, give_feedback
@@ -42,11 +44,13 @@ __all__ = [
     "name_purpose",
     "publish_version",
     "register_service",
+    "remove_operation",
     "resume_service",
     "retire_service",
     "retire_version",
     "set_upstream",
     "sign_terms",
     "suspend_service",
+    "write_operation",
     "write_terms",
 ]

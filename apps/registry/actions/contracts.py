@@ -18,7 +18,7 @@ from apps.registry.documents import Reading, keep_completed, read_document
 from apps.registry.models import ServiceVersion
 
 FIELD_FACTS = {"label", "personal_data", "is_envelope", "catalog_code"}
-PARAMETER_FACTS = {"label", "is_subject", "example"}
+PARAMETER_FACTS = {"label", "is_subject", "example", "catalog_code"}
 
 
 @transaction.atomic
@@ -78,7 +78,7 @@ def complete_operation(
     parameters: dict[str, dict] | None = None, fields: dict[str, dict] | None = None,
 ) -> ServiceVersion:  # fmt: skip
     """Complete one operation of a draft by hand: its name and description (`facts`), parameter name → any of label,
-    is_subject, example, and field path → as `complete_fields`. Raises as `complete_fields`.
+    is_subject, example, catalog_code, and field path → as `complete_fields`. Raises as `complete_fields`.
     """
     require(by, "registry.change_version", version)
     lock_draft(version, expected)
@@ -87,7 +87,44 @@ def complete_operation(
     _update([operation], "code", {code: facts or {}}, {"name", "description"}, code)
     _update(operation["parameters"], "name", parameters or {}, PARAMETER_FACTS, code)
     _update(operation["fields"], "path", fields or {}, FIELD_FACTS, code)
-    _check_catalogs((fields or {}).values())
+    _check_catalogs([*(fields or {}).values(), *(parameters or {}).values()])
+    return define_contract(version, data, by=by)
+
+
+@transaction.atomic
+def write_operation(
+    version: ServiceVersion, operation: dict, *, by, code: str | None = None, expected: int | None = None
+) -> ServiceVersion:
+    """Write one operation of a draft by hand, whole (the shape is `registry.contract`'s): a new one, or what `code` becomes.
+
+    Of the one it replaces, what `operation` does not name stays (its SOAP message), and its sample follows a new code.
+    Raises InvalidFact (`contract_invalid`, with places), otherwise as `define_contract`.
+    """
+    require(by, "registry.change_version", version)
+    lock_draft(version, expected)
+    data = contract_of(version).as_data()
+    before = _operation(data, code) if code else {}
+    bound = {row["catalog_code"] for row in [*before.get("parameters", ()), *before.get("fields", ())]}
+    given = [*operation.get("parameters", ()), *operation.get("fields", ())]
+    _check_catalogs(row for row in given if row.get("catalog_code") not in bound)
+    if code:
+        data["operations"][data["operations"].index(before)] = {**before, **operation}
+        for sample in data["samples"]:
+            if sample["operation"] == code:
+                sample["operation"] = operation.get("code", code)
+    else:
+        data["operations"].append(operation)
+    return define_contract(version, data, by=by)
+
+
+@transaction.atomic
+def remove_operation(version: ServiceVersion, code: str, *, by, expected: int | None = None) -> ServiceVersion:
+    """Take one operation out of a draft, with its sample. The last one stays: it is rewritten, or the draft discarded."""
+    require(by, "registry.change_version", version)
+    lock_draft(version, expected)
+    data = contract_of(version).as_data()
+    data["operations"].remove(_operation(data, code))
+    data["samples"] = [sample for sample in data["samples"] if sample["operation"] != code]
     return define_contract(version, data, by=by)
 
 
@@ -119,7 +156,7 @@ def _update(rows, key: str, facts: dict[str, dict], allowed: set[str], code: str
 
 
 def _check_catalogs(facts) -> None:
-    """A field is bound to a catalog that exists, or to one level of it (`code/level`); what was bound before is not judged again."""
+    """A field or parameter is bound to a catalog that exists, or to one level of it (`code/level`); what was bound before is not judged again."""
     wanted = {given["catalog_code"].partition("/")[0] for given in facts if given.get("catalog_code")}
     unknown = wanted - set(Catalog.objects.filter(code__in=wanted).values_list("code", flat=True))
     if unknown:

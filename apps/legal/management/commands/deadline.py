@@ -28,3 +28,6 @@ class Command(BaseCommand):
         self.stdout.write(found.due_at.isoformat())
         for skipped in found.skipped:
             self.stdout.write(f"{skipped.day.isoformat()} {skipped.reason or 'cuối tuần'}")
+        if found.provisional_year:
+            # Beside the answer, not in it: what reads the answer finds the moment and the days alone.
+            self.stderr.write(f"Tạm tính: lịch nghỉ năm {found.provisional_year} chưa được công bố.")

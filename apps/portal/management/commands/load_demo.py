@@ -59,6 +59,7 @@ class Command(BaseCommand):
             return
         by_name = people.found(data)
         offers.publish_all(data, by_name)
+        offers.begin_by_hand(by_name)
         credential, secret = cases.play(by_name)
         self._give_password(by_name.values(), credential.client_id, secret)
         self.stdout.write("The demonstration province is loaded.")

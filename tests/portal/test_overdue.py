@@ -1,0 +1,105 @@
+"""What everybody on the platform reads of late cases (WF-30), and the planned suspensions that their parties alone see (WF-40)."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.agreements.actions import announce_suspension
+from apps.agreements.actions.suspension import begin_suspension
+from apps.connections.models import ConnectionRequest
+from apps.organizations.choices import Role
+from tests.factories.accounts import UserFactory
+from tests.factories.agreements import accepted
+from tests.factories.connections import forwarded, submitted
+from tests.factories.connections import world as other_world
+from tests.factories.organizations import officer
+
+SECRET = "Chuyện riêng của hai bên"
+
+
+def late(request: ConnectionRequest, days: int = 10) -> ConnectionRequest:
+    ConnectionRequest.objects.filter(pk=request.pk).update(due_at=timezone.now() - datetime.timedelta(days=days))
+    return request
+
+
+def test_wf_30_everybody_reads_with_whom_a_late_case_lies_and_nothing_of_who_asks_or_for_what(
+    world, as_person, django_assert_max_num_queries
+):
+    case = late(forwarded(world, title=SECRET, purpose_text=SECRET))
+    checked = late(submitted(world, title=SECRET), days=20)
+    forwarded(world, title="Đúng hạn")
+    page = reverse("portal:overdue")
+    for person in (world.stranger, officer(Role.AUDITOR), world.consumer_officer):
+        text = as_person(person).get(page).content.decode()
+        assert text.index(checked.number) < text.index(case.number), "the latest first"
+        assert world.provider.name in text
+        assert SECRET not in text
+        assert "Đúng hạn" not in text
+        assert case.deadline_rule.citation in text
+    told = as_person(world.stranger).get(page).content.decode()
+    assert world.consumer.name not in told
+    assert world.service.name not in told
+    assert str(case.uuid) not in told
+    assert reverse("portal:request", args=[case.uuid]) in as_person(world.consumer_officer).get(page).content.decode()
+    assert case.number not in as_person(UserFactory()).get(page).content.decode(), "who works nowhere reads nothing"
+    for _n in range(5):
+        late(forwarded(world))
+    browser = as_person(world.stranger)
+    browser.get(page)
+    with django_assert_max_num_queries(14):
+        browser.get(page)
+
+
+def test_a_paused_or_decided_case_is_not_on_the_list(world, as_person):
+    paused = late(forwarded(world))
+    ConnectionRequest.objects.filter(pk=paused.pk).update(paused_at=timezone.now(), status="returned")
+    assert paused.number not in as_person(world.stranger).get(reverse("portal:overdue")).content.decode()
+
+
+@pytest.fixture
+def announced(world):
+    agreement = accepted(world)
+    starts = timezone.now() + datetime.timedelta(days=40)
+    return announce_suspension(
+        agreement,
+        by=world.provider_officer,
+        starts_at=starts,
+        ends_at=starts + datetime.timedelta(days=1),
+        reason="Nâng cấp máy chủ",
+    )
+
+
+def places(world) -> list[str]:
+    return [
+        reverse("home"), reverse("portal:accounts"), reverse("portal:service", args=[world.service.code]),
+        reverse("portal:agency", args=[world.consumer.code]),
+    ]  # fmt: skip
+
+
+def test_wf_40_a_planned_suspension_is_seen_where_the_consumer_looks_and_by_its_parties_alone(world, announced, as_person):
+    for place in places(world):
+        assert "Nâng cấp máy chủ" in as_person(world.consumer_officer).get(place).content.decode(), place
+        assert "Nâng cấp máy chủ" not in as_person(world.stranger).get(place).content.decode(), place
+    provider = as_person(world.provider_officer).get(reverse("portal:service", args=[world.service.code]))
+    assert "Nâng cấp máy chủ" in provider.content.decode()
+    assert world.service.name in as_person(world.consumer_officer).get(reverse("home")).content.decode()
+
+
+def test_the_banner_stays_while_it_lasts_and_goes_when_it_is_over(world, announced, as_person):
+    browser, home = as_person(world.consumer_officer), reverse("home")
+    type(announced).objects.filter(pk=announced.pk).update(starts_at=timezone.now() - datetime.timedelta(hours=1))
+    announced.refresh_from_db()
+    begin_suspension(announced, by=world.operator)
+    assert "dự kiến mở lại" in browser.get(home).content.decode()
+    type(announced).objects.filter(pk=announced.pk).update(ended_at=timezone.now())
+    assert "Nâng cấp máy chủ" not in browser.get(home).content.decode()
+
+
+def test_a_service_page_shows_the_suspensions_of_that_service_alone(world, announced, as_person):
+    other = other_world()
+    text = as_person(world.consumer_officer).get(reverse("portal:service", args=[other.service.code])).content.decode()
+    assert "Nâng cấp máy chủ" not in text
