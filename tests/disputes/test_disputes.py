@@ -22,8 +22,8 @@ from apps.disputes.actions import (
     resolve_dispute,
 )
 from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind, TicketStatus
-from apps.disputes.models import Dispute, Ticket
 from apps.disputes.clock import run_clock as clock
+from apps.disputes.models import Dispute, Ticket
 from apps.disputes.workflow import DISPUTE, TICKET
 from apps.notices.models import Notice
 from tests.factories.agreements import agreement_in_force
