@@ -33,6 +33,7 @@ from apps.agreements.querysets import (
 from apps.audit.models import WithHistory
 from apps.connections.models import ConnectionRequest
 from apps.core.models import StatefulModel, TimedModel
+from apps.core.search import SearchLineField, search_index
 from apps.organizations.models import InformationSystem, Organization
 from apps.registry.choices import Environment, SharingForm
 from apps.registry.models import Operation, Purpose
@@ -59,6 +60,8 @@ class Agreement(WithHistory, StatefulModel):
     status_reason = models.TextField(_("reason"), blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     reminded_days = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
+    # Number, title and parties, for the search: kept by the database (migration `search_line`).
+    search_line = SearchLineField()
 
     objects = AgreementQuerySet.as_manager()
 
@@ -66,7 +69,10 @@ class Agreement(WithHistory, StatefulModel):
         verbose_name = _("agreement")
         verbose_name_plural = _("agreements")
         ordering = ["-id"]
-        indexes = [models.Index(fields=["status", "-id"], name="agreements_agreement_state")]
+        indexes = [
+            search_index("agreements_agreement_search"),
+            models.Index(fields=["status", "-id"], name="agreements_agreement_state"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(valid_to__isnull=True) | Q(valid_from__isnull=True) | Q(valid_to__gt=F("valid_from")),

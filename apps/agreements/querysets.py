@@ -4,10 +4,11 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from apps.agreements.choices import AgreementStatus, GrantStatus, VersionState
+from apps.core.search import SearchLine
 from apps.organizations.roles import is_platform_reader, organization_ids
 
 
-class AgreementQuerySet(models.QuerySet):
+class AgreementQuerySet(SearchLine):
     def in_force(self):
         return self.filter(status=AgreementStatus.IN_FORCE)
 

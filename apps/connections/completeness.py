@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -17,7 +18,7 @@ from apps.connections.choices import AttachmentKind, Channel, SharingMethod
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.organizations.choices import OrganizationStatus, SystemStatus
-from apps.organizations.models import Organization
+from apps.organizations.models import FocalPoint, Organization
 from apps.registry.choices import ConnectionKind, PersonalDataClass, SharingForm
 from apps.registry.models import DataService, Field, Operation
 from apps.registry.succession import served_as
@@ -54,14 +55,14 @@ def _period(request: ConnectionRequest) -> Iterator[Missing]:
 
 def _organizations(request: ConnectionRequest) -> Iterator[Missing]:
     """NĐ 47/2020 Điều 7: nobody files without a named focal point."""
-    parties = Organization.objects.filter(pk__in=request.consumer_ids() | request.provider_ids())
-    named = set(parties.filter(focal_points__ended_at__isnull=True, focal_points__isnull=False).values_list("pk", flat=True))
-    for organization in parties:
+    consumers, providers = request.consumer_ids(), request.provider_ids()
+    named = Exists(FocalPoint.objects.current().filter(organization=OuterRef("pk")))
+    for organization in Organization.objects.filter(pk__in=consumers | providers).annotate(is_named=named):
         if organization.status != OrganizationStatus.ACTIVE:
             yield "consumer", _("%(organization)s is not active.") % {"organization": organization}
-        if organization.pk in request.consumer_ids() and organization.pk not in named:
+        if organization.pk in consumers and not organization.is_named:
             yield "consumer", _("%(organization)s has not named its focal point.") % {"organization": organization}
-    if request.consumer_ids() & request.provider_ids():
+    if consumers & providers:
         yield "systems", _("An organization needs no request for its own data.")
 
 

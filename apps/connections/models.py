@@ -16,6 +16,7 @@ from apps.connections.querysets import (
     ProviderDecisionQuerySet,
 )
 from apps.core.models import StatefulModel, TimedModel
+from apps.core.search import SearchLineField, search_index
 from apps.legal.models import LegalRule, RefusalGround
 from apps.organizations.models import InformationSystem, Organization
 from apps.registry.choices import SharingForm
@@ -74,7 +75,8 @@ class ConnectionRequest(WithHistory, StatefulModel):
         help_text=_("Codes of the default services that come near, looked at before asking for special sharing."),
     )  # fmt: skip
     note = models.TextField(_("other information"), blank=True)
-    folded = models.TextField(editable=False, default="")
+    # Number, title, agencies and services, for the search: kept by the database (migration `search_line`).
+    search_line = SearchLineField()
 
     paper_received_on = models.DateField(_("paper received on"), null=True, blank=True)
     paper_signer = models.CharField(_("signed on paper by"), max_length=200, blank=True)
@@ -109,11 +111,17 @@ class ConnectionRequest(WithHistory, StatefulModel):
         verbose_name_plural = _("connection requests")
         ordering = ["-id"]
         indexes = [
+            search_index("connections_request_search"),
             models.Index(fields=["status", "-id"], name="connections_request_state"),
             models.Index(
                 fields=["due_at", "-id"], name="connections_request_open_due",
                 condition=Q(status__in=("checking", "returned", "awaiting_provider")),
             ),
+            models.Index(
+                F("paused_at").asc(nulls_first=True), "due_at", "id", name="connections_request_running",
+                condition=Q(status__in=("checking", "returned", "awaiting_provider")),
+            ),
+            models.Index(fields=["-decided_at"], name="connections_request_decided", condition=Q(decided_at__isnull=False)),
         ]  # fmt: skip
         constraints = [
             models.CheckConstraint(

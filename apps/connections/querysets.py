@@ -4,12 +4,13 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from apps.connections.choices import Channel, RequestStatus
+from apps.core.search import SearchLine
 from apps.organizations.roles import is_platform_reader, organization_ids
 
 OPEN = (RequestStatus.CHECKING, RequestStatus.RETURNED, RequestStatus.AWAITING_PROVIDER)
 
 
-class ConnectionRequestQuerySet(models.QuerySet):
+class ConnectionRequestQuerySet(SearchLine):
     def open(self):
         return self.filter(status__in=OPEN)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus
@@ -19,6 +20,7 @@ from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Release
 from apps.connections.choices import DecisionStatus, RequestStatus
 from apps.connections.models import ConnectionRequest, ProviderDecision
+from apps.core.paging import MOST_COUNTED
 from apps.disputes.choices import DisputeStatus, TicketStatus
 from apps.disputes.models import Answer, Dispute, Ticket
 from apps.notices.models import OutboxMessage
@@ -295,17 +297,23 @@ def running(user, number: int = 10):
     return rows.order_by(F("paused_at").asc(nulls_first=True), "due_at", "id")[:number]
 
 
-def figures(user) -> dict[str, int]:
+def _counted(rows) -> int | str:
+    """How many, or "1.000+": a tile is not worth counting a million rows."""
+    count = rows.order_by()[: MOST_COUNTED + 1].count()
+    return count if count <= MOST_COUNTED else f"{number_format(MOST_COUNTED, force_grouping=True)}+"
+
+
+def figures(user) -> dict[str, int | str]:
     """Counts of the tiles, over what the person may see."""
     visible = ConnectionRequest.objects.visible_to(user)
     running = visible.open().filter(paused_at__isnull=True)
     now = timezone.now()
     midnight = timezone.localtime(now).replace(hour=23, minute=59, second=59)
     return {
-        "open": visible.open().count(),
-        "due_today": running.filter(due_at__gte=now, due_at__lte=midnight).count(),
-        "late": running.filter(due_at__lt=now).count(),
-        "in_force": Agreement.objects.visible_to(user).filter(status=AgreementStatus.IN_FORCE).count(),
+        "open": _counted(visible.open()),
+        "due_today": _counted(running.filter(due_at__gte=now, due_at__lte=midnight)),
+        "late": _counted(running.filter(due_at__lt=now)),
+        "in_force": _counted(Agreement.objects.visible_to(user).filter(status=AgreementStatus.IN_FORCE)),
     }
 
 

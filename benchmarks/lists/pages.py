@@ -1,4 +1,8 @@
-"""Asks the lists and prints how long they took; a process of its own (`DATABASE_URL` set)."""
+"""One database of the bench of lists, as a process of its own (`DATABASE_URL` set): fills it, or asks its pages.
+
+`python -m benchmarks.lists.pages fill 1 1000` fills rows 1 to 1000 (and makes the agencies when it begins at 1);
+`… ask` answers each line of standard input, {"who", "list"}, with {"ms", "queries"}.
+"""
 
 from __future__ import annotations
 
@@ -16,71 +20,47 @@ from django.db import connection, transaction  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
+from apps.accounts.models import User  # noqa: E402
 from benchmarks.lists import rows  # noqa: E402
 
-LISTS = {
-    "requests": "/portal/requests/",
-    "requests by due": "/portal/requests/?order=due&due=open",
-    "requests of a state": "/portal/requests/?status=refused",
-    "requests, page 9": "/portal/requests/?page=9",
-    "agreements": "/portal/agreements/",
-    "agreements of a state": "/portal/agreements/?status=expired",
-    "API requests": "/api/v1/requests",
-    "API agreements": "/api/v1/agreements",
-}
-PEOPLE = ("consumer", "provider", "few", "operator")
-SMALL, LARGE = 1_000, 1_000_000
+AT_ONCE = 100_000
 
 
-def main(argv: list[str]) -> None:
-    large, rounds = int(argv[0]), int(argv[1])
-    with transaction.atomic():
-        world = rows.build()
-        rows.fill(world, 1, SMALL)
-    _settle()
-    found = {"small": _ask(world, rounds)}
-    began = time.monotonic()
-    for first in range(SMALL + 1, large + 1, 100_000):
-        with transaction.atomic():
-            rows.fill(world, first, min(first + 99_999, large))
-    _settle()
-    found["filled_s"] = time.monotonic() - began
-    found["large"] = _ask(world, rounds)
-    print(json.dumps(found))
-
-
-def _settle() -> None:
+def fill(first: int, last: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+    world = rows.build() if first == 1 else rows.found()
+    with rows.without_indexes():
+        for start in range(first, last + 1, AT_ONCE):
+            with transaction.atomic():
+                rows.fill(world, start, min(start + AT_ONCE - 1, last))
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 
 
-def _ask(world: rows.World, rounds: int) -> dict:
-    """(who, list) → milliseconds of each asking after a first one, and the number of queries."""
-    times: dict = {}
-    for who in PEOPLE:
-        client = Client()
-        client.force_login(world.people[who], backend="django.contrib.auth.backends.ModelBackend")
-        for name, address in LISTS.items():
-            times[f"{who}: {name}"] = {
-                "queries": _queries(client, address),
-                "ms": [_once(client, address) for _turn in range(rounds)],
-            }
-    return times
+def ask() -> None:
+    clients: dict[str, Client] = {}
+    for line in sys.stdin:
+        wanted = json.loads(line)
+        client = clients.get(wanted["who"]) or clients.setdefault(wanted["who"], _client(wanted["who"]))
+        print(json.dumps(_asked(client, wanted["list"])), flush=True)
 
 
-def _queries(client: Client, address: str) -> int:
+def _client(who: str) -> Client:
+    client = Client()
+    client.force_login(User.objects.get(username=f"bench-{who}"), backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def _asked(client: Client, address: str) -> dict:
     with CaptureQueriesContext(connection) as seen:
+        began = time.perf_counter()
         answer = client.get(address)
+        took = time.perf_counter() - began
     if answer.status_code != 200:
         raise SystemExit(f"{address}: {answer.status_code}")
-    return len(seen)
-
-
-def _once(client: Client, address: str) -> float:
-    began = time.perf_counter()
-    client.get(address)
-    return (time.perf_counter() - began) * 1000
+    return {"ms": took * 1000, "queries": len(seen)}
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    fill(int(sys.argv[2]), int(sys.argv[3])) if sys.argv[1] == "fill" else ask()

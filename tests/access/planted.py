@@ -70,6 +70,7 @@ _NOT_FREE = {
     "kind",
     "password",
     "folded",
+    "search_line",
     "sort_key",
     "key",
     "media_type",

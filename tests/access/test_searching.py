@@ -91,6 +91,8 @@ def _seeded() -> planted.Planted:
     seeded = planted.build()
     request = ConnectionRequest.objects.get(uuid=seeded.world.objects["requests"])
     Organization.objects.filter(pk=request.consumer_id).update(code=AGENCY, name=NAME, folded=f"{NAME} {AGENCY}".lower())
+    for row in (request, Agreement.objects.get(uuid=seeded.world.objects["agreements"])):  # a search finds beginnings of words
+        type(row).objects.filter(pk=row.pk).update(title=f"{planted.MARK} của một cơ quan")
     systems = InformationSystem.objects.filter(organization=request.consumer_id)
     assert systems.update(code=SYSTEM, folded=f"{planted.KNOWN} {SYSTEM}") == 1
     seeded.world.objects |= dict.fromkeys(("organizations", "organization", "agencies"), AGENCY)

@@ -122,6 +122,21 @@ def second_step(name, w, request):
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
+def test_cc_01_approval_against_an_edit_approves_what_was_submitted(rounds):
+    for _turn in range(rounds):
+        w = world()
+        request = forwarded(w)
+        made, edited = at_once(
+            verb(approve_request, w.provider_officer, request), verb(save_draft, w.consumer_officer, request, title="Sửa lén")
+        )
+        assert isinstance(made, Agreement), made
+        assert isinstance(edited, Conflict), edited
+        request.refresh_from_db()
+        assert made.title == request.title != "Sửa lén"
+        assert not AuditEvent.objects.about(request).filter(event="request.edited").exists()
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_two_providers_approve_at_once_and_one_agreement_is_made(rounds):
     from tests.factories.registry import PublishedServiceFactory, operation_of
 
@@ -268,6 +283,13 @@ def test_cc_07_a_stuck_lock_holder_makes_others_wait_five_seconds_and_no_longer(
     assert answer["Retry-After"]
     assert 4 < took < 10
     assert connection.is_usable()
+
+
+def test_cc_07_nobody_waits_runs_or_idles_in_a_transaction_without_end():
+    with connection.cursor() as cursor:
+        for name, most in (("lock_timeout", 5), ("statement_timeout", 60), ("idle_in_transaction_session_timeout", 60)):
+            cursor.execute("SELECT extract(epoch FROM current_setting(%s)::interval)", [name])
+            assert 0 < cursor.fetchone()[0] <= most, name
 
 
 def test_a_loser_never_gets_anything_but_a_domain_error():

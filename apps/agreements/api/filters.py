@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from django.db.models import Q
 from django_filters import rest_framework as filters
 
 from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, GrantStatus
@@ -13,7 +12,11 @@ class AgreementFilter(filters.FilterSet):
     sharing_form = filters.ChoiceFilter(choices=SharingForm.choices)
     party = filters.CharFilter(method="with_party", max_length=35, label="code of a party")
     ends_before = filters.IsoDateTimeFilter(field_name="valid_to", lookup_expr="lt")
-    q = filters.CharFilter(method="search", max_length=100, label="number, or words of the title")
+    q = filters.CharFilter(
+        method="search",
+        max_length=100,
+        label="words of number, title and parties, the last may be a beginning; tones not needed",
+    )
     ordering = filters.OrderingFilter(fields=["valid_to", "in_force_at", "number"])
 
     class Meta:
@@ -24,7 +27,7 @@ class AgreementFilter(filters.FilterSet):
         return rows.filter(pk__in=Agreement.objects.filter(parties__organization__code=code).values("pk"))
 
     def search(self, rows, _name, text: str):
-        return rows.filter(Q(number__iexact=text) | Q(title__icontains=text))
+        return rows.search(text)
 
 
 class GrantFilter(filters.FilterSet):

@@ -24,7 +24,7 @@ from apps.connections.workflow import DECISION, REQUEST
 from apps.core.changes import invalid
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
 from apps.core.numbers import next_number
-from apps.core.text import fold, undisguised
+from apps.core.text import undisguised
 from apps.core.workflow import require
 from apps.legal.models import RefusalGround
 from apps.organizations.choices import Role
@@ -114,12 +114,11 @@ def write_content(request: ConnectionRequest, by, content: dict) -> None:
         setattr(request, name, undisguised(content[name]))
     request.source_networks = networks(request.source_networks)
     _check_period(request)
-    request.folded = fold(f"{request.number} {request.title}")
     try:
         request.clean_fields(exclude={field.name for field in request._meta.fields} - set(plain))
     except ValidationError as error:
         raise invalid(error) from None
-    request.save(update_fields=[*plain, "folded", "updated_at"])
+    request.save(update_fields=[*plain, "updated_at"])
     if content.get("systems") is not None:
         replace_systems(request, content["systems"], by=by)
     if content.get("scope") is not None:

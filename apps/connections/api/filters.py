@@ -5,7 +5,6 @@ from django_filters import rest_framework as filters
 
 from apps.connections.choices import RequestKind, RequestStatus
 from apps.connections.models import ConnectionRequest
-from apps.core.text import words
 
 
 class RequestFilter(filters.FilterSet):
@@ -14,7 +13,11 @@ class RequestFilter(filters.FilterSet):
     consumer = filters.CharFilter(field_name="consumer__code", max_length=35, label="code of the requesting organization")
     late = filters.BooleanFilter(method="only_late", label="only cases whose deadline has passed")
     due_before = filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="lt")
-    q = filters.CharFilter(method="search", max_length=100, label="number, or words of the title; tones not needed")
+    q = filters.CharFilter(
+        method="search",
+        max_length=100,
+        label="words of number, title, agencies and services, the last may be a beginning; tones not needed",
+    )
     ordering = filters.OrderingFilter(fields=["due_at", "received_at", "created_at", "number"])
 
     class Meta:
@@ -25,6 +28,4 @@ class RequestFilter(filters.FilterSet):
         return rows.late(timezone.now()) if late else rows
 
     def search(self, rows, _name, text: str):
-        for word in words(text)[:8]:
-            rows = rows.filter(folded__contains=word)
-        return rows
+        return rows.search(text)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.agreements.choices import AgreementStatus
-from apps.agreements.models import Agreement, Party
-from apps.core.text import words
+from apps.agreements.models import Agreement
 from apps.portal import case, pact
 from apps.portal.asking import asking
 from apps.portal.doors import asked, find, page, paged
@@ -19,9 +17,7 @@ from apps.portal.doors import asked, find, page, paged
 @page
 def agreements(request: HttpRequest) -> HttpResponse:
     rows = Agreement.objects.visible_to(request.user).prefetch_related("parties__organization").order_by("-id")
-    for word in words(asked(request, "q"))[:8]:
-        named = Party.objects.filter(organization__folded__contains=word).values("agreement_id")
-        rows = rows.filter(Q(number__icontains=word) | Q(title__icontains=word) | Q(pk__in=named))
+    rows = rows.search(asked(request, "q"))
     if asked(request, "status") in AgreementStatus.values:
         rows = rows.filter(status=asked(request, "status"))
     context = {

@@ -1,0 +1,43 @@
+"""Search in long lists: one line of folded words a row, kept by the database, under one index.
+
+A model has `search_line = SearchLineField()` (written by triggers with `core_word_line`, never by Python) and
+`search_index(...)` among its indexes; its QuerySet inherits `SearchLine`. Tones and case aside, every word of the text is
+a word of the line, the last one the beginning of one.
+"""
+
+from __future__ import annotations
+
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchQuery, SearchVectorField
+from django.db import models
+
+from apps.core.text import words
+
+MOST_WORDS = 8
+
+
+class SearchLineField(SearchVectorField):
+    """The words as PostgreSQL's full text keeps them; whatever is written, a trigger makes it anew."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **{**kwargs, "editable": False, "default": "", "db_default": ""})
+
+
+def search_index(name: str) -> GinIndex:
+    """The index of `search_line`. Without a list of pending entries: a search would read that to its end."""
+    return GinIndex(fields=["search_line"], name=name, fastupdate=False)
+
+
+class SearchLine(models.QuerySet):
+    """Rows with a `search_line`."""
+
+    def search(self, text: str):
+        """Rows whose line has the first `MOST_WORDS` words of `text`, of the last one the beginning; all rows for no word.
+
+        Only one beginning: of a word like "so" the index would read all it has, whatever the other words leave.
+        """
+        wanted = words(text)[:MOST_WORDS]
+        if not wanted:
+            return self
+        query = " & ".join(f"'{word}'" for word in wanted) + ":*"
+        return self.filter(search_line=SearchQuery(query, config="simple", search_type="raw"))
