@@ -51,7 +51,8 @@ def test_nobody_writes_the_line_by_hand(w):
     assert agreement.search_line == kept != ""
 
 
-def test_the_search_is_answered_by_its_index(w):
+def test_the_search_is_answered_by_its_index(w, monkeypatch):
+    monkeypatch.setattr("apps.core.search.RARE", -1)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     assert "agreements_agreement_search" in Agreement.objects.search("dat dai").order_by().explain()

@@ -64,6 +64,14 @@ def test_a_request_is_found_by_its_number_and_by_the_beginning_of_it(w):
     assert ConnectionRequest.objects.search(request.number.lower()[:-1]).count() == 2
 
 
+def test_rare_and_common_words_find_alike(w, monkeypatch):
+    requests = [complete_draft(w, title=f"{TITLE} {turn}") for turn in range(3)]
+    for rare in (3, 2):
+        monkeypatch.setattr("apps.core.search.RARE", rare)
+        assert list(ConnectionRequest.objects.search("dat dai").order_by("pk")) == requests
+        assert not ConnectionRequest.objects.filter(pk=0).search("dat dai").exists()
+
+
 def test_what_is_renamed_is_found_by_its_new_name_only(w):
     forwarded(w)
     named(w)
@@ -98,7 +106,8 @@ def test_nobody_writes_the_line_by_hand(w):
     assert request.search_line == kept
 
 
-def test_the_search_is_answered_by_its_index(w):
+def test_the_search_is_answered_by_its_index(w, monkeypatch):
+    monkeypatch.setattr("apps.core.search.RARE", -1)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     assert "connections_request_search" in ConnectionRequest.objects.search("dat dai").order_by().explain()
