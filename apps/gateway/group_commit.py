@@ -72,6 +72,7 @@ class GroupCommit:
         self._dsn, self._write = dsn, write
         self._most_waiting, self._largest_batch = most_waiting, largest_batch
         self._queue: list[tuple[object, asyncio.Future]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task | None = None
         self._connection: asyncpg.Connection | None = None
         self._rest_until = 0.0
@@ -87,10 +88,14 @@ class GroupCommit:
         """
         if len(self._queue) >= self._most_waiting and not always:
             raise Overloaded(self.name)
-        future = asyncio.get_running_loop().create_future()
+        loop = self._loop
+        if loop is None:
+            # Kept: asking for it is a system call (Python 3.11 looks at the process id each time).
+            loop = self._loop = asyncio.get_running_loop()
+        future = loop.create_future()
         self._queue.append((item, future))
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._drain())
+            self._task = loop.create_task(self._drain())
         return future
 
     async def close(self) -> None:
