@@ -20,7 +20,7 @@ from apps.audit.models import AuditEvent
 from apps.core.errors import DomainError
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
-from tests.connections.test_races import at_once, on
+from tests.connections.test_races import at_once, counted, on  # noqa: F401
 from tests.factories.accounts import PASSWORD
 from tests.factories.agreements import accepted, awaiting_signatures, negotiating, special_world
 from tests.factories.connections import forwarded, world

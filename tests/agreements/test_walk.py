@@ -328,9 +328,11 @@ def starts() -> dict[bool, Start]:
 def test_cc_02_no_walk_leads_to_a_state_the_law_does_not_know():
     Walk.starts, Walk.ground = starts(), RefusalGround.objects.first()
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    walks = share(10_000, small=500)
     options = settings(
-        max_examples=share(10_000, small=500), stateful_step_count=50, deadline=None, suppress_health_check=checks, database=None,
+        max_examples=walks, stateful_step_count=50, deadline=None, suppress_health_check=checks, database=None,
         derandomize=False, print_blob=True,
     )  # fmt: skip
     run_state_machine_as_test(Walk, settings=options)
     assert ("approved", AgreementStatus.IN_FORCE) in Walk.reached, "the walks never got anywhere"
+    print(f"CC-02: {walks:,} walks of 50 steps")

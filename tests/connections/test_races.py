@@ -42,6 +42,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = [pytest.param(4, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)]
 
 
+@pytest.fixture(autouse=True)
+def counted(request) -> None:
+    """The full run says how often (root `conftest.py`)."""
+    rounds = getattr(getattr(request.node, "callspec", None), "params", {}).get("rounds", 0)
+    if rounds >= 1000:
+        print(f"CC-01: {rounds:,} rounds of {request.node.name}")
+
+
 def at_once(*acts) -> list:
     """Run the acts in threads released by one barrier; the answer of each, or the exception it raised."""
     gate, answers = threading.Barrier(len(acts)), [None] * len(acts)
@@ -250,6 +258,7 @@ def test_cc_06_numbers_are_unique_and_without_gaps_under_64_threads(each):
     numbers = [number for answer in answers for number in answer]
     assert len(set(numbers)) == len(numbers) == 64 * each
     assert max(int(number.rsplit("-", 1)[1]) for number in numbers) == 64 * each
+    print(f"CC-06: 64 threads took {each:,} numbers each, all different and none left out")
 
 
 def test_cc_07_a_stuck_lock_holder_makes_others_wait_five_seconds_and_no_longer():
