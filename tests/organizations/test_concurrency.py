@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from apps.audit.models import AuditEvent
-from apps.core.errors import Conflict, DomainError, InvalidFact
+from apps.core.errors import Conflict, DomainError, InvalidFact, NotPermitted
 from apps.organizations import actions
 from apps.organizations.choices import Role
 from apps.organizations.models import FocalPoint, Membership, Organization
@@ -93,7 +93,8 @@ def test_two_operators_never_end_each_other():
     results = together(
         lambda: actions.end_role(one.memberships.get(), by=two), lambda: actions.end_role(two.memberships.get(), by=one)
     )
-    assert sum(isinstance(result, Conflict) for result in results) == 1
+    # The loser is the last one, or has already ceased to be an operator when asked.
+    assert sum(isinstance(result, Conflict | NotPermitted) for result in results) == 1
     assert Membership.objects.current().filter(role=Role.OPERATOR).count() == 1
 
 
