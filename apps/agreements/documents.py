@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
 from itertools import zip_longest
 from pathlib import Path
 
@@ -120,10 +122,20 @@ def pdf_of(html: str) -> bytes:
         def fetch(self, url, headers=None):
             path = FONTS / url.removeprefix("font:")
             if url.startswith("font:") and path.parent == FONTS and path.is_file():
-                return URLFetcherResponse(url, path.read_bytes(), {"Content-Type": "font/woff2"})
+                return URLFetcherResponse(url, _unpacked(path), {"Content-Type": "font/ttf"})
             return super().fetch(url, headers)  # knows only data: and refuses the rest
 
     return HTML(string=html, url_fetcher=OurFontsOnly(allowed_protocols=("data",))).write_pdf()
+
+
+@cache
+def _unpacked(path: Path) -> bytes:
+    """A font of ours as the PDF library wants it: unpacking it anew was most of what a document cost."""
+    from fontTools.ttLib import woff2
+
+    plain = BytesIO()
+    woff2.decompress(BytesIO(path.read_bytes()), plain)
+    return plain.getvalue()
 
 
 def original(version: AgreementVersion) -> tuple[AgreementDocument, bytes]:
