@@ -65,7 +65,7 @@ class SourceForm(forms.ModelForm):
         label=_("New credential"), required=False, widget=UnfoldAdminPasswordWidget,
         help_text=_("A JSON object, for NGSP: consumer_key and consumer_secret. It is never shown again; empty: unchanged."),
     )  # fmt: skip
-    seen_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    seen_version = forms.IntegerField(widget=forms.HiddenInput, required=False, label="")
 
     class Meta:
         model = Source
