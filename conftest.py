@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections import Counter
+from collections.abc import Iterable
 
 import django
 import pytest
@@ -23,7 +25,8 @@ def pytest_report_header() -> str:
 
 
 LONG = ("tests/agreements/test_walk.py", "tests/faults", "tests/access", "tests/browser", "tests/flows", "tests/gateway")
-"""Begun first, so that no process is left alone with a long file while the others have nothing to do."""
+"""Begun first, so that no process is left alone with a long file while the others have nothing to do; one of each in turn,
+because some mostly wait (faults) and others mostly work (access)."""
 FOLDER_MARKS = {"browser": "browser", "faults": "faults", "flows": "flow"}
 
 
@@ -39,15 +42,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for folder, mark in FOLDER_MARKS.items():
             if item.path.is_relative_to(config.rootpath / "tests" / folder):
                 item.add_marker(mark)
-    items.sort(key=lambda item: _turn(item.path.relative_to(config.rootpath).as_posix()))
+    turns = _turns(item.path.relative_to(config.rootpath).as_posix() for item in items)
+    items.sort(key=lambda item: turns[item.path.relative_to(config.rootpath).as_posix()])
     if not testing.is_full():
         left_out = [item for item in items if item.get_closest_marker("full")]
         items[:] = [item for item in items if not item.get_closest_marker("full")]
         config.hook.pytest_deselected(items=left_out)
 
 
-def _turn(path: str) -> int:
-    return next((turn for turn, start in enumerate(LONG) if path.startswith(start)), len(LONG))
+def _turns(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """File → its turn: the first file of each of `LONG`, the second of each, …, then all others as they are."""
+    found: dict[str, tuple[int, int]] = {}
+    places = Counter()
+    for path in dict.fromkeys(paths):
+        kind = next((number for number, start in enumerate(LONG) if path.startswith(start)), None)
+        found[path] = (places[kind], kind) if kind is not None else (len(found) + 1_000, len(LONG))
+        places[kind] += 1
+    return found
 
 
 COUNTED = re.compile(r"^[A-Z]{2}-[0-9.]+[: ].+$", re.MULTILINE)
