@@ -247,7 +247,9 @@ class CatalogReader:
         try:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await asyncpg.connect(self.dsn, timeout=3, command_timeout=10)
-            await self._refresh(self._connection)
+            # One snapshot for all: a release published between two statements would make its catalog vanish until the next look.
+            async with self._connection.transaction(isolation="repeatable_read", readonly=True):
+                await self._refresh(self._connection)
         except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             if self._connection is not None:
                 self._connection.terminate()
@@ -271,10 +273,10 @@ class CatalogReader:
 
     @staticmethod
     async def _read(connection: asyncpg.Connection, row: asyncpg.Record, day) -> Book | None:
-        """The book of the release in `row`; None when a newer one came between the two looks (the next look finds it)."""
+        """The book of the release in `row`, read in the transaction that found it; None where a level has no rendered sheet."""
         found = {line["level"]: line for line in await connection.fetch(_READ, row["code"], day)}
         order = [level["code"] for level in orjson.loads(row["levels"])]
-        if set(found) != set(order) or any(line["current_id"] != row["current_id"] for line in found.values()):
+        if set(found) != set(order):
             return None
         levels = await asyncio.to_thread(
             lambda: {level: render.cut(found[level]["codes"], found[level]["body"]) for level in order}

@@ -1,5 +1,6 @@
 """The fast reader answers with the portal's own bytes, and a reader sees a release whole or not at all."""
 
+import asyncio
 import contextlib
 import http.client
 import socket
@@ -14,6 +15,7 @@ from django.db import connection
 from django.test import Client
 
 from apps.catalogs.models import Catalog, Snapshot
+from apps.catalogs.reader import CatalogReader
 from apps.organizations.choices import Role
 from lgsp.dev.testing import share
 from tests.factories.catalogs import CatalogFactory, ClosedCatalogFactory, TreeCatalogFactory, published, rows
@@ -203,6 +205,38 @@ def test_a_large_list_arrives_whole_however_slowly_it_is_read(gateway):
             link.sendall(request)
             link.recv(1000)
     assert ask(gateway, url)[2] == body
+
+
+def test_a_release_published_between_two_looks_hides_nothing(transactional_db):
+    """The list of catalogs and their bytes are of one snapshot: the reader has the old release whole, then the new one."""
+    person, catalog = officer(Role.OPERATOR), CatalogFactory()
+    first = published(catalog, rows(3, "Cũ"), by=person)
+
+    def publish_next() -> None:
+        try:
+            published(catalog, rows(3, "Mới"), by=person)
+        finally:
+            connection.close()
+
+    class Interrupted(CatalogReader):
+        waits = True
+
+        @classmethod
+        async def _read(cls, *args):
+            if cls.waits:
+                cls.waits = False
+                await asyncio.to_thread(publish_next)
+            return await CatalogReader._read(*args)
+
+    async def look_twice() -> list[int]:
+        reader, found = Interrupted(database_url()), []
+        for _turn in range(2):
+            await reader._look_now()
+            found.append(reader.books[catalog.code].number)
+        await reader.close()
+        return found
+
+    assert asyncio.run(look_twice()) == [first.number, first.number + 1]
 
 
 def test_readers_see_all_old_or_all_new_while_releases_are_published(gateway):
