@@ -10,7 +10,6 @@ import datetime as dt
 import io
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from zipfile import BadZipFile
 
 import orjson
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +17,7 @@ from openpyxl import load_workbook
 
 from apps.catalogs.choices import RowProblem
 from apps.catalogs.export import rearm
+from apps.core.archives import DAMAGED
 from apps.core.errors import InvalidFact
 from apps.core.text import fold
 
@@ -142,7 +142,7 @@ def _check_archive(content: bytes) -> None:
     """Refuse an archive that would burst, before anything is unpacked."""
     try:
         parts = zipfile.ZipFile(io.BytesIO(content)).infolist()
-    except BadZipFile as error:
+    except DAMAGED as error:
         raise UnreadableFile(_("The file is no XLSX workbook.")) from error
     unpacked = sum(part.file_size for part in parts)
     if len(parts) > 1000 or unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * max(len(content), 10_000):

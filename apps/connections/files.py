@@ -16,6 +16,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils.translation import gettext as _
 
+from apps.core.archives import DAMAGED
 from apps.core.errors import InvalidFact
 from apps.core.text import clean
 
@@ -78,7 +79,7 @@ def _office(data: bytes) -> tuple[str, str]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-    except zipfile.BadZipFile as error:
+    except DAMAGED as error:
         raise InvalidFact(_("The file is damaged."), code="file_damaged") from error
     names = {entry.filename for entry in entries}
     if sum(entry.file_size for entry in entries) > MAX_UNPACKED or len(entries) > 5000:

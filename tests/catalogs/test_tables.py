@@ -138,6 +138,13 @@ def test_every_text_becomes_a_text_cell(value):
     assert sheet["C2"].value is None or sheet["C2"].data_type != "n"
 
 
+def test_an_archive_of_a_version_of_tomorrow_is_refused():
+    good = bytearray(workbook(["code", "name"], ["01", "A"]))
+    good[good.index(b"PK\x01\x02") + 6] = 179
+    with pytest.raises(UnreadableFile):
+        list(read_table("x.xlsx", bytes(good)))
+
+
 def test_any_damaged_workbook_is_refused_or_read_never_a_crash():
     good = bytearray(workbook(["code", "name"], *[[f"{n:02}", f"Tên {n}"] for n in range(30)]))
     chance = random.Random(7)

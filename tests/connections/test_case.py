@@ -115,6 +115,7 @@ def test_a_file_is_known_by_its_bytes(name, data, media_type):
         ("anh.png", PDF, "file_not_what_it_says"), ("khong-duoi", PDF, "file_not_what_it_says"), ("a.exe", b"MZ\x90", "file_type"),
         ("a.docm", office("[Content_Types].xml", "word/document.xml", "word/vbaProject.bin"), "file_macros"),
         ("a.zip", office("x.txt"), "file_type"), ("a.docx", b"PK\x03\x04broken", "file_damaged"),
+        ("a.docx", office("x.txt").replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\xb3"), "file_damaged"),
         ("a.exe.pdf", PDF, "file_double_extension"), ("Biên bản.HTML .pdf", PDF, "file_double_extension"),
         ("a\u202e.e\u200bxe.pdf", PDF, "file_double_extension"), ("../x/a.js.png", b"\x89PNG\r\n\x1a\n1", "file_double_extension"),
         ("to.pdf", b"%PDF-" + b"0" * files.MAX_BYTES, "file_too_large"), ("a.svg", b"<svg onload=x>", "file_type"),
