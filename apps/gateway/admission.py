@@ -156,7 +156,7 @@ def admit_one(item: Waiting, fetch: Callable[[str, Sequence], list]) -> Verdict:
     verdicts: list[Verdict | None] = [None]
     groups = _grouped([item], verdicts)
     _judge(fetch(ADMIT, (item.epoch, *_columns(groups, [item]))), item.epoch, groups, verdicts)
-    return verdicts[0]  # type: ignore[return-value]
+    return verdicts[0]
 
 
 async def _admit(connection: asyncpg.Connection, items: Sequence[Waiting], statement: str, more: Sequence) -> list[Verdict]:
@@ -167,7 +167,7 @@ async def _admit(connection: asyncpg.Connection, items: Sequence[Waiting], state
     for index in _judge(answer, epoch, groups, verdicts):
         # The strictest call of a group spoke for all of it: each is asked for itself.
         verdicts[index] = (await admit(connection, [items[index]]))[0]
-    return verdicts  # type: ignore[return-value]
+    return verdicts
 
 
 def _judge(answer: list[asyncpg.Record], epoch: int, groups: dict[int, _Group], verdicts: list[Verdict | None]) -> list[int]:
