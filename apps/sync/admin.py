@@ -27,7 +27,9 @@ _COLORS = {RunStatus.PUBLISHED: "success", RunStatus.UNCHANGED: "success", RunSt
 
 _TONES = {State.FAILED: "bad", State.STALE: "bad", State.RETRYING: "wait", State.WAITING: "wait", State.RUNNING: "busy",
           State.FRESH: "good", State.NEW: "busy", State.OFF: "busy"}  # fmt: skip
-_STATE_COLORS = {**dict.fromkeys((State.FAILED, State.STALE), "danger"), **dict.fromkeys((State.RETRYING, State.WAITING), "warning"),
+# Every state has its place: of one that has none the list would show the code instead of the words.
+_STATE_COLORS = {**dict.fromkeys(State, ""), **dict.fromkeys((State.FAILED, State.STALE), "danger"),
+                 **dict.fromkeys((State.RETRYING, State.WAITING), "warning"),
                  State.FRESH: "success", State.RUNNING: "info"}  # fmt: skip
 _RUN_TONES = {RunStatus.PUBLISHED: "good", RunStatus.UNCHANGED: "good", RunStatus.HELD: "wait", RunStatus.FAILED: "bad",
               RunStatus.RUNNING: "busy", RunStatus.QUEUED: "busy"}  # fmt: skip

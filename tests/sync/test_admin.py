@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from apps.catalogs.models import Release
 from apps.organizations.choices import Role
-from apps.sync.models import SyncRun
+from apps.sync.models import Source, SyncRun
 from tests.factories.organizations import officer
 from tests.factories.sync import CatalogSourceFactory, ClosedRunFactory, PushSourceFactory, QueuedRunFactory, RunningRunFactory
 
@@ -34,6 +34,13 @@ def source(settings):
 
 def address(name: str, *args) -> str:
     return reverse(f"admin:sync_{name}", args=args)
+
+
+@pytest.mark.parametrize(("enabled", "words"), [(True, "chưa chạy lần nào"), (False, "đã tắt")])
+def test_the_list_says_the_state_of_a_source_in_words(source, enabled, words):
+    Source.objects.filter(pk=source.pk).update(enabled=enabled)
+    text = session(officer(Role.OPERATOR)).get(address("source_changelist")).content.decode()
+    assert words in text
 
 
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.LEGAL_OFFICER, Role.AUDITOR])
