@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
-from apps.catalogs import lineage
+from apps.catalogs import lineage_facts
 from apps.catalogs.choices import Share, SuccessionKind
 from apps.catalogs.models import Catalog, Entry, Succession
 
@@ -87,7 +87,7 @@ def draw(catalog: Catalog, day: dt.date, unit: str) -> Drawing | None:
     """
     pairs = Succession.objects.filter(catalog=catalog, effective_on=day).known_in(None)
     top = catalog.level_codes[0] if catalog.levels else ""
-    eve = day - lineage.DAY
+    eve = day - lineage_facts.DAY
     old = Entry.objects.filter(catalog=catalog).valid_on(eve)
     choices = list(old.filter(level=top).order_by("sort_key").values_list("code", "full_name"))
     if not pairs.exists() or not choices:
@@ -105,9 +105,9 @@ def draw(catalog: Catalog, day: dt.date, unit: str) -> Drawing | None:
 def named(catalog: Catalog, lines, side: str) -> list[tuple[Succession, str]]:
     """Successions with the full name of their `side` (old or new) on its side of the day."""
     rows = list(lines.order_by("effective_on", f"{side}_level", f"{side}_code"))
-    eve = lineage.DAY if side == "old" else dt.timedelta(0)
+    eve = lineage_facts.DAY if side == "old" else dt.timedelta(0)
     ends = [(getattr(row, f"{side}_level"), getattr(row, f"{side}_code"), row.effective_on - eve) for row in rows]
-    names = lineage.names_on(catalog, set(ends), known_in=2**31 - 1)
+    names = lineage_facts.names_on(catalog, set(ends), known_in=2**31 - 1)
     return [(row, names.get(end, "")) for row, end in zip(rows, ends, strict=True)]
 
 
@@ -137,7 +137,7 @@ class _Sheet:
         self.own = own
         self.pairs = [line for line in lines if (line.old_level, line.old_code) in known]
         ends = {(line.new_level, line.new_code, day) for line in [*self.pairs, *own] if line.new_code}
-        self.names = lineage.names_on(catalog, ends, known_in=2**31 - 1)
+        self.names = lineage_facts.names_on(catalog, ends, known_in=2**31 - 1)
 
     def drawing(self) -> Drawing:
         targets = sorted({(line.new_level, line.new_code) for line in self.pairs if line.new_code})

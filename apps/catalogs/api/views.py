@@ -15,7 +15,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.catalogs import export, feed, lineage, render, unchanged
+from apps.catalogs import export, feed, lineage, lineage_facts, render, unchanged
 from apps.catalogs.api import questions, serializers
 from apps.catalogs.api.throttling import CatalogThrottle
 from apps.catalogs.calendar import today
@@ -218,9 +218,9 @@ class ItemLineage(TaggedView):
 def _succession_lines(asked: questions.Question, rows, there: str) -> list[dict]:
     """The other ends of successions, with their names on their side of the effective day."""
     successions = list(rows)
-    eve = lineage.DAY if there == "old" else dt.timedelta(0)
+    eve = lineage_facts.DAY if there == "old" else dt.timedelta(0)
     ends = [(getattr(row, f"{there}_level"), getattr(row, f"{there}_code"), row.effective_on - eve) for row in successions]
-    names = lineage.names_on(asked.catalog, set(ends), known_in=asked.number)
+    names = lineage_facts.names_on(asked.catalog, set(ends), known_in=asked.number)
     return [
         {
             "kind": row.kind, "level": end[0], "code": end[1], "name": names.get(end, ""), "effective_date": row.effective_on,
