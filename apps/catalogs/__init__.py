@@ -9,5 +9,7 @@ This room promises:
 - A release is staged, judged, published: rows wait in their own tables, the judgement compares them with what is
   live, the brake holds what could do harm until a person accepts each coded reason, and publishing is one
   transaction. What is published is never edited; undo is the inverse as a new release.
+- Of tables that tell the same things one is preferred; a crosswalk between two tables is recorded like lineage, and asking it
+  (`crosswalk`) never chooses either.
 - `lineage.translate` never chooses: one heir of everything, many, ended, or unknown, always with its grounds.
 """

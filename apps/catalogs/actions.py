@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import actions as audit
-from apps.catalogs import judgement, publication, render, staging, unchanged, webhooks
+from apps.catalogs import crosswalk_release, judgement, publication, render, staging, unchanged, webhooks
 from apps.catalogs.calendar import proposed_day
 from apps.catalogs.choices import NEVER_ACCEPTED, HoldReason, ReleaseStatus, RowProblem, Scope
 from apps.catalogs.models import Catalog, Entry, Release
@@ -49,12 +49,13 @@ def stage_release(
     instrument: str = "",
     instrument_date: dt.date | None = None,
     successions: Iterable[Mapping] = (),
+    correspondences: Iterable[Mapping] = (),
     expected_rows: int | None = None,
     note: str = "",
 ) -> Release:
     """Keep `rows` apart from what is live, as a release in state `staged`.
 
-    `rows` and `successions` are mappings as described in `staging`. `scope` "full": the rows are the whole list (of `levels`
+    `rows` and `successions` are mappings as described in `staging`, `correspondences` as in `crosswalk_release`. `scope` "full": the rows are the whole list (of `levels`
     when named), codes missing from it end; "changes": other codes stay. `effective_on` defaults to the catalog's rule.
     `expected_rows` is what the source announced. Rows are never refused here: their faults are written beside them.
 
@@ -68,8 +69,11 @@ def stage_release(
         raise InvalidFact(_("Unknown level: %(levels)s.") % {"levels": ", ".join(sorted(unknown))}, fields=["levels"])
     lines = staging.RowReader(catalog).read(rows)
     lineage = staging.read_successions(catalog, successions)
-    content = staging.digest(lines, lineage)
+    crosswalk = crosswalk_release.read(catalog, correspondences)
+    content = staging.digest(lines, [*lineage, *crosswalk_release.digest_lines(crosswalk)])
     catalog = _lock(catalog)
+    if crosswalk and not lines:
+        scope = Scope.CHANGES  # no list came: none of its codes ends
     facts = {"scope": scope, "levels": levels, "content_digest": content, "source": source}
     day = effective_on or proposed_day(catalog)
     waiting = Release.objects.open().filter(catalog=catalog, source=source).first()
@@ -91,6 +95,7 @@ def stage_release(
         RELEASE.move(release, "find_unchanged", by=by, judged_at=timezone.now())
     else:
         staging.copy_rows(release, lines, lineage)
+        crosswalk_release.keep(release, crosswalk)
     audit.record(
         "release.staged", release, by=by, source=source, rows=len(lines), replaced=str(waiting.uuid) if waiting else None
     )
@@ -181,7 +186,7 @@ def undo_release(release: Release, *, by, note: str, version: int | None = None)
     inverse = Release.objects.create(
         catalog=catalog, number=number, status=ReleaseStatus.PUBLISHED, source="undo", scope=Scope.CHANGES,
         effective_on=release.effective_on, instrument=release.instrument, note=note, decision_note=note, inverse_of=release,
-        counts={**release.counts, "added": release.counts.get("closed", 0), "closed": release.counts.get("added", 0)},
+        counts=_inverse_counts(release.counts),
         judged_on=catalog.current, staged_by=by, published_by=by, published_at=_now(),
     )  # fmt: skip
     publication.write_inverse(release, number)
@@ -222,6 +227,17 @@ def correct_entry(entry: Entry, *, by, note: str, instrument: str = "", **facts)
         "entry.corrected", release, by=by, code=entry.code, level=entry.level, note=note, fields=sorted(facts), number=number
     )
     return corrected
+
+
+def _inverse_counts(counts: dict[str, int]) -> dict[str, int]:
+    """What was opened is closed, and the other way."""
+    turned = {
+        "added": "closed",
+        "closed": "added",
+        "crosswalk_opened": "crosswalk_closed",
+        "crosswalk_closed": "crosswalk_opened",
+    }
+    return {**counts, **{name: counts[other] for name, other in turned.items() if other in counts}}
 
 
 CORRECTABLE = ("name", "full_name", "parent_level", "parent_code", "attributes", "valid_from", "valid_to")

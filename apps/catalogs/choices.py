@@ -83,6 +83,11 @@ class RowProblem(models.TextChoices):
     FORMULA = "formula", _("a cell that begins like a spreadsheet formula")
     WRONG_SHAPE = "wrong_shape", _("not a row of this catalog")
     UNKNOWN_UNIT = "unknown_unit", _("the lineage names a code that is neither live nor in the list")
+    UNKNOWN_OWN_CODE = "unknown_own_code", _("this table has no such code on those days")
+    UNKNOWN_COUNTERPART = "unknown_counterpart", _("the other table has no such code on those days")
+    UNKNOWN_RELATION = "unknown_relation", _("a relation that is none of the known ones, or that does not fit the codes")
+    CONTRADICTS = "contradicts", _("the pair appears twice, or a counterpart stands beside “nothing corresponds”")
+    BESIDE_REFUSED = "beside_refused", _("another line of the same code is refused")
 
 
 TREE_PROBLEMS = frozenset({RowProblem.SELF_PARENT, RowProblem.CYCLIC_PARENT, RowProblem.UNKNOWN_PARENT})
@@ -92,6 +97,23 @@ class TranslateResult(models.TextChoices):
     EXACT = "exact", _("one heir of everything")
     MANY = "many", _("several heirs, or one of a part")
     ENDED = "ended", _("ended without heir")
+    UNKNOWN = "unknown", _("not known")
+
+
+class Relation(models.TextChoices):
+    """How a code of another table relates to one of this table (as in SKOS)."""
+
+    EXACT = "exact", _("the same")
+    BROADER = "broader", _("the other one is broader")
+    NARROWER = "narrower", _("the other one is narrower")
+    RELATED = "related", _("related")
+    NONE = "none", _("nothing corresponds")
+
+
+class CrosswalkResult(models.TextChoices):
+    EXACT = "exact", _("one counterpart that says the same")
+    MANY = "many", _("several counterparts, or one that does not say quite the same")
+    NONE = "none", _("nothing corresponds")
     UNKNOWN = "unknown", _("not known")
 
 

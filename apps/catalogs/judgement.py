@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from django.db import connection
 
-from apps.catalogs import difference
+from apps.catalogs import crosswalk_release, difference
 from apps.catalogs.choices import TREE_PROBLEMS, HoldReason, RowProblem, Scope
 from apps.catalogs.models import Catalog, Release
 from apps.core.text import words
@@ -143,7 +143,7 @@ def judge(release: Release) -> tuple[dict[str, int], list[str]]:
     if _mark_by_difference(release):
         difference.build(release)
     reused = _mark_reused(release)
-    counts = _count(release, reused)
+    counts = {**_count(release, reused), **crosswalk_release.judge(release)}
     return counts, _reasons(release, counts)
 
 
@@ -290,7 +290,8 @@ def _count(release: Release, reused: int) -> dict[str, int]:
 def _reasons(release: Release, counts: dict[str, int]) -> list[str]:
     catalog: Catalog = release.catalog
     reasons = []
-    if not counts["rows"] and not counts["lineage"]:
+    lines, refused_lines = counts.get("crosswalk", 0), counts.get("crosswalk_refused", 0)
+    if not counts["rows"] and not counts["lineage"] and lines == refused_lines:
         reasons.append(HoldReason.EMPTY_LIST)
     if counts["live"] and counts["closed"] * 100 > catalog.brake_closed_percent * counts["live"]:
         reasons.append(HoldReason.CLOSED_SHARE)
@@ -309,10 +310,11 @@ def _reasons(release: Release, counts: dict[str, int]) -> list[str]:
         reasons.append(HoldReason.REUSED_CODE)
     if counts["broken"] or counts["left_behind"]:
         reasons.append(HoldReason.BROKEN_TREE)
-    if counts["refused"] > counts["broken"] or counts["lineage_refused"]:
+    if counts["refused"] > counts["broken"] or counts["lineage_refused"] or refused_lines:
         reasons.append(HoldReason.REFUSED_ROWS)
     return [str(reason) for reason in reasons]
 
 
 def changes_anything(counts: dict[str, int]) -> bool:
-    return any(counts[key] for key in ("added", "closed", "renamed", "reparented", "changed", "lineage"))
+    kinds = ("added", "closed", "renamed", "reparented", "changed", "lineage", "crosswalk_opened", "crosswalk_closed")
+    return any(counts.get(key) for key in kinds)

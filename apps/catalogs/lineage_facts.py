@@ -13,6 +13,8 @@ from apps.catalogs.models import Catalog
 
 MAX_STEPS = 60  # reforms one code may pass; a circle in the data ends here, as unknown
 DAY = dt.timedelta(days=1)
+NOW = 2**31 - 1
+"""A release number above all others: what is known now."""
 
 
 class Unit(NamedTuple):
@@ -48,7 +50,7 @@ class World:
     def __init__(self, catalog: Catalog, from_day: dt.date, to_day: dt.date, known_in: int | None) -> None:
         self.catalog, self.from_day, self.to_day = catalog, from_day, to_day
         self.forward = from_day <= to_day
-        self.number = known_in if known_in is not None else 2**31 - 1
+        self.number = known_in if known_in is not None else NOW
         self.window = (min(from_day, to_day), max(from_day, to_day))
         self.spans: dict[Unit, list[Span]] = {}
         self.edges: dict[Unit, list[Edge]] = defaultdict(list)

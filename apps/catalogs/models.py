@@ -24,22 +24,20 @@ from apps.catalogs.choices import (
     Scope,
     Share,
     SuccessionKind,
-    WebhookStatus,
 )
-from apps.catalogs.querysets import (
-    CatalogQuerySet,
-    EntryQuerySet,
-    ReleaseQuerySet,
-    SnapshotQuerySet,
-    SuccessionQuerySet,
-    WebhookQuerySet,
-)
-from apps.core.fields import EncryptedTextField
+from apps.catalogs.crosswalk_models import Correspondence, StagedCorrespondence
+from apps.catalogs.querysets import CatalogQuerySet, EntryQuerySet, ReleaseQuerySet, SnapshotQuerySet, SuccessionQuerySet
+from apps.catalogs.webhook_models import Webhook
 from apps.core.models import StatefulModel, TimedModel
 from apps.core.text import clean, fold, sort_key
-from apps.organizations.models import InformationSystem
 
 SLUG = RegexValidator(r"^[a-z0-9][a-z0-9-]{1,59}$", _("Small letters, digits and hyphens."))
+
+
+__all__ = [
+    "SLUG", "Catalog", "Correspondence", "Entry", "Release", "Snapshot", "StagedCorrespondence", "StagedEntry", "StagedSuccession",
+    "Succession", "Webhook",
+]  # fmt: skip
 
 
 class Catalog(TimedModel):
@@ -83,6 +81,17 @@ class Catalog(TimedModel):
         related_name="+",
         editable=False,
     )
+    preferred = models.ForeignKey(
+        "self",
+        verbose_name=_("preferred table"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="others",
+        editable=False,
+        help_text=_("The table that tells the same things and is to be used instead (TT 13/2017 Điều 15 khoản 1 điểm b)."),
+    )
+    preference_basis = models.CharField(_("ground of the preference"), max_length=300, blank=True, editable=False)
     writes = models.BigIntegerField(default=0, editable=False, help_text="Raised by the overlap guard: serializes writers.")
     folded = models.TextField(editable=False, default="")
     sort_key = models.TextField(editable=False, default="", db_collation="C")
@@ -99,6 +108,7 @@ class Catalog(TimedModel):
                 name="catalogs_catalog_brake_is_a_percentage",
             ),
             models.CheckConstraint(condition=Q(brake_grown_percent__gte=100), name="catalogs_catalog_brake_lets_grow"),
+            models.CheckConstraint(condition=~Q(preferred=F("id")), name="catalogs_catalog_prefers_another"),
         ]
 
     def __str__(self) -> str:
@@ -109,6 +119,13 @@ class Catalog(TimedModel):
         self.folded = fold(f"{self.name} {self.code}")
         self.sort_key = sort_key(self.name)
         super().save(*args, **kwargs)
+
+    @property
+    def same_tables(self) -> list[Catalog]:
+        """The tables that tell the same things, this one among them, the preferred one first; empty where there is one only."""
+        first = self.preferred or self
+        others = sorted(first.others.all(), key=lambda other: (other.sort_key, other.pk))
+        return [first, *others] if others else []
 
     @property
     def level_codes(self) -> list[str]:
@@ -351,42 +368,3 @@ class Snapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.release} {self.level} {self.day_from}"
-
-
-class Webhook(StatefulModel):
-    """A system of an agency that is told of each release of a catalog at its own address (TT 13/2017 Điều 21 khoản 4 điểm b).
-
-    `told_release` is the newest release whose message its receiver took. `old_secret` still signs beside the new one until
-    `old_secret_until`, so that the receiver can be changed without losing a message.
-    """
-
-    catalog = models.ForeignKey(Catalog, verbose_name=_("catalog"), on_delete=models.PROTECT, related_name="webhooks")
-    system = models.ForeignKey(
-        InformationSystem, verbose_name=_("information system"), on_delete=models.PROTECT, related_name="catalog_webhooks"
-    )
-    url = models.CharField(_("address of the receiver"), max_length=500)
-    secret = EncryptedTextField(editable=False)
-    old_secret = EncryptedTextField(editable=False, blank=True, default="")
-    old_secret_until = models.DateTimeField(null=True, editable=False)
-    status = models.CharField(_("status"), max_length=20, choices=WebhookStatus, default=WebhookStatus.ACTIVE)
-    status_reason = models.CharField(_("reason of the state"), max_length=300, blank=True)
-    told_release = models.PositiveIntegerField(_("newest release told"), null=True, editable=False)
-    told_at = models.DateTimeField(_("told at"), null=True, editable=False)
-    added_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("added by"), on_delete=models.PROTECT, related_name="+", editable=False
-    )
-
-    objects = WebhookQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("catalog webhook")
-        verbose_name_plural = _("catalog webhooks")
-        ordering = ["-id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["catalog", "system", "url"], condition=~Q(status=WebhookStatus.ENDED), name="catalogs_webhook_once"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.system} ← {self.catalog}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.db import connection
 
-from apps.catalogs import difference
+from apps.catalogs import crosswalk_release, difference
 from apps.catalogs.models import Release
 
 _COLUMNS = "catalog_id, level, code, name, full_name, parent_level, parent_code, attributes, folded, sort_key, valid_from, valid_to, recorded_in"
@@ -71,6 +71,7 @@ def write(release: Release, number: int) -> None:
     given = {**difference.parameters(release), "number": number, "instrument": release.instrument}
     ends, reused = ((_SUPERSEDE, _CLOSE, _SHORTEN), (_REUSED_ENDS,)) if _ends_anything() else ((), ())
     _run((*ends, _OPEN, _CORRECT_LINEAGE, _LINEAGE, *reused), given)
+    crosswalk_release.write(release, number)
 
 
 def _ends_anything() -> bool:
@@ -85,6 +86,7 @@ def forget_staged(release: Release) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM catalogs_stagedentry WHERE release_id = %s", [release.pk])
         cursor.execute("DELETE FROM catalogs_stagedsuccession WHERE release_id = %s", [release.pk])
+        cursor.execute("DELETE FROM catalogs_stagedcorrespondence WHERE release_id = %s", [release.pk])
 
 
 # --- the inverse ---------------------------------------------------------------------------------
@@ -157,7 +159,7 @@ def built_upon(release: Release) -> int | None:
         cursor.execute(_TOUCHED_LINEAGE, given)
         cursor.execute(_BUILT_UPON, given)
         if not cursor.fetchone()[0]:
-            return None
+            return crosswalk_release.built_upon(release)
         cursor.execute(_LATEST_TOUCH, given)
         return cursor.fetchone()[0] or release.number + 1
 
@@ -165,6 +167,7 @@ def built_upon(release: Release) -> int | None:
 def write_inverse(release: Release, number: int) -> None:
     """Write the inverse of the published `release` as release `number`, after `built_upon` found nothing."""
     _run(_INVERSE, {"catalog": release.catalog_id, "undone": release.number, "number": number})
+    crosswalk_release.write_inverse(release, number)
 
 
 def _run(statements: tuple[str, ...], given: dict) -> None:

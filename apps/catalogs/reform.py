@@ -107,7 +107,7 @@ def named(catalog: Catalog, lines, side: str) -> list[tuple[Succession, str]]:
     rows = list(lines.order_by("effective_on", f"{side}_level", f"{side}_code"))
     eve = lineage_facts.DAY if side == "old" else dt.timedelta(0)
     ends = [(getattr(row, f"{side}_level"), getattr(row, f"{side}_code"), row.effective_on - eve) for row in rows]
-    names = lineage_facts.names_on(catalog, set(ends), known_in=2**31 - 1)
+    names = lineage_facts.names_on(catalog, set(ends), known_in=lineage_facts.NOW)
     return [(row, names.get(end, "")) for row, end in zip(rows, ends, strict=True)]
 
 
@@ -137,7 +137,7 @@ class _Sheet:
         self.own = own
         self.pairs = [line for line in lines if (line.old_level, line.old_code) in known]
         ends = {(line.new_level, line.new_code, day) for line in [*self.pairs, *own] if line.new_code}
-        self.names = lineage_facts.names_on(catalog, ends, known_in=2**31 - 1)
+        self.names = lineage_facts.names_on(catalog, ends, known_in=lineage_facts.NOW)
 
     def drawing(self) -> Drawing:
         targets = sorted({(line.new_level, line.new_code) for line in self.pairs if line.new_code})

@@ -72,6 +72,9 @@ def _in_words(release: Release, reason: str) -> str:
             "The tree breaks: %(rows)s rows have a parent that is missing, ends or leads in a circle; %(left)s units lose theirs."
         )
         return text % _amounts(rows=counts.get("broken", 0), left=counts.get("left_behind", 0))
+    if reason == HoldReason.REFUSED_ROWS and not counts.get("refused") and not counts.get("lineage_refused"):
+        text = now("%(lines)s lines of the crosswalk were refused. Publishing leaves what is known of their codes.")
+        return text % _amounts(lines=counts.get("crosswalk_refused", 0))
     if reason == HoldReason.REFUSED_ROWS:
         text = now("%(rows)s rows and %(lines)s lines of lineage were refused. Publishing leaves their codes as they are.")
         return text % _amounts(rows=counts.get("refused", 0), lines=counts.get("lineage_refused", 0))

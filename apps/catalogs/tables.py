@@ -39,6 +39,21 @@ _COLUMNS = {
     "closes": "closes", "ket thuc": "closes",
     "attributes": "attributes", "thuoc tinh": "attributes",
 }  # fmt: skip
+CROSSWALK_COLUMNS = {
+    "code": "code", "ma": "code", "ma so": "code",
+    "level": "level", "cap": "level",
+    "other_code": "other_code", "other code": "other_code", "ma doi chieu": "other_code", "ma bang kia": "other_code",
+    "other_level": "other_level", "other level": "other_level", "cap doi chieu": "other_level", "cap bang kia": "other_level",
+    "relation": "relation", "quan he": "relation",
+    "valid_from": "valid_from", "valid from": "valid_from", "hieu luc tu": "valid_from", "tu ngay": "valid_from",
+    "valid_to": "valid_to", "valid to": "valid_to", "hieu luc den": "valid_to", "den ngay": "valid_to",
+    "legal_basis": "legal_basis", "legal basis": "legal_basis", "can cu": "legal_basis", "can cu phap ly": "legal_basis",
+    "note": "note", "ghi chu": "note",
+}  # fmt: skip
+_RELATIONS = {
+    "giong": "exact", "giong nhau": "exact", "tuong duong": "exact", "rong hon": "broader", "hep hon": "narrower",
+    "lien quan": "related", "co lien quan": "related", "khong co": "none", "khong co ma tuong ung": "none", "khong tuong ung": "none",
+}  # fmt: skip
 _YES = {"1", "x", "true", "yes", "co", "dung"}
 
 
@@ -51,24 +66,45 @@ class UnreadableFile(InvalidFact):
 
 def read_table(name: str, content: bytes) -> Iterator[dict]:
     """Rows for `stage_release` from the file `name` with the bytes `content`. Raises UnreadableFile."""
+    for number, header, cells, problems in _lines(name, content, _COLUMNS, ("code", "name")):
+        yield {**_row(header, cells, problems), "row_no": number}
+
+
+def read_crosswalk(name: str, content: bytes, *, other: str) -> Iterator[dict]:
+    """Lines of a crosswalk to the table `other`, for `stage_release`. Raises UnreadableFile. A column that is not known is refused:
+    nobody would see what was in it."""
+    columns = CROSSWALK_COLUMNS
+    for number, header, cells, problems in _lines(name, content, columns, ("code", "other_code", "relation")):
+        if unknown := sorted({name for name in header if name} - set(columns.values())):
+            raise UnreadableFile(_("Unknown columns: %(names)s.") % {"names": ", ".join(unknown)[:200]})
+        row = dict(zip(header, cells, strict=False))
+        row["relation"] = _RELATIONS.get(fold(row.get("relation", "")), row.get("relation", ""))
+        beyond = [RowProblem.WRONG_SHAPE] if any(cells[len(header) :]) else []
+        yield {**row, "other": other, "problems": [*problems, *beyond], "row_no": number}
+
+
+def _lines(
+    name: str, content: bytes, columns: dict[str, str], needed: Sequence[str]
+) -> Iterator[tuple[int, Sequence[str], Sequence[str], list[str]]]:
+    """(number, header, cells, problems) of each line that is not empty."""
     if len(content) > MAX_BYTES:
         raise UnreadableFile(_("The file is larger than %(size)s MB.") % {"size": MAX_BYTES // 1024 // 1024})
     lines = _xlsx_lines(content) if name.lower().endswith(".xlsx") or content[:4] == b"PK\x03\x04" else _csv_lines(content)
     header: Sequence[str] = ()
     for number, (cells, problems) in enumerate(lines, 1):
         if not header:
-            header = _header(cells)
+            header = _header(cells, columns, needed)
         elif any(cells):
             if number > MAX_ROWS:
                 raise UnreadableFile(_("The file has more than %(rows)s rows.") % {"rows": MAX_ROWS})
-            yield {**_row(header, cells, problems), "row_no": number}
+            yield number, header, cells, problems
     if not header:
         raise UnreadableFile(_("The file is empty."))
 
 
-def _header(cells: Sequence[str]) -> list[str]:
-    names = [_COLUMNS.get(fold(str(cell)).strip(), str(cell).strip()) for cell in cells]
-    missing = {"code", "name"} - set(names)
+def _header(cells: Sequence[str], columns: dict[str, str], needed: Sequence[str]) -> list[str]:
+    names = [columns.get(fold(str(cell)).strip(), str(cell).strip()) for cell in cells]
+    missing = set(needed) - set(names)
     if missing:
         raise UnreadableFile(_("Columns are missing: %(names)s.") % {"names": ", ".join(sorted(missing))})
     if doubled := {name for name in names if name and names.count(name) > 1}:

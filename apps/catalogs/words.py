@@ -39,6 +39,7 @@ def source_words(source: str) -> str:
         "undo": _("undoing of a release"),
         "correction": _("correction of an entry"),
         "portal": _("list of an officer"),
+        "crosswalk": _("crosswalk of an officer"),
     }
     if kind not in known:
         return source

@@ -93,6 +93,8 @@ LABELS = {
     "release.rejected": _("Catalog release rejected"),
     "release.undone": _("Catalog release undone"),
     "entry.corrected": _("Catalog entry corrected"),
+    "catalog.preferred": _("Table marked as the preferred one"),
+    "catalog.parted": _("Table parted from the preferred one"),
     "sync_source.added": _("Sync source added"),
     "sync_source.changed": _("Sync source changed"),
     "sync_source.went_stale": _("Sync source went stale"),

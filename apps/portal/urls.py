@@ -10,6 +10,7 @@ from apps.portal.views import (
     catalog_webhooks,
     catalogs,
     credentials,
+    crosswalks,
     disputes,
     filing,
     gateway,
@@ -99,6 +100,10 @@ urlpatterns = [
     path("catalog-webhooks/<uuid:uuid>/do/<slug:verb>/", catalog_webhooks.webhook_step, name="catalog-webhook-step"),
     path("catalogs/<slug:code>/", catalogs.catalog, name="catalog"),
     path("catalogs/<slug:code>/new-release/", catalogs.stage, name="catalog-stage"),
+    path("catalogs/<slug:code>/prefer/", crosswalks.prefer, name="catalog-prefer"),
+    path("catalogs/<slug:code>/part/", crosswalks.part, name="catalog-part"),
+    path("catalogs/<slug:code>/new-crosswalk/", crosswalks.stage, name="crosswalk-stage"),
+    path("catalogs/<slug:code>/crosswalk/<slug:other>/", crosswalks.crosswalk, name="crosswalk"),
     path("catalogs/<slug:code>/reforms/<str:day>/", catalogs.catalog_reform, name="catalog-reform"),
     path("catalogs/<slug:code>/items/<str:level>/<str:item>/", catalogs.catalog_item, name="catalog-item"),
 ]

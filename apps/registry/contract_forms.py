@@ -49,10 +49,11 @@ class DocumentForm(ExpectedForm):
 
 
 def catalog_choices() -> list[tuple[str, str]]:
-    """The shared catalogs, and the levels of those that have several."""
+    """The shared catalogs, and the levels of those that have several. Beside one that is not the preferred table stands which is."""
     found = [("", "–")]
-    for row in Catalog.objects.order_by("name"):
-        found.append((row.code, row.name))
+    for row in Catalog.objects.select_related("preferred").order_by("name"):
+        instead = _("%(name)s (preferred: %(table)s)")
+        found.append((row.code, instead % {"name": row.name, "table": row.preferred.name} if row.preferred else row.name))
         if len(row.levels) > 1:
             found += [(f"{row.code}/{level['code']}", f"{row.name}: {level['name']}") for level in row.levels]
     return found

@@ -80,6 +80,9 @@ BODIES: dict[str, dict] = {
     "memberships/{uuid}/end": REASON,
     "catalogs/{catalog}/releases": {"rows": [{"code": "1", "name": "Một"}]},
     "catalogs/{catalog}/translate": {"codes": ["1"], "from": "2025-01-01", "to": "2026-01-01"},
+    "catalogs/{catalog}/crosswalk": {"codes": ["1"], "to": "$crosswalk"},
+    "catalogs/{catalog}/prefer": {"over": "$crosswalk", "basis": "x"},
+    "catalogs/{catalog}/part": REASON,
     "catalogs/{catalog}/levels/{level}/items/{code}/correct": {
         "valid_on": "2026-01-01", "note": "x", "facts": {"name": "Tên đúng"},
     },

@@ -170,6 +170,7 @@ def _of_the_platform(parties) -> dict:
         "standardclause": StandardClause.objects.order_by("id").first().uuid,
         "calendarexception": exception.uuid,
         "catalogs": catalog.code,
+        "crosswalk": CatalogFactory().code,
         "items": catalog.entries.first().code,
         "reforms": "2025-07-01",
         "levels": catalog.entries.first().level,

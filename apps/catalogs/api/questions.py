@@ -20,6 +20,9 @@ from apps.core.errors import InvalidFact, NotFound
 MAX_PAGE_SIZE = 1000
 FILTERS = ("as_of", "known_at", "level", "parent", "q", "changed_since", "order", "page", "page_size")
 
+FEWER_PAGES = _("There are fewer pages.")
+UNKNOWN_TABLE = _("Unknown table: %(code)s.")
+
 
 class UnknownCode(NotFound):
     """No such code on that day, as known then."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from apps.catalogs.choices import Scope, Share, SuccessionKind, TranslateResult
+from apps.catalogs.choices import Relation, Scope, Share, SuccessionKind, TranslateResult
 from apps.catalogs.models import Catalog, Release
 from apps.catalogs.workflow import RELEASE
 from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
@@ -23,13 +23,23 @@ class LevelSerializer(serializers.Serializer):
 class CatalogSerializer(serializers.ModelSerializer):
     levels = LevelSerializer(many=True)
     release = serializers.IntegerField(source="current.number", default=None, help_text="Number of the current release.")
+    same_tables = serializers.SerializerMethodField(help_text="Tables that tell the same things, this one among them.")
+    preferred = serializers.SerializerMethodField(help_text="Which of them is to be used; null where there is one only.")
 
     class Meta:
         model = Catalog
         fields = [
             "code", "name", "description", "issuing_body", "instrument", "instrument_number", "instrument_date", "effective_from",
             "effective_to", "scheme", "levels", "is_public", "is_sample", "publishes_itself", "release",
+            "same_tables", "preferred", "preference_basis",
         ]  # fmt: skip
+
+    def get_same_tables(self, catalog) -> list[str]:
+        return [table.code for table in catalog.same_tables]
+
+    def get_preferred(self, catalog) -> str | None:
+        tables = catalog.same_tables
+        return tables[0].code if tables else None
 
 
 class ParentSerializer(serializers.Serializer):
@@ -230,11 +240,25 @@ class StagedSuccessionSerializer(serializers.Serializer):
     note = serializers.CharField(required=False, allow_blank=True)
 
 
+class StagedCorrespondenceSerializer(serializers.Serializer):
+    code = serializers.CharField(allow_blank=True)
+    level = serializers.CharField(required=False, allow_blank=True)
+    other = serializers.CharField(help_text="Code of the other table.")
+    other_code = serializers.CharField(required=False, allow_blank=True, help_text="Absent with the relation `none`.")
+    other_level = serializers.CharField(required=False, allow_blank=True)
+    relation = serializers.CharField(help_text="One of: " + ", ".join(Relation.values))
+    valid_from = serializers.CharField(required=False, allow_blank=True, help_text="The effective day when absent.")
+    valid_to = serializers.CharField(required=False, allow_blank=True)
+    legal_basis = serializers.CharField(required=False, allow_blank=True)
+    note = serializers.CharField(required=False, allow_blank=True)
+
+
 class StageSerializer(serializers.Serializer):
     """A list to stage. Rows are judged one by one; a bad row does not refuse the list."""
 
     rows = StagedRowSerializer(many=True)
     successions = StagedSuccessionSerializer(many=True, required=False)
+    correspondences = StagedCorrespondenceSerializer(many=True, required=False, help_text="Lines of a crosswalk.")
     source = serializers.RegexField(r"^[a-z0-9:_-]{1,100}$", default="api")
     scope = serializers.ChoiceField(choices=Scope.choices, default=Scope.FULL)
     levels = serializers.ListField(child=serializers.CharField(), required=False)

@@ -1,7 +1,7 @@
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
-from apps.catalogs.api import releases, views, webhooks
+from apps.catalogs.api import crosswalk, releases, views, webhooks
 
 router = SimpleRouter(trailing_slash=False)
 router.register("catalog-webhooks", webhooks.Webhooks, "catalog-webhook")
@@ -16,6 +16,10 @@ urlpatterns = [
     path("catalogs/<slug:catalog>/levels/<str:level>/items/<str:code>/correct", releases.CorrectItem.as_view(), name="catalog-item-correct"),
     path("catalogs/<slug:catalog>/snapshot", views.WholeList.as_view(), name="catalog-snapshot"),
     path("catalogs/<slug:catalog>/translate", views.Translate.as_view(), name="catalog-translate"),
+    path("catalogs/<slug:catalog>/crosswalk", crosswalk.CodeCrosswalk.as_view(), name="catalog-crosswalk"),
+    path("catalogs/<slug:catalog>/crosswalk/lines", crosswalk.CrosswalkLines.as_view(), name="catalog-crosswalk-lines"),
+    path("catalogs/<slug:catalog>/prefer", crosswalk.PreferCatalog.as_view(), name="catalog-prefer"),
+    path("catalogs/<slug:catalog>/part", crosswalk.PartCatalog.as_view(), name="catalog-part"),
     path("catalogs/<slug:catalog>/changes", views.Changes.as_view(), name="catalog-changes"),
     re_path(r"^catalogs/(?P<catalog>[-\w]+)/export\.(?P<file_type>json|csv|xlsx)$", views.Export.as_view(), name="catalog-export"),
     path("catalogs/<slug:catalog>/releases", releases.Releases.as_view(), name="catalog-releases"),

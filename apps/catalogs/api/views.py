@@ -90,7 +90,7 @@ class Catalogs(generics.ListAPIView):
 
     permission_classes = [AllowAny]
     throttle_classes = [CatalogThrottle]
-    queryset = Catalog.objects.select_related("current")
+    queryset = Catalog.objects.select_related("current", "preferred").prefetch_related("others", "preferred__others")
     serializer_class = serializers.CatalogSerializer
     filterset_fields = ["is_public", "is_sample"]
 
@@ -118,7 +118,7 @@ class Items(TaggedView):
         count = rows.count()
         first = (asked.page - 1) * asked.page_size
         if first and first >= count:
-            raise questions.invalid("page", _("There are fewer pages."))
+            raise questions.invalid("page", questions.FEWER_PAGES)
         rendered = list(render.items(asked.catalog, rows[first : first + asked.page_size]))
         body = render.page(
             asked.catalog.code, asked.number, rendered, count=count, number=asked.page, size=asked.page_size, query=asked.query
@@ -242,7 +242,7 @@ class Translate(TaggedView):
         responses=serializers.TranslationSerializer,
     )  # fmt: skip
     def get(self, request, catalog: str) -> HttpResponse:
-        given = _valid(serializers.TranslateQuestionSerializer, request.query_params)
+        given = valid(serializers.TranslateQuestionSerializer, request.query_params)
         catalog, level, number = _translation(request, catalog, given)
         found = lineage.translate(catalog, level, given["code"], given["from"], given["to"], known_in=number)
         return self.tagged(orjson.dumps(found.as_dict()), catalog)
@@ -253,7 +253,7 @@ class Translate(TaggedView):
         responses=serializers.BulkTranslationSerializer,
     )
     def post(self, request, catalog: str) -> HttpResponse:
-        given = _valid(serializers.TranslateBulkSerializer, request.data)
+        given = valid(serializers.TranslateBulkSerializer, request.data)
         catalog, level, number = _translation(request, catalog, given)
         codes = given["codes"]
         found = lineage.translate_many(catalog, [(level, code) for code in codes], given["from"], given["to"], known_in=number)
@@ -262,7 +262,7 @@ class Translate(TaggedView):
         return HttpResponse(orjson.dumps(body), content_type="application/json")
 
 
-def _valid(serializer, data) -> dict:
+def valid(serializer, data) -> dict:
     given = serializer(data=data)
     given.is_valid(raise_exception=True)
     return given.validated_data
@@ -270,12 +270,17 @@ def _valid(serializer, data) -> dict:
 
 def _translation(request, code: str, given: dict) -> tuple[Catalog, str, int]:
     catalog = questions.catalog_for(request.user, code)
+    return catalog, level_of(catalog, given), questions.known_number(catalog, given.get("known_at"))
+
+
+def level_of(catalog: Catalog, given: dict) -> str:
+    """The level a question about codes names; of a catalog with one level, that one."""
     level = given.get("level") or (catalog.level_codes[0] if len(catalog.level_codes) == 1 else "")
     if not level:
         raise questions.invalid("level", _("Name the level: codes repeat across levels."))
     if level not in catalog.level_codes:
         raise questions.invalid("level", _("Unknown level: %(levels)s.") % {"levels": level})
-    return catalog, level, questions.known_number(catalog, given.get("known_at"))
+    return level
 
 
 class Changes(TaggedView):

@@ -11,22 +11,25 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.catalogs import actions, reform, review
+from apps.catalogs import actions, crosswalk_review, reform, review
 from apps.catalogs.calendar import today
-from apps.catalogs.choices import OPEN_STATUSES, ReleaseStatus, RowProblem
+from apps.catalogs.choices import OPEN_STATUSES, CrosswalkResult, Relation, ReleaseStatus, RowProblem
+from apps.catalogs.crosswalk import Crosswalk, tables_of
 from apps.catalogs.models import Catalog, Entry, Release, Succession
 from apps.catalogs.staging import parse_date
 from apps.catalogs.tables import read_table
 from apps.core.errors import DomainError
 from apps.portal import release_forms
+from apps.portal.bindings import services_bound_to
+from apps.portal.crosswalk_forms import PartForm, PreferForm
 from apps.portal.doors import asked, do, door, find, form_page, page, paged, refused, version_of
 
 
-def _crumbs(*more: tuple) -> list[tuple]:
+def crumbs(*more: tuple) -> list[tuple]:
     return [(_("Home"), reverse("home")), (_("Shared catalogs"), reverse("portal:catalogs")), *more]
 
 
-def _day(request: HttpRequest, name: str) -> dt.date:
+def day_of(request: HttpRequest, name: str) -> dt.date:
     """The day of the address; today for an empty or impossible one."""
     try:
         return parse_date(asked(request, name)) or today()
@@ -36,12 +39,12 @@ def _day(request: HttpRequest, name: str) -> dt.date:
 
 @page
 def catalogs(request: HttpRequest) -> HttpResponse:
-    rows = Catalog.objects.visible_to(request.user).select_related("current").search(asked(request, "q"))
+    rows = Catalog.objects.visible_to(request.user).select_related("current", "preferred").search(asked(request, "q"))
     waiting = Count("releases", filter=Q(releases__status__in=OPEN_STATUSES))
     context = {
         "title": _("Shared catalogs"),
         "crumbs": [(_("Home"), reverse("home"))],
-        "page": paged(request, rows.annotate(waiting=waiting).order_by("sort_key", "id")),
+        "page": paged(request, rows.annotate(waiting=waiting).order_by("sort_key", "id").prefetch_related("others")),
         "chosen": request.GET,
         "sees_waiting": request.user.has_perm("catalogs.view_release"),
     }
@@ -50,8 +53,8 @@ def catalogs(request: HttpRequest) -> HttpResponse:
 
 @page
 def catalog(request: HttpRequest, code: str) -> HttpResponse:
-    row = find(Catalog.objects.select_related("current"), request.user, code=code)
-    day, number = _day(request, "as_of"), _release_number(request, row)
+    row = find(Catalog.objects.select_related("current", "preferred"), request.user, code=code)
+    day, number = day_of(request, "as_of"), _release_number(request, row)
     entries = Entry.objects.filter(catalog=row).valid_on(day, number).search(asked(request, "q"))
     level = asked(request, "level")
     if level in row.level_codes:
@@ -60,7 +63,7 @@ def catalog(request: HttpRequest, code: str) -> HttpResponse:
         entries = entries.filter(parent_code=parent)
     context = {
         "title": row.name,
-        "crumbs": _crumbs(),
+        "crumbs": crumbs(),
         "catalog": row,
         "page": paged(request, entries.order_by("level", "code")),
         "chosen": request.GET,
@@ -69,8 +72,22 @@ def catalog(request: HttpRequest, code: str) -> HttpResponse:
         "level_names": {item["code"]: item["name"] for item in row.levels},
         "reforms": _reforms(row),
         "may_stage": request.user.has_perm("catalogs.stage_release", None),
+        **_same_tables(request, row),
     }
     return render(request, "portal/catalog.html", context)
+
+
+def _same_tables(request: HttpRequest, row: Catalog) -> dict:
+    """The tables that tell the same (which one is preferred, how many services are bound to each), and the crosswalks."""
+    tables = row.same_tables
+    bound = services_bound_to([table.code for table in tables])
+    may_change = request.user.has_perm("catalogs.change_catalog", row)
+    return {
+        "same_tables": [(table, bound[table.code]) for table in tables],
+        "crosswalks": tables_of(row),
+        "prefer_form": PreferForm(row) if may_change else None,
+        "part_form": PartForm() if may_change and row.preferred_id else None,
+    }
 
 
 def _release_number(request: HttpRequest, row: Catalog) -> int | None:
@@ -94,22 +111,30 @@ def _reforms(row: Catalog) -> list[dict]:
 
 @page
 def catalog_item(request: HttpRequest, code: str, level: str, item: str) -> HttpResponse:
-    row = find(Catalog.objects.all(), request.user, code=code)
+    row = find(Catalog.objects.select_related("current"), request.user, code=code)
     entries = list(Entry.objects.filter(catalog=row, level=level, code=item).order_by("valid_from", "recorded_in"))
     if not entries:
         raise Http404
     lines = Succession.objects.filter(catalog=row).known_in(None)
     context = {
         "title": entries[-1].full_name,
-        "crumbs": _crumbs((row.name, reverse("portal:catalog", args=[row.code]))),
+        "crumbs": crumbs((row.name, reverse("portal:catalog", args=[row.code]))),
         "catalog": row,
         "level_name": row.level_name(level),
         "code": item,
+        "relations": dict(Relation.choices),
         "entries": entries,
+        "counterparts": _counterparts(row, level, item),
         "predecessors": reform.named(row, lines.filter(new_level=level, new_code=item), "old"),
         "successors": reform.named(row, lines.filter(old_level=level, old_code=item), "new"),
     }
     return render(request, "portal/catalog_item.html", context)
+
+
+def _counterparts(row: Catalog, level: str, item: str) -> list[tuple[Catalog, dict]]:
+    """What other tables have for the code today."""
+    asked_of = [(table, Crosswalk.now(row, table, today()).ask([(level, item)])[0]) for table in tables_of(row)]
+    return [(table, answer) for table, answer in asked_of if answer["result"] != CrosswalkResult.UNKNOWN]
 
 
 @page
@@ -125,7 +150,7 @@ def catalog_reform(request: HttpRequest, code: str, day: str) -> HttpResponse:
         raise Http404
     context = {
         "title": _("The reform of %(day)s") % {"day": on.strftime("%d/%m/%Y")},
-        "crumbs": _crumbs((row.name, reverse("portal:catalog", args=[row.code]))),
+        "crumbs": crumbs((row.name, reverse("portal:catalog", args=[row.code]))),
         "catalog": row,
         "day": on,
         "drawing": drawing,
@@ -146,7 +171,7 @@ def releases(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(status=asked(request, "status"))
     context = {
         "title": _("Releases of catalogs"),
-        "crumbs": _crumbs(),
+        "crumbs": crumbs(),
         "page": paged(request, rows.order_by("-id")),
         "chosen": request.GET,
         "catalogs": Catalog.objects.visible_to(request.user),
@@ -158,16 +183,21 @@ def releases(request: HttpRequest) -> HttpResponse:
 @page
 def release(request: HttpRequest, uuid) -> HttpResponse:
     row = find(Release.objects.select_related("catalog", "published_by", "staged_by", "inverse_of"), request.user, uuid=uuid)
+    part = _part(request, row)
+    kinds = crosswalk_review.Kind if part == "crosswalk" else review.Kind
     kind = asked(request, "kind")
-    kind = kind if kind in review.Kind.values else ""
+    kind = kind if kind in kinds.values else ""
+    changes = (crosswalk_review.lines if part == "crosswalk" else review.changes)(row, kind=kind, text=asked(request, "q"))
     context = {
         "title": _release_title(row),
-        "crumbs": _crumbs((row.catalog.name, reverse("portal:catalog", args=[row.catalog.code])), (_("Releases of catalogs"), reverse("portal:catalog-releases"))),
+        "crumbs": crumbs((row.catalog.name, reverse("portal:catalog", args=[row.catalog.code])), (_("Releases of catalogs"), reverse("portal:catalog-releases"))),
         "release": row,
-        "page": paged(request, review.changes(row, kind=kind, text=asked(request, "q")), size=50),
-        "chosen": {"kind": kind, "q": asked(request, "q")},
-        "tallies": [(value, label, row.counts.get(value, 0)) for value, label in review.Kind.choices],
-        "kind_labels": dict(review.Kind.choices),
+        "part": part,
+        "has_crosswalk": bool(row.counts.get("crosswalk")),
+        "page": paged(request, changes, size=50),
+        "chosen": {"kind": kind, "q": asked(request, "q"), **({"part": part} if row.counts.get("crosswalk") else {})},
+        "tallies": [(value, label, row.counts.get(f"crosswalk_{value}" if part == "crosswalk" else value, 0)) for value, label in kinds.choices],
+        "kind_labels": dict(kinds.choices),
         "problem_labels": dict(RowProblem.choices),
         "level_names": {item["code"]: item["name"] for item in row.catalog.levels},
         "reasons": review.reasons_in_words(row),
@@ -175,6 +205,14 @@ def release(request: HttpRequest, uuid) -> HttpResponse:
         "is_stale": row.status in OPEN_STATUSES and row.judged_on_id != row.catalog.current_id,
     }  # fmt: skip
     return render(request, "portal/catalog_release.html", context)
+
+
+def _part(request: HttpRequest, row: Release) -> str:
+    """Which part of the release is looked at: its list or its crosswalk. One that has lines only opens with them."""
+    if not row.counts.get("crosswalk"):
+        return "list"
+    given = asked(request, "part")
+    return given if given in ("list", "crosswalk") else ("list" if row.counts.get("rows") else "crosswalk")
 
 
 def _release_title(row: Release) -> str:
@@ -223,7 +261,7 @@ def stage(request: HttpRequest, code: str) -> HttpResponse:
             form.add_error(None, f"{error.title} {error.detail}")
     context = {
         "title": _("A new release of %(catalog)s") % {"catalog": row.name},
-        "crumbs": _crumbs((row.name, reverse("portal:catalog", args=[row.code]))),
+        "crumbs": crumbs((row.name, reverse("portal:catalog", args=[row.code]))),
         "catalog": row,
         "form": form,
     }

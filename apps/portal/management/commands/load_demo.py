@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 
 from apps.organizations.models import Organization
-from apps.portal.demo import cases, offers, people, secrets
+from apps.portal.demo import cases, offers, people, secrets, tables
 from apps.sync.actions import change_source
 from apps.sync.models import Source
 
@@ -36,6 +36,7 @@ class Command(BaseCommand):
             raise CommandError("The demonstration province is not for production.")
         self._load_province()
         call_command("load_catalogs", by=PUBLISHER, stdout=self.stdout)
+        tables.load(by=get_user_model().objects.get(username=PUBLISHER))
         self._repoint_sources()
         call_command("load_sync_sources", by=PUBLISHER, stdout=self.stdout)
 
