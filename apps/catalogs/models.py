@@ -13,6 +13,7 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from apps.catalogs.choices import (
@@ -120,7 +121,7 @@ class Catalog(TimedModel):
         self.sort_key = sort_key(self.name)
         super().save(*args, **kwargs)
 
-    @property
+    @cached_property
     def same_tables(self) -> list[Catalog]:
         """The tables that tell the same things, this one among them, the preferred one first; empty where there is one only."""
         first = self.preferred or self

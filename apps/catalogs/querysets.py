@@ -20,10 +20,11 @@ class CatalogQuerySet(models.QuerySet):
         return self.filter(is_public=True)
 
     def search(self, text: str):
-        rows = self
-        for word in words(text):
+        """Each word of `text` is in the catalog's name or code. A text without a word finds nothing."""
+        wanted, rows = words(text), self
+        for word in wanted:
             rows = rows.filter(folded__contains=word)
-        return rows
+        return rows if wanted or not text.strip() else rows.none()
 
 
 class ReleaseQuerySet(models.QuerySet):
@@ -76,11 +77,11 @@ class EntryQuerySet(models.QuerySet):
     as_of = valid_on
 
     def search(self, text: str):
-        """Each word of `text` begins a word of the entry, without tones: "dong nai" finds Đồng Nai."""
-        rows = self
-        for word in words(text):
+        """Each word of `text` begins a word of the entry, without tones: "dong nai" finds Đồng Nai. A text without a word finds nothing."""
+        wanted, rows = words(text), self
+        for word in wanted:
             rows = rows.filter(folded__contains=f" {word}")  # `folded` begins with a space
-        return rows
+        return rows if wanted or not text.strip() else rows.none()
 
 
 class SuccessionQuerySet(models.QuerySet):

@@ -93,13 +93,26 @@ def test_sorted_by_name_means_the_vietnamese_alphabet(client, units):
         ("items", {"page": "99"}, "page"),
         ("items", {"page_size": "1001"}, "page_size"),
         ("items", {"known_at": "yesterday"}, "known_at"),
+        ("items", {"known_at": "20250630"}, "known_at"),
+        ("items", {"known_at": "4"}, "known_at"),
+        ("items", {"as_of": "20250630"}, "as_of"),
+        ("items", {"as_of": "2025-W27-1"}, "as_of"),
+        ("items", {"as_of": ["2025-06-30", "2025-07-01"]}, "as_of"),
+        ("items", {"parent": "province:99"}, "parent"),
+        ("items", {"parent": "nowhere:19"}, "parent"),
+        ("items", {"parent": "province:06"}, "parent"),
         ("items", {"order": "random"}, "order"),
         ("items", {"levell": "commune"}, "levell"),
         ("items", {"q": "a\x00"}, "q"),
         ("changes", {}, "since"),
         ("changes", {"since": "x"}, "since"),
+        ("changes", {"since": "4"}, "since"),
+        ("changes", {"since": "1", "level": "commune"}, "level"),
         ("translate", {"code": "1", "level": "commune", "from": "2025-06-30"}, "to"),
         ("translate", {"code": "1", "from": "2025-06-30", "to": "2025-07-01"}, "level"),
+        ("translate", {"code": ["1", "2"], "level": "commune", "from": "2025-06-30", "to": "2025-07-01"}, "code"),
+        ("translate", {"code": "1", "level": "commune", "from": "2025-06-30", "to": "2025-07-01", "knownat": "1"}, "knownat"),
+        ("translate", {"code": "1", "level": "commune", "from": "2025-06-30", "to": "2025-07-01", "known_at": "4"}, "known_at"),
         ("translate", {"code": "1", "level": "commune", "from": "2025-02-30", "to": "2025-07-01"}, "from"),
     ],
 )
@@ -107,6 +120,27 @@ def test_a_bad_question_is_told_which_part_is_bad(client, units, path, given, fi
     response = client.get(f"{UNITS}/{path}", given)
     assert response.status_code == 400
     assert field in response.json()["fields"]
+
+
+def test_a_bulk_question_with_a_part_nobody_knows_is_refused(client, units):
+    body = {"level": "commune", "from": "2025-06-30", "to": "2025-07-01", "codes": ["00001"], "knownAt": "1"}
+    answer = client.post(f"{UNITS}/translate", body, "application/json")
+    assert (answer.status_code, list(answer.json()["fields"])) == (400, ["knownAt"])
+
+
+def test_a_search_text_without_a_word_finds_nothing(client, units):
+    assert read(client, f"{UNITS}/items", q="%';--")["count"] == 0
+    assert read(client, f"{UNITS}/items", q="")["count"] == 3355
+
+
+def test_a_parent_of_that_day_that_has_no_children_is_an_empty_list(client, units):
+    assert read(client, f"{UNITS}/items", parent="commune:00004")["count"] == 0
+    assert read(client, f"{UNITS}/items", parent="province:06", as_of="2025-06-30")["count"] == 8
+
+
+def test_lineage_at_a_level_where_the_code_never_was_is_unknown(client, units):
+    answer = client.get(f"{UNITS}/items/01834/lineage", {"level": "district"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_code")
 
 
 def test_an_unknown_code_is_told_apart_from_an_empty_list(client, units):
@@ -181,7 +215,7 @@ def test_ten_thousand_codes_are_translated_in_one_call_and_one_more_is_refused(c
 @pytest.mark.parametrize(
     ("path", "given", "most"),
     [
-        ("", {}, 1), ("/items", {}, 3), ("/items", {"as_of": "2025-06-30"}, 3), ("/items/00004", {}, 2),
+        ("", {}, 2), ("/items", {}, 3), ("/items", {"as_of": "2025-06-30"}, 3), ("/items/00004", {}, 2),
         ("/items/00004", {"as_of": "2025-06-30"}, 2), ("/items/00004/history", {}, 2), ("/items/19/lineage", {"level": "province"}, 5),
         ("/snapshot", {"level": "commune"}, 2), ("/changes", {"since": "2"}, 2), ("/export.csv", {"level": "province"}, 2),
         ("/releases", {}, 3),

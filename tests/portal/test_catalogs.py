@@ -56,6 +56,13 @@ def test_a_catalog_is_browsed_at_any_date(units, as_person, consumer):
     assert "Phường Trúc Bạch" in read(client, "portal:catalog", units.code, as_of="01/07/2025", q="00004", known_at="1")
 
 
+def test_a_release_that_is_not_there_is_not_taken_for_now_without_a_word(units, as_person, consumer):
+    client = as_person(consumer)
+    for known_at, is_understood in (("20250630", False), ("hôm qua", False), ("3", True), ("30/06/2025", True), ("", True)):
+        text = read(client, "portal:catalog", units.code, known_at=known_at)
+        assert ("không phải số bản đã có" not in text) is is_understood, known_at
+
+
 @pytest.mark.parametrize("given", [{"as_of": "31/02/2025"}, {"known_at": "x"}, {"page": "x"}, {"level": "x"}, {"q": "\x00'%"}])
 def test_nonsense_in_the_address_gives_a_page(units, as_person, consumer, given):
     read(as_person(consumer), "portal:catalog", units.code, **given)

@@ -78,17 +78,18 @@ class CrosswalkPageSerializer(serializers.Serializer):
 class _TablesSerializer(serializers.Serializer):
     """What every question names: `to`, and a day (today when absent)."""
 
-    level = serializers.CharField(max_length=30, required=False, help_text="Needed where the catalog has several levels.")
     on = serializers.DateField(required=False)
     known_at = serializers.CharField(required=False)
     to = serializers.CharField(max_length=60)
 
 
 class CrosswalkQuestionSerializer(_TablesSerializer):
+    level = serializers.CharField(max_length=30, required=False, help_text="Needed where the catalog has several levels.")
     code = serializers.CharField(max_length=60)
 
 
 class CrosswalkBulkQuestionSerializer(_TablesSerializer):
+    level = serializers.CharField(max_length=30, required=False, help_text="Needed where the catalog has several levels.")
     codes = serializers.ListField(child=serializers.CharField(max_length=60), max_length=MAX_CODES, allow_empty=False)
 
 
@@ -159,7 +160,7 @@ class CrosswalkLines(PublicView):
         responses=CrosswalkPageSerializer,
     )
     def get(self, request, catalog: str) -> HttpResponse:
-        asked = crosswalk_for(request.user, catalog, valid(_TablesSerializer, request.query_params))
+        asked = crosswalk_for(request.user, catalog, valid(_TablesSerializer, request.query_params, also=("page",)))
         page = questions.whole_number(request.query_params, "page", 1, 1_000_000)
         lines, count = asked.lines(limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE)
         if page > 1 and not lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -82,8 +83,7 @@ class Question:
         if level := self.given.get("level"):
             rows = rows.filter(level=level)
         if parent := self.given.get("parent"):
-            level, _colon, code = parent.rpartition(":")
-            rows = rows.filter(parent_code=code, **({"parent_level": level} if level else {}))
+            rows = rows.filter(**self._parent(parent))
         if text := self.given.get("q"):
             rows = rows.search(text)
         if since := self.given.get("changed_since"):
@@ -92,6 +92,14 @@ class Question:
         if self.given.get("order") == "name":
             return rows.order_by("sort_key", "level", "code")
         return rows.order_by(*self.code_order)
+
+    def _parent(self, given: str) -> dict[str, str]:
+        """A parent that nobody knows on that day is told apart from one that has no children."""
+        level, _colon, code = given.rpartition(":")
+        named = {"code": code, **({"level": level} if level else {})}
+        if not self.valid().filter(**named).exists():
+            raise invalid("parent", _("The catalog has no such code on that day."))
+        return {f"parent_{name}": value for name, value in named.items()}
 
     @property
     def code_order(self) -> tuple:
@@ -109,15 +117,22 @@ def level_order(catalog: Catalog):
     )
 
 
+def only(parameters, allowed: Iterable[str]) -> dict[str, str]:
+    """The parameters that say something. One that is not known, or is given twice, is refused: a silent choice would lie."""
+    for name, values in parameters.lists():
+        if name not in allowed:
+            raise invalid(name, _("Unknown parameter."))
+        if len(values) > 1:
+            raise invalid(name, _("This parameter is given twice."))
+        if "\x00" in values[0]:
+            raise invalid(name, _("Not a text."))
+    return {name: value for name, value in parameters.items() if value != ""}
+
+
 def question(request, code: str, *, allowed: tuple[str, ...] = FILTERS) -> Question:
     """Read a question from a request. Unknown parameters are refused: a filter that is not applied would lie."""
     catalog = catalog_for(request.user, code)
-    given = {name: value for name, value in request.query_params.items() if value != ""}
-    if unknown := set(given) - set(allowed):
-        name = sorted(unknown)[0]
-        raise invalid(name, _("Unknown parameter."))
-    if any("\x00" in value for value in given.values()):
-        raise invalid(next(name for name, value in given.items() if "\x00" in value), _("Not a text."))
+    given = only(request.query_params, allowed)
     if "level" in given and given["level"] not in catalog.level_codes:
         raise invalid("level", _("Unknown level: %(levels)s.") % {"levels": given["level"][:60]})
     if given.get("order", "code") not in ("code", "name"):
@@ -133,7 +148,14 @@ def known_number(catalog: Catalog, known_at: str | None) -> int:
     current = catalog.current.number if catalog.current else 0
     if not known_at:
         return current
-    return min(_release_number(catalog, known_at, "known_at"), current)
+    return published_number(catalog, _release_number(catalog, known_at, "known_at"), "known_at")
+
+
+def published_number(catalog: Catalog, number: int, name: str) -> int:
+    """`number` when the catalog has come so far. What is known under a release to come would not stay as it is answered now."""
+    if number > (catalog.current.number if catalog.current else 0):
+        raise invalid(name, _("There is no such release yet."))
+    return number
 
 
 def _release_number(catalog: Catalog, text: str, name: str) -> int:
@@ -142,7 +164,7 @@ def _release_number(catalog: Catalog, text: str, name: str) -> int:
     try:
         if moment := parse_datetime(text.replace(" ", "+")):
             return catalog.releases.number_at(moment if timezone.is_aware(moment) else timezone.make_aware(moment))
-        day = dt.date.fromisoformat(text)
+        day = _iso_day(text)
     except (ValueError, OverflowError) as error:
         raise invalid(
             name, _("A release number, a date or a moment is expected (2026-11-23, 2026-11-23T08:00:00+07:00).")
@@ -155,9 +177,16 @@ def _day(given: dict[str, str], name: str) -> dt.date | None:
     if name not in given:
         return None
     try:
-        return dt.date.fromisoformat(given[name])
+        return _iso_day(given[name])
     except ValueError as error:
         raise invalid(name, _("A date is expected: 2025-06-30.")) from error
+
+
+def _iso_day(text: str) -> dt.date:
+    """2025-06-30 and no other spelling of it: 20250630 could be a release number. Raises ValueError."""
+    if len(text) != 10 or text[4] != "-" or text[7] != "-":
+        raise ValueError(text)
+    return dt.date.fromisoformat(text)
 
 
 def whole_number(given: dict[str, str], name: str, default: int, highest: int) -> int:

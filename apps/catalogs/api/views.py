@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import orjson
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
@@ -209,8 +209,10 @@ class ItemLineage(TaggedView):
             if "level" in asked.given:
                 rows = rows.filter(**{f"{here}_level": asked.given["level"]})
             sides[name] = _succession_lines(asked, rows.order_by("effective_on", f"{there}_level", f"{there}_code"), there)
-        exists = sides["predecessors"] or sides["successors"]
-        if not exists and not Entry.objects.filter(catalog=asked.catalog, code=code, recorded_in__lte=asked.number).exists():
+        entries = Entry.objects.filter(catalog=asked.catalog, code=code, recorded_in__lte=asked.number)
+        if "level" in asked.given:
+            entries = entries.filter(level=asked.given["level"])
+        if not (sides["predecessors"] or sides["successors"] or entries.exists()):
             raise questions.UnknownCode(item=code)
         return self.tagged(orjson.dumps({"catalog": asked.catalog.code, "code": code, **sides}), asked.catalog)
 
@@ -262,8 +264,14 @@ class Translate(TaggedView):
         return HttpResponse(orjson.dumps(body), content_type="application/json")
 
 
-def valid(serializer, data) -> dict:
+def valid(serializer, data, *, also: tuple[str, ...] = ()) -> dict:
+    """What a question says. A part of it that is not known (nor named in `also`), or that is said twice, is refused."""
     given = serializer(data=data)
+    known = {*given.fields, *also}
+    if isinstance(data, QueryDict):
+        questions.only(data, known)
+    elif isinstance(data, dict) and (unknown := sorted(set(data) - known)):
+        raise questions.invalid(unknown[0], _("Unknown parameter."))
     given.is_valid(raise_exception=True)
     return given.validated_data
 
@@ -295,10 +303,12 @@ class Changes(TaggedView):
     )
     def get(self, request, catalog: str) -> HttpResponse:
         found = questions.catalog_for(request.user, catalog)
-        if "since" not in request.query_params:
+        given = questions.only(request.query_params, ("since", "limit"))
+        if "since" not in given:
             raise questions.invalid("since", _("This parameter is needed."))
-        limit = questions.whole_number(request.query_params, "limit", feed.MAX_CHANGES, feed.MAX_CHANGES)
-        since = feed.Cursor.parse(request.query_params["since"])
+        limit = questions.whole_number(given, "limit", feed.MAX_CHANGES, feed.MAX_CHANGES)
+        since = feed.Cursor.parse(given["since"])
+        questions.published_number(found, since.release, "since")  # who claims to know more would never hear of what comes next
         body = feed.changes(found, since, until=questions.known_number(found, None), limit=limit)
         return self.tagged(orjson.dumps(body), found)
 

@@ -54,7 +54,7 @@ def catalogs(request: HttpRequest) -> HttpResponse:
 @page
 def catalog(request: HttpRequest, code: str) -> HttpResponse:
     row = find(Catalog.objects.select_related("current", "preferred"), request.user, code=code)
-    day, number = day_of(request, "as_of"), _release_number(request, row)
+    day, (number, is_understood) = day_of(request, "as_of"), _release_number(request, row)
     entries = Entry.objects.filter(catalog=row).valid_on(day, number).search(asked(request, "q"))
     level = asked(request, "level")
     if level in row.level_codes:
@@ -69,6 +69,7 @@ def catalog(request: HttpRequest, code: str) -> HttpResponse:
         "chosen": request.GET,
         "day": day,
         "number": number,
+        "is_understood": is_understood,
         "level_names": {item["code"]: item["name"] for item in row.levels},
         "reforms": _reforms(row),
         "may_stage": request.user.has_perm("catalogs.stage_release", None),
@@ -90,17 +91,19 @@ def _same_tables(request: HttpRequest, row: Catalog) -> dict:
     }
 
 
-def _release_number(request: HttpRequest, row: Catalog) -> int | None:
+def _release_number(request: HttpRequest, row: Catalog) -> tuple[int | None, bool]:
+    """The release as of which the page is known (None: now), and whether the address was understood."""
     text = asked(request, "known_at")
     if not text:
-        return None
+        return None, True
     if text.isascii() and text.isdigit() and len(text) < 10:
-        return int(text)
+        known = int(text) <= (row.current.number if row.current else 0)
+        return (int(text), True) if known else (None, False)
     try:
         day = parse_date(text)
     except ValueError:
-        return None
-    return row.releases.number_at(timezone.make_aware(dt.datetime.combine(day, dt.time.max)))
+        return None, False
+    return row.releases.number_at(timezone.make_aware(dt.datetime.combine(day, dt.time.max))), True
 
 
 def _reforms(row: Catalog) -> list[dict]:

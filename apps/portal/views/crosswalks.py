@@ -59,7 +59,8 @@ def stage(request: HttpRequest, code: str) -> HttpResponse:
     row = find(Catalog.objects.all(), request.user, code=code)
     if not request.user.has_perm("catalogs.stage_release", None):
         raise Http404
-    form = CrosswalkForm(row, request.POST or None, request.FILES or None, initial={"other": asked(request, "other")})
+    other = asked(request, "other") or (row.preferred.code if row.preferred else "")
+    form = CrosswalkForm(row, request.POST or None, request.FILES or None, initial={"other": other})
     if request.method == "POST" and form.is_valid():
         try:
             made = actions.stage_release(
