@@ -102,6 +102,8 @@ class Crosswalk:
     def lines(self, *, limit: int, offset: int, text: str = "") -> tuple[list[dict], int]:
         """Lines that hold on the day, from both ends, whose codes or names begin the words of `text`, and how many there are."""
         wanted = [f"% {word}%" for word in words(text)]
+        if text.strip() and not wanted:
+            return [], 0
         with connection.cursor() as cursor:
             cursor.execute(_PAGE, {**self._given(), "limit": limit, "offset": offset, "words": wanted})
             rows = cursor.fetchall()

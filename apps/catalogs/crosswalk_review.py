@@ -11,7 +11,7 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from apps.catalogs import crosswalk_release, lineage_facts
-from apps.catalogs.choices import OPEN_STATUSES, Relation, ReleaseStatus
+from apps.catalogs.choices import OPEN_STATUSES, Relation, ReleaseStatus, RowProblem
 from apps.catalogs.models import Catalog, Release
 from apps.core.text import words
 
@@ -45,7 +45,8 @@ class Line:
 
     @property
     def relation_label(self) -> object:
-        return Relation(self.relation).label
+        """Of a relation that could not be read there is none to show."""
+        return "–" if RowProblem.UNKNOWN_RELATION in self.problems else Relation(self.relation).label
 
 
 _SHOWN = "line.other_id, line.level, line.code, line.other_level, line.other_code, line.relation"
@@ -84,6 +85,8 @@ def lines(release: Release, *, kind: str = "", text: str = "") -> list[Line]:
                                  line.level, line.code, line.kind, line.other_level, line.other_code))  # fmt: skip
     _name(release.catalog, found)
     wanted = words(text)
+    if text.strip() and not wanted:
+        return []
     return [line for line in found if _fits(line, wanted)]
 
 

@@ -75,6 +75,9 @@ def _in_words(release: Release, reason: str) -> str:
     if reason == HoldReason.REFUSED_ROWS and not counts.get("refused") and not counts.get("lineage_refused"):
         text = now("%(lines)s lines of the crosswalk were refused. Publishing leaves what is known of their codes.")
         return text % _amounts(lines=counts.get("crosswalk_refused", 0))
+    if reason == HoldReason.REFUSED_ROWS and not counts.get("lineage_refused"):
+        text = now("%(rows)s rows were refused. Publishing leaves their codes as they are.")
+        return text % _amounts(rows=counts.get("refused", 0))
     if reason == HoldReason.REFUSED_ROWS:
         text = now("%(rows)s rows and %(lines)s lines of lineage were refused. Publishing leaves their codes as they are.")
         return text % _amounts(rows=counts.get("refused", 0), lines=counts.get("lineage_refused", 0))
@@ -127,6 +130,8 @@ def changes(release: Release, *, kind: str = "", text: str = "") -> list[Change]
     else:
         found = _published(release)
     wanted = words(text)
+    if text.strip() and not wanted:
+        return []
     return [change for change in found if (not kind or kind in change.kinds) and _matches(change, wanted)]
 
 

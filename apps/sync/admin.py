@@ -35,6 +35,15 @@ _RUN_TONES = {RunStatus.PUBLISHED: "good", RunStatus.UNCHANGED: "good", RunStatu
               RunStatus.RUNNING: "busy", RunStatus.QUEUED: "busy"}  # fmt: skip
 
 
+_BOXES = {"secret": "new_secret"}
+_FAULTS = {
+    "required": _("is missing"),
+    "not_json": "",
+    "not_an_object": _("a JSON object is expected"),
+    "invalid": _("is not allowed"),
+}
+
+
 class PlatformAdmin(ReadOnlyAdmin):
     """Pages of the platform's own business: operator, legal officer, auditor."""
 
@@ -108,10 +117,19 @@ class SourceForm(forms.ModelForm):
         return {**facts, "secret": given["new_secret"]} if given.get("new_secret") else facts
 
     def _show(self, error: DomainError) -> None:
+        """Each fault beside its box, in words; what has no box stands above the form."""
         fields = error.extra.get("fields")
-        known = [name for name in (fields if isinstance(fields, dict) else {}) if name in self.fields]
-        text = f"{error.title} {error.detail} {json.dumps(fields, ensure_ascii=False, default=str) if fields else ''}".strip()
-        self.add_error(known[0] if known else None, text)
+        above = []
+        for name, said in (fields if isinstance(fields, dict) else {}).items():
+            box = _BOXES.get(name, name)
+            texts = [str(_FAULTS.get(text, text)) for text in (said if isinstance(said, list | tuple) else [said])]
+            if box in self.fields:
+                self.add_error(box, [" ".join(part for part in (str(error.detail), text) if part) for text in texts])
+            else:
+                above += [f"{name}: {text}" for text in texts]
+        if above or not self.errors:
+            title = "" if error.detail and isinstance(fields, dict) else str(error.title)
+            self.add_error(None, " ".join(part for part in (title, str(error.detail), "; ".join(above)) if part))
 
     def _post_clean(self) -> None:
         """The instance stays as it is; the verb writes."""

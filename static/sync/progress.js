@@ -15,7 +15,7 @@
         const term = document.createElement("dt");
         const number = document.createElement("dd");
         term.textContent = label;
-        number.textContent = value;
+        number.textContent = value.toLocaleString(document.documentElement.lang || "vi");
         pair.append(term, number);
         return pair;
       }),

@@ -236,7 +236,9 @@ def test_published_lines_are_never_edited_nor_erased(tables, operator):
 def test_the_difference_is_shown_while_it_waits_and_after_it_is_published(tables, operator):
     mine, _other = tables
     recorded(mine, [line("A001", "B1")], by=operator)
-    release = staged(mine, [line("A001", "B4"), line("A002", "B9")], by=operator, day=SEP)
+    release = staged(mine, [line("A001", "B4"), line("A002", "B9", "nearly")], by=operator, day=SEP)
+    assert [found.relation_label for found in crosswalk_review.lines(release, kind="refused")] == ["–"]
+    assert crosswalk_review.lines(release, text="%") == []
     shown = [(found.kind, found.code, found.other_code, found.other_name) for found in crosswalk_review.lines(release)]
     assert shown == [
         ("refused", "A002", "B9", ""),

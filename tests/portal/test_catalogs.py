@@ -121,7 +121,9 @@ def test_an_officer_sees_what_a_held_release_would_do_and_decides(as_person, ope
     for reason in held.hold_reasons:
         assert f'name="accept_{reason}"' in text
     assert "Kết thúc 10 trên 100 mã đang dùng (10,0 %)" in text
+    assert "1 dòng bị từ chối. Khi công bố" in text
     assert "A095" in read(client, "portal:catalog-release", held.uuid, kind="closed")
+    assert "<tbody>" not in read(client, "portal:catalog-release", held.uuid, q="%")
     assert "Dòng hỏng" in read(client, "portal:catalog-release", held.uuid, kind="refused")
     step = reverse("portal:catalog-release-step", args=[held.uuid, "publish"])
     facts = {"effective_on": "01/06/2025", "version": held.version, "back": reverse("portal:catalog-release", args=[held.uuid])}

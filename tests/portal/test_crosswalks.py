@@ -121,6 +121,7 @@ def test_the_two_tables_are_shown_side_by_side_from_either_end(as_person, consum
     assert "rộng hơn" in text
     assert "hẹp hơn" in read(client, "portal:crosswalk", "bang-kia", "cua-minh")
     assert read(client, "portal:crosswalk", "cua-minh", "bang-kia", q="dong ten 60").count("<tr>") == 2
+    assert "<tbody>" not in read(client, "portal:crosswalk", "cua-minh", "bang-kia", q="%")
     assert read(client, "portal:crosswalk", "cua-minh", "bang-kia", page="3").count("<tr>") == 11
     assert "<tbody>" not in read(client, "portal:crosswalk", "cua-minh", "bang-kia", as_of="31/05/2025")
     for nonsense in ({"page": "x"}, {"page": "0"}, {"as_of": "31/02/2025"}, {"q": "\x00%'"}):

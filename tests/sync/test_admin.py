@@ -45,7 +45,7 @@ def test_the_list_says_the_state_of_a_source_in_words(source, enabled, words):
 
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.LEGAL_OFFICER, Role.AUDITOR])
 def test_platform_people_see_sources_runs_and_progress(source, role):
-    run = RunningRunFactory(source=source, counts={"fetched": 54}, stage="fetching")
+    run = RunningRunFactory(source=source, counts={"fetched": 3355}, stage="fetching")
     client = session(officer(role))
     assert "Dân tộc từ NGSP" in client.get(address("source_changelist")).content.decode()
     assert client.get(address("syncrun_changelist")).status_code == 200
@@ -55,7 +55,7 @@ def test_platform_people_see_sources_runs_and_progress(source, role):
     progress = client.get(address("syncrun_change", run.uuid)).content.decode()
     assert f'data-url="/api/v1/sync/runs/{run.uuid}"' in progress
     assert 'data-open="yes"' in progress
-    assert ">54</dd>" in progress
+    assert ">3.355</dd>" in progress
 
 
 @pytest.mark.parametrize("role", [Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER, Role.SIGNER])
@@ -115,6 +115,30 @@ def test_a_form_that_could_never_work_says_why_and_writes_nothing(source, change
     assert answer.context["adminform"].form.errors
     source.refresh_from_db()
     assert source.version == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"interval_minutes": "0"}, "Giá trị phải lớn hơn hoặc bằng 5."),
+        ({"new_secret": "{"}, "Thông tin xác thực phải là một đối tượng JSON."),
+        ({"new_secret": "{}"}, "token: còn thiếu"),
+        ({"settings": "[]"}, "cần một đối tượng JSON"),
+        ({"settings": "{}", "name": ""}, "Không được để trống."),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_said_in_words_and_in_vietnamese(source, change, said):
+    page = session(officer(Role.OPERATOR)).get(address("source_change", source.code))
+    initial = page.context["adminform"].form.initial
+    given = {
+        **{name: value for name, value in initial.items() if value is not None}, "settings": "{}", "next_run_at_0": "28/11/2026",
+        "next_run_at_1": "08:00", "seen_version": source.version, **change,
+    }  # fmt: skip
+    text = session(officer(Role.OPERATOR)).post(address("source_change", source.code), given).content.decode()
+    assert said in text
+    assert "Hãy sửa" in text
+    assert "Please" not in text
+    assert "{&quot;" not in text.split("<textarea")[0], "no JSON among the words"
 
 
 def test_an_outgoing_difference_is_shown_and_approved_on_its_page():
