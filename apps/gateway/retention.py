@@ -8,7 +8,11 @@ for a month to be purged, and the database takes out what is due and nothing els
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from apps.audit import actions as audit
 from apps.registry.models import DataService
@@ -16,9 +20,20 @@ from apps.registry.models import DataService
 TABLES = ("call_intent", "call_outcome", "call_refusal")
 
 
+@contextmanager
+def _patient() -> Iterator[CursorWrapper]:
+    """A cursor for one transaction that may take as long as it takes: a month holds a hundred million calls.
+
+    The application's own limit of a statement would end the work at the same place each time, so that it never came to its end.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        yield cursor
+
+
 def due_months() -> list[str]:
     """Months (YYYYMM) of the log that hold calls whose retention is over."""
-    with connection.cursor() as cursor:
+    with _patient() as cursor:
         cursor.execute("SELECT gateway_due_months()")
         return [row[0] for row in cursor.fetchall()]
 
@@ -30,7 +45,7 @@ def purge_month(month: str, *, by) -> dict[str, dict[str, int]]:
     What went is written by service with the months applied. Nothing due: nothing is done and nothing recorded. Raises
     DatabaseError for a month that is not over, or that the log does not have.
     """
-    with connection.cursor() as cursor:
+    with _patient() as cursor:
         cursor.execute("SELECT relation, service_id, months, gone, kept FROM gateway_purge_month(%s)", [month])
         found = cursor.fetchall()
     rows: dict[str, dict[str, int]] = {}
@@ -59,6 +74,6 @@ def _is_there(table: str) -> bool:
 
 def index_months() -> int:
     """Put the pseudonyms of months that are over in order (`gateway_index_months()`); how many months it did."""
-    with connection.cursor() as cursor:
+    with _patient() as cursor:
         cursor.execute("SELECT gateway_index_months()")
         return cursor.fetchone()[0]
