@@ -13,7 +13,7 @@ FILE = Path("var/bench.json")
 GATES = {
     "gateway_1kb_c32_vs_nginx_cpu": (12, 24), "gateway_1kb_c128_vs_nginx_cpu": (16, 30), "gateway_20kb_vs_nginx_cpu": (11, 25),
     "gateway_vs_drf_cpu": (50, 100), "gateway_p99_added_ms_1000rps": (6, 3.5), "gateway_p99_beside_dead_provider_ratio": (1.2, 1.0),
-    "gateway_rss_mb_100k_grants": (300, 150), "durable_32_vs_1": (12, 20), "catalog_item_vs_nginx_cpu": (30, 45),
+    "gateway_rss_mb_100k_grants": (300, 150), "durable_32_vs_1": (12, 20), "subject_10m_calls_s": (5, 1), "catalog_item_vs_nginx_cpu": (30, 45),
     "catalog_page_vs_nginx_cpu": (30, 45), "catalog_list_vs_nginx_cpu": (50, 60), "catalog_item_vs_drf_cpu": (50, 80),
     "import_vs_bulk_create": (4, 6), "import_unchanged_vs_update": (60, 50), "translate_10k_cpu_s": (1, 0.5), "list_1m_vs_1k_p95": (None, 1.5),
 }  # fmt: skip

@@ -6,8 +6,11 @@ hashed anew for each service and only the hashes are looked for. Neither the que
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from apps.gateway import call_ids
 from apps.gateway.digests import subject_pseudonym
@@ -17,6 +20,7 @@ from apps.registry.models import DataService
 
 MOST = 500
 """Calls of one answer; whoever needs more narrows the period or names the service."""
+AT_ONCE = 1_000
 ANYWHERE = "anywhere"
 """In place of a service: the pseudonym that the record of a search holds, equal for equal persons."""
 
@@ -34,8 +38,27 @@ def calls_about(
     outcomes = CallOutcome.objects.filter(subject__in=pseudonyms, call_id__gte=call_ids.floor(since - SLACK))
     if until:
         outcomes = outcomes.filter(call_id__lt=call_ids.floor(until + SLACK))
-    found = CallIntent.objects.visible_to(user).between(since, until).filter(pk__in=outcomes.values("call_id"))
-    return list(found.for_reading().order_by("-call_id")[: MOST + 1])
+    visible = CallIntent.objects.visible_to(user).between(since, until).for_reading().order_by("-call_id")
+    found: list[CallIntent] = []
+    for some in _newest_ids(outcomes):
+        found += visible.filter(pk__in=some)[: MOST + 1 - len(found)]
+        if len(found) > MOST:
+            break
+    return found
+
+
+def _newest_ids(outcomes) -> Iterator[list]:
+    """The ids of `outcomes`, newest first, some at a time.
+
+    Asked for by themselves and ordered as text: joined to the calls, or ordered by the key, PostgreSQL would walk the whole log backwards
+    to find the newest few.
+    """
+    newest = outcomes.order_by(Cast("call_id", TextField()).desc()).values_list("call_id", flat=True)
+    while some := list(newest[:AT_ONCE]):
+        yield some
+        if len(some) < AT_ONCE:
+            return
+        newest = newest.filter(call_id__lt=some[-1])
 
 
 def pseudonym_for_record(identifiers: Sequence[str]) -> str:

@@ -41,7 +41,7 @@ def crowd(gateways, world):
 
 def test_a_quota_is_exact_over_processes(crowd, world, provider):
     """GW-11: N + k callers at once, N pass, k are told why; round after round."""
-    rounds, quota, callers = (200 if FULL else 6), 20, 32
+    rounds, quota, callers = (1_000 if FULL else 6), 20, 32
     allowed = 0
     for _round in range(rounds):
         allowed += quota

@@ -223,7 +223,7 @@ def test_a_search_for_a_person_is_recorded_with_its_reason_and_never_with_the_id
     assert client_of(reader).get("/api/v1/calls/about-a-person", ASKED).status_code == 405, (
         "an identifier has no place in an address"
     )
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         search(reader)
 
 
@@ -232,6 +232,15 @@ def test_only_the_newest_calls_about_a_person_are_shown_and_it_is_said(ours, mon
     made = [str(about(ours, minutes_ago=number).call_id) for number in (3, 2, 1)]
     assert [row["call_id"] for row in search(officer(Role.AUDITOR)).json()["results"]] == made[:0:-1]
     assert search(officer(Role.AUDITOR)).json()["more"] is True
+
+
+def test_newer_calls_of_others_hide_none_of_ones_own(ours, others, monkeypatch):
+    monkeypatch.setattr(subjects, "AT_ONCE", 2)
+    mine = [str(about(ours, minutes_ago=number).call_id) for number in (9, 8, 7)]
+    for number in range(1, 6):
+        about(others, minutes_ago=number)
+    answer = search(officer(Role.CONSUMER_OFFICER, ours.consumer)).json()
+    assert ([row["call_id"] for row in answer["results"]], answer["more"]) == (mine[::-1], False)
 
 
 # --- the tables ----------------------------------------------------------------------------------
