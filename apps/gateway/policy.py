@@ -179,9 +179,20 @@ class CodeTable(Struct, frozen=True, gc=False):
         return unpack(self.content)
 
 
+class Basis(Struct, frozen=True, gc=False):
+    """A provision that refusals cite between two days (ISO texts; an empty last day is open)."""
+
+    id: int
+    uuid: str
+    code: str
+    citation: str
+    day_from: str
+    day_to: str
+
+
 KINDS: dict[str, type[Struct]] = {
     "organization": Organization, "informationsystem": System, "credential": Credential, "agreement": Agreement,
-    "dataservice": Service, "serviceversion": Version, "grant": Grant, "codetable": CodeTable,
+    "dataservice": Service, "serviceversion": Version, "grant": Grant, "codetable": CodeTable, "legalbasis": Basis,
 }  # fmt: skip
 
 
@@ -295,6 +306,11 @@ class Policy:
             route = Route(version)
             self.routes[version.service_id, version.major] = route
             self.by_operation.update(dict.fromkeys(route.operations, route))
+
+    def clause(self, basis: str, day: str) -> str:
+        """The provision that stands behind `basis` on `day`; empty when there is none."""
+        rows = self.rows.get("legalbasis", {}).values()
+        return next((row.citation for row in rows if row.code == basis and row.day_from <= day < (row.day_to or "9")), "")
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from apps.gateway.policy import (
     FOREVER,
     Agreement,
+    Basis,
     CodeTable,
     Credential,
     Grant,
@@ -150,6 +151,7 @@ _FOLLOWS = {
     "organization": ("organization",), "informationsystem": ("informationsystem", "credential"), "credential": ("credential",),
     "agreement": ("agreement", "grant"), "grant": ("agreement", "grant"), "dataservice": ("dataservice", "serviceversion"),
     "serviceversion": ("dataservice", "serviceversion"), "upstream": ("serviceversion",), "accesstoken": (), "codetable": ("codetable",),
+    "legalbasis": ("legalbasis",),
 }  # fmt: skip
 
 
@@ -348,6 +350,16 @@ async def _code_tables(connection, refs):
     ]  # fmt: skip
 
 
+async def _bases(connection, refs):
+    where, arguments = _condition(refs, {"legalbasis": "uuid = @"})
+    rows = await connection.fetch(
+        f"SELECT id, uuid, code, citation, effective_from, effective_to FROM legal_legalbasis{where}", *arguments
+    )
+    return [
+        Basis(r["id"], str(r["uuid"]), r["code"], r["citation"], _day(r["effective_from"]), _day(r["effective_to"])) for r in rows
+    ]  # fmt: skip
+
+
 def _grant(r: asyncpg.Record, shared: dict) -> Grant:
     def one(value):
         return shared.setdefault(value, value)
@@ -365,6 +377,7 @@ def _grant(r: asyncpg.Record, shared: dict) -> Grant:
 _READERS: dict[str, Callable] = {
     "organization": _organizations, "informationsystem": _systems, "credential": _credentials, "agreement": _agreements,
     "dataservice": _services, "serviceversion": _versions, "grant": _grants, "codetable": _code_tables,
+    "legalbasis": _bases,
 }  # fmt: skip
 
 _STREAMS = {"agreement": _agreement_query, "grant": _grant_query}

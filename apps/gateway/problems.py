@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import orjson
 from django.conf import settings
-from django.utils import translation
+from django.utils import timezone, translation
 
 from apps.gateway.asked import Asked
 from apps.gateway.policy import Policy
@@ -50,7 +50,7 @@ def _texts(code: str, language: str) -> tuple[str, str]:
         return str(row.title), str(row.next_step)
 
 
-def build(row: Refusal, language: str, call_id: str, facts: dict, about: dict[str, str]) -> bytes:
+def build(row: Refusal, language: str, call_id: str, facts: dict, about: dict[str, str], clause: str = "") -> bytes:
     """The body. `facts` concern the caller alone; `about` names what the link may carry (`NEEDED`)."""
     title, next_step = _texts(row.code, language)
     body = {
@@ -58,7 +58,7 @@ def build(row: Refusal, language: str, call_id: str, facts: dict, about: dict[st
         "title": title,
         "status": row.status,
         "code": row.code,
-        "clause": row.clause or None,
+        "clause": clause or None,
         "call_id": call_id,
         "next_step": next_step,
         "request_url": link(row.fix, about),
@@ -72,7 +72,8 @@ def answer(
 ) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Headers and body that tell a consumer why its call ends here."""
     row, facts = refused.row, {**refused.facts, "status": status}
-    body = build(row, language, asked.call_id, facts, _about(policy, asked, refused))
+    clause = policy.clause(row.basis, timezone.localdate().isoformat()) if policy and row.basis else ""
+    body = build(row, language, asked.call_id, facts, _about(policy, asked, refused), clause)
     headers = [
         (b"content-type", CONTENT_TYPE),
         (b"x-call-id", asked.call_id.encode()),

@@ -1,4 +1,4 @@
-"""Every way a call can be refused or fail: one stable code each, the clause it rests on, what to do next.
+"""Every way a call can be refused or fail: one stable code each, the basis it rests on, what to do next.
 
 Codes are part of the interface and never change; texts may. The documentation's table and the tests are made from this
 one (`docs/refusals.md`). `fix` says where the link of the answer leads (`problems.NEEDED` lists the places, the portal's
@@ -13,14 +13,9 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
 
-ACCOUNT = "NĐ 47/2020/NĐ-CP, Điều 40"
-SCOPE = "NĐ 47/2020/NĐ-CP, Điều 35"
-CONTENT = "NĐ 47/2020/NĐ-CP, Điều 38"
-SUSPENSION = "NĐ 47/2020/NĐ-CP, Điều 43"
-TERMINATION = "NĐ 47/2020/NĐ-CP, Điều 44"
-RECORD = "NĐ 47/2020/NĐ-CP, Điều 45"
-PURPOSE = "Luật 91/2025/QH15"
-REGULATION = "NĐ 47/2020/NĐ-CP, Điều 22"
+ACCOUNT, SCOPE, CONTENT, SUSPENSION = "account", "scope", "content", "suspension"
+TERMINATION, RECORD, PURPOSE, REGULATION = "termination", "record", "purpose", "regulation"
+"""Codes of `legal.LegalBasis`: which provision stands behind each is a row with dates, changed by the legal officer."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +26,7 @@ class Refusal:
     status: int
     title: object
     next_step: object
-    clause: str = ""
+    basis: str = ""
     fix: str = ""
     retry_after: int = 0
     durable: bool = True

@@ -10,9 +10,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
+from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, InvalidFact, NotPermitted
 from apps.core.text import clean
-from apps.legal.models import CalendarException, LegalRule, RefusalGround
+from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 
 
 @transaction.atomic
@@ -97,12 +98,40 @@ def _open_ground(code: str, **day: datetime.date) -> RefusalGround:
 
 
 def _ground(code: str, name: str, citation: str, effective_from: datetime.date) -> RefusalGround:
-    made = RefusalGround(code=clean(code), name=clean(name), citation=clean(citation), effective_from=effective_from)
+    return _checked(RefusalGround(code=clean(code), name=clean(name), citation=clean(citation), effective_from=effective_from))
+
+
+def _checked(made):
+    """`made`, stored. Raises InvalidFact with `fields`."""
     try:
         made.full_clean()
     except ValidationError as error:
         raise InvalidFact(fields=error.message_dict) from error
     made.save()
+    return made
+
+
+@transaction.atomic
+def change_basis(code: str, *, by, citation: str, effective_from: datetime.date) -> LegalBasis:
+    """From `effective_from` the gateway's refusals cite `citation` where they cited the basis `code`; every process knows at once.
+
+    Raises InvalidFact when there is no such basis, the citation is empty or the day is not later than the present one's first.
+    """
+    _require(by, "legal.change_rule")
+    old = LegalBasis.objects.select_for_update().filter(code=code, effective_to__isnull=True).first()
+    if old is None:
+        raise InvalidFact(code="no_such_basis")
+    if effective_from <= old.effective_from:
+        raise InvalidFact(
+            code="not_later", fields={"effective_from": [_("The day must be later than the first day of the present one.")]}
+        )
+    old.effective_to = effective_from
+    old.save(update_fields=["effective_to", "updated_at"])
+    made = _checked(LegalBasis(code=code, name=old.name, citation=clean(citation), effective_from=effective_from))
+    for row in (old, made):
+        raise_epoch("legalbasis", row.uuid)
+    audit.record("legal_basis.changed", made, by=by, code=code, before=old.citation, after=made.citation,
+                 effective_from=str(effective_from))  # fmt: skip
     return made
 
 

@@ -12,8 +12,8 @@ from apps.core.admin import ReadOnlyAdmin
 from apps.core.errors import DomainError
 from apps.core.registers import Register, VerbPage
 from apps.legal import actions
-from apps.legal.forms import GroundChangeForm, GroundEndForm, GroundForm
-from apps.legal.models import CalendarException, LegalRule, RefusalGround
+from apps.legal.forms import BasisChangeForm, GroundChangeForm, GroundEndForm, GroundForm
+from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 
 
 def _period(obj) -> str:
@@ -81,8 +81,12 @@ def _end(request, obj, form):
     return actions.end_ground(obj.code, by=request.user, **form.facts())
 
 
-def _is_open(ground: RefusalGround) -> bool:
-    return ground.effective_to is None
+def _change_basis(request, obj, form):
+    return actions.change_basis(obj.code, by=request.user, **form.facts())
+
+
+def _is_open(row: RefusalGround | LegalBasis) -> bool:
+    return row.effective_to is None
 
 
 @admin.register(RefusalGround)
@@ -100,6 +104,24 @@ class RefusalGroundAdmin(Register):
                  help=_("From the day you name; what was refused before keeps the old wording.")),
         VerbPage("end", _("End the ground"), _end, "legal.change_rule", GroundEndForm, "danger", when=_is_open,
                  help=_("From that day on nobody refuses on it.")),
+    )  # fmt: skip
+
+    @admin.display(description=_("in force"), ordering="effective_from")
+    def in_force(self, obj):
+        return _period(obj)
+
+
+@admin.register(LegalBasis)
+class LegalBasisAdmin(Register):
+    """The provisions that the gateway's refusals cite. They are followed by another one, never edited."""
+
+    list_display = ["name", "code", "citation", "in_force"]
+    search_fields = ["code", "name", "citation"]
+    ordering = ["code", "-effective_from"]
+    fields = ["code", "name", "citation", "effective_from", "effective_to"]
+    verb_pages = (
+        VerbPage("change", _("Cite another provision"), _change_basis, "legal.change_rule", BasisChangeForm, "primary", when=_is_open,
+                 help=_("From the day you name, refusals of calls cite it.")),
     )  # fmt: skip
 
     @admin.display(description=_("in force"), ordering="effective_from")

@@ -1,4 +1,4 @@
-"""What the legal officer types into the verbs of refusal grounds."""
+"""What the legal officer types into the verbs of refusal grounds and of provisions on calls."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ class GroundChangeForm(GroundForm):
 
     def __init__(self, *args, obj=None, **kwargs) -> None:
         kwargs["initial"] = {"name": obj.name, "citation": obj.citation, **kwargs.get("initial", {})}
+        super().__init__(*args, obj=obj, **kwargs)
+
+
+class BasisChangeForm(VerbForm):
+    """Begins with the present citation."""
+
+    citation = forms.CharField(label=_("legal basis"), max_length=300, help_text=_("Instrument, article and clause."))
+    effective_from = forms.DateField(label=_("effective from"), widget=DAY, initial=timezone.localdate)
+
+    def __init__(self, *args, obj=None, **kwargs) -> None:
+        kwargs["initial"] = {"citation": obj.citation, **kwargs.get("initial", {})}
         super().__init__(*args, obj=obj, **kwargs)
 
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.models import TimedModel
 from apps.legal.choices import Evidence, Unit
-from apps.legal.querysets import CalendarExceptionQuerySet, LegalRuleQuerySet, RefusalGroundQuerySet
+from apps.legal.querysets import CalendarExceptionQuerySet, LegalBasisQuerySet, LegalRuleQuerySet, RefusalGroundQuerySet
 
 DECREE_47 = datetime.date(2020, 5, 25)
 """NĐ 47/2020/NĐ-CP came into force."""
@@ -77,6 +77,36 @@ class RefusalGround(TimedModel):
 
     def __str__(self) -> str:
         return f"{self.code}. {self.name}"
+
+
+class LegalBasis(TimedModel):
+    """The provision on which the gateway refuses calls for one kind of cause, between the dates in which it is cited.
+
+    The codes are those `gateway.refusals` names; another provision is a new row of the same code.
+    """
+
+    code = models.CharField(_("code"), max_length=30)
+    name = models.CharField(_("what it is about"), max_length=300)
+    citation = models.CharField(_("legal basis"), max_length=300)
+    effective_from = models.DateField(_("effective from"))
+    effective_to = models.DateField(_("effective to"), null=True, blank=True)
+
+    objects = LegalBasisQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("provision on calls")
+        verbose_name_plural = _("provisions on calls")
+        ordering = ["code", "-effective_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["code", "effective_from"], name="legal_legalbasis_once_a_day"),
+            models.UniqueConstraint(fields=["code"], condition=Q(effective_to__isnull=True), name="legal_legalbasis_one_open"),
+            models.CheckConstraint(
+                condition=Q(effective_to__isnull=True) | Q(effective_to__gt=F("effective_from")), name="legal_legalbasis_period"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.citation}"
 
 
 class CalendarException(TimedModel):

@@ -18,6 +18,12 @@ class RefusalGroundQuerySet(BetweenDates):
     pass
 
 
+class LegalBasisQuerySet(BetweenDates):
+    def citations(self, day: datetime.date) -> dict[str, str]:
+        """Code → the provision cited on `day`."""
+        return dict(self.in_force(day).values_list("code", "citation"))
+
+
 class LegalRuleQuerySet(BetweenDates):
     def rule(self, code: str, day: datetime.date):
         """The rule `code` as it stands on `day`. Raises InvalidFact when the law has none for that day."""

@@ -1,4 +1,4 @@
-"""The rules, grounds and calendar days the platform starts with: read from `data/`, added where missing, never overwritten.
+"""The rules, grounds, bases and calendar days the platform starts with: read from `data/`, added where missing, never overwritten.
 
 A legal officer's edits win: a row that exists (same code and first day) is left as it is. Called by migrations;
 a release that brings new rows brings a migration that calls it again.
@@ -20,6 +20,9 @@ def load(apps, schema_editor) -> None:
     known = {field.name for field in grounds._meta.get_fields()}  # the dates of a ground came later than its table
     wanted = [{name: value for name, value in row.items() if name in known} for row in _rows("grounds.csv")]
     grounds.objects.bulk_create([grounds(**row) for row in wanted], ignore_conflicts=True)
+    if "legalbasis" in apps.all_models["legal"]:  # its table came later too
+        bases = apps.get_model("legal", "LegalBasis")
+        bases.objects.bulk_create([bases(**row) for row in _rows("bases.csv")], ignore_conflicts=True)
     days = apps.get_model("legal", "CalendarException")
     swaps = [days(**{**row, "is_working": row["is_working"] == "true"}) for row in _rows("calendar.csv")]
     days.objects.bulk_create(swaps, ignore_conflicts=True)

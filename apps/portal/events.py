@@ -119,6 +119,7 @@ LABELS = {
     "ticket.asked_again": _("Asked again"),
     "ticket.closed": _("Closed"),
     "standard_clause.changed": _("Text of a standard clause changed"),
+    "legal_basis.changed": _("Provision that refusals of calls cite changed"),
     "refusal_ground.added": _("Refusal ground added"),
     "refusal_ground.changed": _("Wording of a refusal ground changed"),
     "refusal_ground.ended": _("Refusal ground ended"),

@@ -116,6 +116,7 @@ MENU = (
             Item(_("Legal rules"), "balance", model="legal.LegalRule", may=CONTROL),
             Item(_("Purposes of use"), "flag", model="registry.Purpose", may=CONTROL),
             Item(_("Refusal grounds"), "block", model="legal.RefusalGround", may=CONTROL),
+            Item(_("Provisions on calls"), "gavel", model="legal.LegalBasis", may=CONTROL),
             Item(_("Standard clauses"), "article", model="agreements.StandardClause", may=CONTROL),
             Item(_("Calendar exceptions"), "calendar_month", model="legal.CalendarException", may=CONTROL),
             Item(_("Audit log"), "policy", model="audit.AuditEvent", may=CONTROL),

@@ -21,6 +21,7 @@ BODIES: dict[str, dict] = {
     "refusal-grounds": {"code": "R7", "name": "x", "citation": "x", "effective_from": "2030-01-01"},
     "refusal-grounds/{code}/change": {"name": "x", "citation": "x", "effective_from": "2030-01-01"},
     "refusal-grounds/{code}/end": {"effective_to": "2030-01-01"},
+    "legal-bases/{code}/change": {"citation": "x", "effective_from": "2030-01-01"},
     "calendar-days": {"day": "2030-01-02", "is_working": True, "reason": "x", "citation": "x"},
     "requests/{uuid}/refuse": {"ground": "R1", "reason": "Lý do", "citation": "NĐ 47/2020/NĐ-CP Điều 51"},
     "requests/{uuid}/return": {"remarks": [{"field": "purpose_text", "text": "Nêu rõ."}]},

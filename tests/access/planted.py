@@ -36,7 +36,7 @@ from apps.disputes.choices import DisputeCategory, TicketKind
 from apps.disputes.models import Answer, Dispute, Ticket
 from apps.gateway import call_ids
 from apps.gateway.models import CallIntent, CallOutcome, CallRefusal, FieldSet
-from apps.legal.models import CalendarException, LegalRule, RefusalGround
+from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
 from apps.organizations.models import FocalPoint, InformationSystem, Organization
@@ -82,7 +82,7 @@ _NOT_FREE_ENDS = ("_hash", "sha256", "_kind", "_ground")
 
 
 PUBLIC = (Organization, FocalPoint, DataService, ServiceVersion, Operation, Parameter, Field, Purpose, UsageRegulation, Catalog, Source,
-          LegalRule, RefusalGround, CalendarException, SyncRun)  # fmt: skip
+          LegalRule, LegalBasis, RefusalGround, CalendarException, SyncRun)  # fmt: skip
 """Everybody may read these texts; they are somebody's input all the same."""
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.agreements.models import Grant, StandardClause
 from apps.audit.models import AuditEvent
 from apps.disputes.actions import open_ticket, raise_dispute
-from apps.legal.models import CalendarException, LegalRule, RefusalGround
+from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 from apps.notices.models import OutboxMessage
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment
@@ -167,6 +167,8 @@ def _of_the_platform(parties) -> dict:
         "legalrule": LegalRule.objects.get(code="connection.decide", effective_to=None).uuid,
         "refusalground": RefusalGround.objects.get(code="R1").uuid,
         "refusal-grounds": "R1",
+        "legalbasis": LegalBasis.objects.get(code="account").uuid,
+        "legal-bases": "account",
         "standardclause": StandardClause.objects.order_by("id").first().uuid,
         "calendarexception": exception.uuid,
         "catalogs": catalog.code,

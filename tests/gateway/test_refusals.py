@@ -7,6 +7,7 @@ The causes go through the real gateway process one after the other in one world;
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
 import threading
@@ -27,6 +28,8 @@ from apps.disputes.models import Maintenance
 from apps.gateway import actions, problems
 from apps.gateway.models import CallRefusal
 from apps.gateway.refusals import FAILURES, REFUSALS, TABLE, Refused
+from apps.legal import reference
+from apps.legal.actions import change_basis
 from apps.organizations.choices import Role
 from apps.registry.models import Operation, Parameter, ServiceVersion, Upstream
 from tests.factories.organizations import officer
@@ -41,7 +44,12 @@ Made from `apps/gateway/refusals.py` by `tests/gateway/test_refusals.py`, which 
 Each answer that is no data is `application/problem+json`: `type`, `title`, `status`, `code`, `clause`, `call_id`, `next_step`,
 `request_url` (the page that mends it), and facts that concern the caller alone. Codes never change; texts may, and come in
 Vietnamese or English by `Accept-Language` (Vietnamese when it names neither). The same texts are in the portal at `/go/refusal/`.
+
+`clause` is a row with dates (*Provisions on calls*, `/api/v1/legal-bases`): the legal officer gives the next one and every gateway cites
+it from its day. Below are those the platform starts with (`apps/legal/data/bases.csv`).
 """
+with (reference.DATA / "bases.csv").open(encoding="utf-8", newline="") as file:
+    CITATIONS = {row["code"]: row["citation"] for row in csv.DictReader(file)}
 WHERE = {
     "request": "a new request, filled in", "change": "the agreement, to ask for a change", "renewal": "the agreement, to renew it",
     "agreement": "the agreement", "system": "the account of the system", "service": "the service", "services": "the services", "": "",
@@ -55,7 +63,7 @@ def table_of(rows: dict) -> Iterator[str]:
         with translation.override("vi"):
             vietnamese = str(row.title)
         with translation.override("en"):
-            cells = (f"`{row.code}`", str(row.status), str(row.title), vietnamese, str(row.next_step), row.clause, WHERE[row.fix],
+            cells = (f"`{row.code}`", str(row.status), str(row.title), vietnamese, str(row.next_step), CITATIONS.get(row.basis, ""), WHERE[row.fix],
                      "row" if row.durable else "counted")  # fmt: skip
         yield "| " + " | ".join(cells) + " |"
 
@@ -81,6 +89,19 @@ def test_every_refusal_has_both_languages_and_a_known_place(row):
         with translation.override("vi"):
             assert str(text) != english
     assert row.fix in WHERE
+    assert row.basis in {"", *CITATIONS}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refusal_cites_the_provision_of_its_day(call, world):
+    """From its day on the next call is told the next provision, on a process that runs; one that is still to come is not cited."""
+    cited = lambda: call(**{"X-Purpose-Code": "khac"}).json["clause"]  # noqa: E731
+    legal = officer(Role.LEGAL_OFFICER)
+    assert cited() == CITATIONS["purpose"]
+    change_basis("purpose", by=legal, citation="Luật 1/2026/QH16, Điều 5", effective_from=timezone.localdate())
+    assert cited() == "Luật 1/2026/QH16, Điều 5"
+    change_basis("purpose", by=legal, citation="Luật 2/2027/QH16", effective_from=timezone.localdate() + timedelta(days=1))
+    assert cited() == "Luật 1/2026/QH16, Điều 5"
 
 
 @pytest.mark.parametrize(
@@ -312,7 +333,7 @@ def test_more_than_forty_causes_have_a_code_each_and_a_link_that_works(call, wor
         assert answer.status == body["status"] == (404 if code == "provider_refused" else row.status)
         with translation.override(language):
             assert (body["title"], body["next_step"]) == (str(row.title), str(row.next_step))
-        assert body.get("clause", "") == row.clause
+        assert body.get("clause", "") == CITATIONS.get(row.basis, "")
         assert answer.headers["content-language"] == language
         assert body["call_id"] == answer.call_id
         for stranger in (world.service.provider.name, world.agreement.title, "SELECT", "Traceback"):
@@ -386,5 +407,5 @@ def test_a_link_is_no_use_to_a_stranger():
 
 
 def test_a_refusal_never_carries_more_than_its_facts():
-    body = json.loads(problems.build(TABLE["grant_missing"], "vi", "x", Refused("grant_missing").facts, {}))
+    body = json.loads(problems.build(TABLE["grant_missing"], "vi", "x", Refused("grant_missing").facts, {}, "Điều 35"))
     assert set(body) == {"type", "title", "status", "code", "clause", "call_id", "next_step", "request_url"}

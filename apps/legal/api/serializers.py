@@ -3,7 +3,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from apps.legal.choices import Evidence
-from apps.legal.models import CalendarException, LegalRule, RefusalGround
+from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 
 
 class LegalRuleSerializer(serializers.ModelSerializer):
@@ -41,6 +41,19 @@ class GroundAddingSerializer(GroundChangeSerializer):
 
 class GroundEndSerializer(serializers.Serializer):
     effective_to = serializers.DateField(help_text="The first day on which it can no longer be chosen.")
+
+
+class LegalBasisSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = LegalBasis
+        fields = ["uuid", "code", "name", "citation", "effective_from", "effective_to"]
+
+
+class BasisChangeSerializer(serializers.Serializer):
+    """The next provision and the day from which it is cited."""
+
+    citation = serializers.CharField(max_length=300)
+    effective_from = serializers.DateField()
 
 
 class CalendarDaySerializer(serializers.ModelSerializer):

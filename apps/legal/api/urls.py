@@ -6,6 +6,7 @@ from apps.legal.api import views
 router = SimpleRouter(trailing_slash=False)
 router.register("legal-rules", views.LegalRules, "legal-rule")
 router.register("refusal-grounds", views.RefusalGrounds, "refusal-ground")
+router.register("legal-bases", views.LegalBases, "legal-basis")
 router.register("calendar-days", views.CalendarDays, "calendar-day")
 
 urlpatterns = [

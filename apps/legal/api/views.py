@@ -12,7 +12,7 @@ from apps.core.api.doors import body
 from apps.legal import actions
 from apps.legal.api import serializers
 from apps.legal.deadlines import working_days
-from apps.legal.models import CalendarException, LegalRule, RefusalGround
+from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 
 
 class LegalRuleFilter(filters.FilterSet):
@@ -88,6 +88,35 @@ class RefusalGrounds(mixins.ListModelMixin, viewsets.GenericViewSet):
         return self._made(actions.end_ground(code, by=request.user, **body(request, serializers.GroundEndSerializer)))
 
     def _made(self, row: RefusalGround) -> Response:
+        return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
+
+
+class LegalBasisFilter(filters.FilterSet):
+    in_force_on = filters.DateFilter(method="on_day", label="only provisions cited on this day")
+
+    class Meta:
+        model = LegalBasis
+        fields = ["code"]
+
+    def on_day(self, rows, _name, day):
+        return rows.in_force(day)
+
+
+class LegalBases(mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Provisions that the gateway's refusals cite, with the dates between which they are cited."""
+
+    permission_classes = [IsAuthenticated]
+    queryset = LegalBasis.objects.all()
+    serializer_class = serializers.LegalBasisSerializer
+    filterset_class = LegalBasisFilter
+    lookup_field = "code"
+    lookup_value_regex = "[a-z_]{1,30}"
+
+    @extend_schema(request=serializers.BasisChangeSerializer, responses={201: serializers.LegalBasisSerializer})
+    @action(detail=True, methods=["post"])
+    def change(self, request, code: str) -> Response:
+        """Refusals cite another provision from that day on (legal officer)."""
+        row = actions.change_basis(code, by=request.user, **body(request, serializers.BasisChangeSerializer))
         return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import BasePermission
@@ -14,6 +15,7 @@ from rest_framework.views import APIView
 from apps.gateway import problems, readings
 from apps.gateway.api.authentication import IsSystem, SystemTokenAuthentication
 from apps.gateway.refusals import Refused
+from apps.legal.models import LegalBasis
 from apps.sync import feed
 from apps.sync.api.serializers import EnterpriseChangeSerializer, EnterpriseFeedSerializer, FeedQuestionSerializer
 from apps.sync.choices import SourceKind
@@ -73,7 +75,8 @@ def _refusal(request, reading: readings.Reading, refused: Refused) -> HttpRespon
         "service": first.version.service.code if first else "", "agreement": str(refused.facts.get("agreement", "")),
     }  # fmt: skip
     facts = {**refused.facts, "status": refused.row.status}
-    body = problems.build(refused.row, request.LANGUAGE_CODE, reading.call_id, facts, about)
+    clause = LegalBasis.objects.citations(timezone.localdate()).get(refused.row.basis, "")
+    body = problems.build(refused.row, request.LANGUAGE_CODE, reading.call_id, facts, about, clause)
     answer = HttpResponse(body, status=refused.row.status, content_type=problems.CONTENT_TYPE.decode())
     if wait := refused.facts.get("retry_after", refused.row.retry_after):
         answer["Retry-After"] = str(wait)

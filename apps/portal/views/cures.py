@@ -11,11 +11,13 @@ from urllib.parse import urlencode
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.agreements.choices import AgreementStatus
 from apps.agreements.models import Agreement, Credential
 from apps.gateway.refusals import REFUSALS, TABLE
+from apps.legal.models import LegalBasis
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem
 from apps.organizations.roles import organization_ids
@@ -77,11 +79,12 @@ def _system(request: HttpRequest) -> HttpResponse:
 def _refusal(request: HttpRequest) -> HttpResponse:
     """Every code with its meaning; the one in question first."""
     code = asked(request, "code")
-    rows = [{"row": row, "before": row.code in REFUSALS} for row in TABLE.values()]
+    citations = LegalBasis.objects.citations(timezone.localdate())
+    rows = [{"row": row, "before": row.code in REFUSALS, "clause": citations.get(row.basis, "")} for row in TABLE.values()]
     context = {
         "title": _("Codes of refusals"),
         "crumbs": [(_("Home"), reverse("home")), (_("Gateway"), reverse("portal:gateway"))],
-        "chosen": TABLE.get(code),
+        "chosen": next((item for item in rows if item["row"].code == code), None),
         "rows": rows,
     }
     return render(request, "portal/refusals.html", context)
