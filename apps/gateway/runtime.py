@@ -30,6 +30,8 @@ log = logging.getLogger("lgsp.gateway")
 EPOCH_SECONDS = 1.0
 VERIFY_SECONDS = 600.0
 COUNT_SECONDS = 2.0
+READS = 3
+"""So often the policy is read for one who knows of a later epoch; a database that was put back has none."""
 _EXPECTED = (*BROKEN, asyncpg.PostgresError, LedgerDown)
 
 
@@ -130,14 +132,18 @@ class Runtime:
 
     # --- policy
     async def refresh(self, at_least: int = 0) -> Policy:
-        """The policy of the present epoch. Callers that need it at the same instant share one read. Raises LedgerDown."""
-        while True:
-            if self._refreshing is None:
+        """The policy of the present epoch, of `at_least` where the database has it. Callers at the same instant share one read.
+
+        Raises LedgerDown.
+        """
+        for _try in range(READS):
+            # One that has ended is of no use to who comes now: it may have read before what the caller knows of.
+            if self._refreshing is None or self._refreshing.done():
                 self._refreshing = asyncio.ensure_future(self._refresh())
-                self._refreshing.add_done_callback(lambda _task: setattr(self, "_refreshing", None))
             policy = await asyncio.shield(self._refreshing)
             if policy.epoch >= at_least:
-                return policy
+                break
+        return policy
 
     async def _refresh(self) -> Policy:
         try:

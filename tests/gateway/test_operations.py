@@ -89,6 +89,48 @@ def fit(tmp_path) -> Runtime:
     return runtime
 
 
+class Rising(Runtime):
+    """A runtime whose every read finds the next epoch; `meanwhile` begins in the instant between the end of a read and its being known."""
+
+    epoch, meanwhile = 0, None
+
+    async def _refresh(self):
+        await asyncio.sleep(0)
+        self.epoch += 1
+        if self.epoch == 1:
+            self.meanwhile = asyncio.get_running_loop().create_task(self.refresh(2))
+        return SimpleNamespace(epoch=self.epoch)
+
+
+def test_who_knows_of_a_later_epoch_when_a_read_has_just_ended_reads_anew_and_holds_nobody_up():
+    """AN-03 in ten thousand trials: such a caller waited for the read that had ended, never let go, and its process stood still."""
+
+    async def both() -> tuple[int, int]:
+        runtime = Rising("postgresql://nobody@127.0.0.1/none")
+        first = await runtime.refresh()
+        return first.epoch, (await runtime.meanwhile).epoch
+
+    def stood_still(*_signal):
+        raise AssertionError("the process stands still")
+
+    before = signal.signal(signal.SIGALRM, stood_still)
+    signal.alarm(10)
+    try:
+        assert asyncio.run(both()) == (1, 2)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_database_that_was_put_back_has_no_later_epoch_and_is_not_asked_for_ever():
+    class Behind(Runtime):
+        async def _refresh(self):
+            return SimpleNamespace(epoch=1)
+
+    runtime = Behind("postgresql://nobody@127.0.0.1/none")
+    assert asyncio.run(asyncio.wait_for(runtime.refresh(9), 10)).epoch == 1
+
+
 def test_all_is_well(fit, tmp_path):
     assert fitness.faults(fit) in ([], ["disk_full"])  # the machine's own disk may be full
     assert set(fitness.disks(fit)) == {str(tmp_path)}
