@@ -18,6 +18,9 @@ from apps.audit.models import AuditEvent
 from apps.core.epoch import current_epoch
 from apps.gateway import actions, retention
 from apps.gateway.models import CallIntent, CallOutcome
+from tests.factories.agreements import agreement_in_force, awaiting_signatures, negotiating, recorded, special_world
+from tests.factories.connections import complete_draft, forwarded
+from tests.factories.connections import world as casework
 from tests.gateway.conftest import Response, ask_token, provider, send, shared_provider, wait_for_epoch, world  # noqa: F401
 from tests.gateway.processes import GatewayProcess, database_url
 from tests.gateway.world import CUT
@@ -46,6 +49,57 @@ def role(transactional_db):
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+SIGN = """
+INSERT INTO agreements_signature (uuid, created_at, updated_at, version_id, party_id, signer_id, signer_name, drafted_by_id, basis,
+                                  signed_hash, signed_at)
+SELECT gen_random_uuid(), now(), now(), v.id, p.id, {signer}, '', v.drafted_by_id, 'portal', v.content_hash, now()
+FROM agreements_agreementversion v JOIN agreements_party p ON p.agreement_id = v.agreement_id
+WHERE v.id = {version} AND p.side IN ({sides})
+"""
+AGREE = """
+INSERT INTO agreements_consent (uuid, created_at, updated_at, version_id, party_id, officer_id)
+SELECT gen_random_uuid(), now(), now(), {version}, p.id, {officer} FROM agreements_party p
+WHERE p.agreement_id = {agreement} AND p.side = 'consumer'
+"""
+CONFIRM = "UPDATE agreements_acceptancerecord SET decided_by_id = {by} WHERE id = {record}"
+DECIDE = "UPDATE connections_providerdecision SET decided_by_id = {by} WHERE request_id = {request}"
+SIGN_REQUEST = """
+INSERT INTO connections_requestsignature (uuid, created_at, updated_at, request_id, organization_id, signer_id, prepared_by_id, content_hash)
+SELECT gen_random_uuid(), now(), now(), r.id, r.consumer_id, {signer}, r.created_by_id, repeat('0', 64)
+FROM connections_connectionrequest r WHERE r.id = {request}
+"""
+
+
+def test_cc_04_four_eyes_hold_for_the_application_itself_by_raw_sql(role):
+    """What one person of each pair may do the role can write; the other hand is refused by the database."""
+    _name, url = role
+    w, special = casework(), special_world()
+    version, negotiated = awaiting_signatures(special).current_version, negotiating(special)
+    record, asked, draft = recorded(w, agreement_in_force(w)), forwarded(w), complete_draft(w)
+    newest = negotiated.current_version
+    both = "'consumer', 'provider'"
+    lawful_and_not = (
+        (SIGN.format(version=version.pk, signer=special.consumer_signer.pk, sides="'consumer'"),
+         SIGN.format(version=version.pk, signer=version.drafted_by_id, sides="'consumer'"), "four_eyes"),
+        (SIGN.format(version=version.pk, signer=special.provider_signer.pk, sides="'provider'"),
+         SIGN.format(version=version.pk, signer=special.provider_signer.pk, sides=both), "both sides"),
+        (AGREE.format(version=newest.pk, agreement=negotiated.pk, officer=special.consumer_officer.pk),
+         AGREE.format(version=newest.pk, agreement=negotiated.pk, officer=special.provider_officer.pk), "both sides"),
+        (CONFIRM.format(record=record.pk, by=w.provider_officer.pk), CONFIRM.format(record=record.pk, by=record.recorded_by_id),
+         "four_eyes"),
+        (DECIDE.format(request=asked.pk, by=w.provider_officer.pk), DECIDE.format(request=asked.pk, by=asked.submitted_by_id),
+         "four_eyes"),
+        (SIGN_REQUEST.format(request=draft.pk, signer=w.consumer_signer.pk),
+         SIGN_REQUEST.format(request=draft.pk, signer=draft.created_by_id), "four_eyes"),
+    )  # fmt: skip
+    for lawful, unlawful, why in lawful_and_not:
+        assert refusal(url, lawful) == ""
+        assert why in refusal(url, unlawful)
+    for guard in ("ALTER TABLE agreements_signature DROP CONSTRAINT agreements_signature_four_eyes",
+                  "ALTER TABLE agreements_signature DISABLE TRIGGER ALL"):  # fmt: skip
+        assert "must be owner" in refusal(url, guard)
 
 
 def refusal(url: str, statement: str) -> str:

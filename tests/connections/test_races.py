@@ -235,6 +235,35 @@ def test_cc_05_parallel_posts_with_one_key_make_one_draft(count):
     assert AuditEvent.objects.filter(event="request.drafted").count() == 1
 
 
+def _api(w, key):
+    return "/api/v1/requests", {"consumer": w.consumer.code, "title": "Một lần"}, 201
+
+
+def _first_step(w, key):
+    facts = {"consumer": w.consumer.pk, "title": "Một lần", "systems": [w.system.pk], "uuid": str(key)}
+    return "/portal/requests/new/", facts, 302
+
+
+@pytest.mark.parametrize("door", [_api, _first_step])
+def test_cc_05_twenty_posts_of_one_form_at_once_make_one_draft(door):
+    w = world()
+    key = uuid.uuid4()
+    where, body, done = door(w, key)
+    browsers = [Client() for _turn in range(20)]
+    for browser in browsers:
+        browser.force_login(w.consumer_officer)
+        browser.get("/portal/requests/new/")
+    kind = {"content_type": "application/json", "headers": {"Idempotency-Key": str(key)}} if door is _api else {}
+    answers = at_once(*[lambda browser=browser: browser.post(where, body, **kind) for browser in browsers])
+    assert {getattr(answer, "status_code", answer) for answer in answers} == {done}
+    made = ConnectionRequest.objects.get()
+    assert made.uuid == key
+    assert {answer.url if door is _first_step else answer.json()["uuid"] for answer in answers} == {
+        f"/portal/requests/{made.uuid}/edit/data/" if door is _first_step else str(made.uuid)
+    }
+    assert AuditEvent.objects.filter(event="request.drafted").count() == 1
+
+
 @pytest.mark.parametrize("each", [pytest.param(5, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)])
 def test_cc_06_numbers_are_unique_and_without_gaps_under_64_threads(each):
     def take():
