@@ -23,11 +23,13 @@ from apps.agreements.models import (
     AgreementVersion,
     Credential,
     Duty,
+    DutyCertificate,
     Grant,
     PlannedSuspension,
     Signature,
 )
 from apps.catalogs.models import Catalog
+from apps.connections import files
 from apps.connections.actions import attach_file, comment_request
 from apps.connections.models import Attachment, Comment, ConnectionRequest, ProviderDecision, Remark
 from apps.core.fields import EncryptedTextField
@@ -133,6 +135,7 @@ def _add_private_rows(world: World, parties: connections.World) -> None:
     )  # fmt: skip
     party = agreement.parties.get(organization=parties.consumer)
     duty = Duty.objects.create(agreement=agreement, party=party, kind=Duty._meta.get_field("kind").choices[0][0], note=MARK)
+    _certificate(duty, by=b)
     call, refusal = _calls(agreement, parties)
     notice = Notice.objects.filter(recipient=b).first() or Notice.objects.create(recipient=b, kind="x", key=MARK)
     world.objects |= {
@@ -141,6 +144,15 @@ def _add_private_rows(world: World, parties: connections.World) -> None:
         "calls": str(call.call_id), "callintent": str(call.call_id), "call-refusals": str(refusal.call_id),
         "callrefusal": str(refusal.call_id), "notices": str(notice.uuid),
     }  # fmt: skip
+
+
+def _certificate(duty: Duty, *, by) -> None:
+    """The paper that shows how the duty was done: private by its name and by what stands in it."""
+    data = b"%PDF-1.4\n%" + MARK.encode() + b"\n%%EOF\n"
+    kept = DutyCertificate.objects.create(
+        duty=duty, name=f"{MARK}.pdf", media_type="application/pdf", size=len(data), sha256=files.digest(data), uploaded_by=by
+    )
+    files.keep(kept, data)
 
 
 def _draft(parties: connections.World) -> ConnectionRequest:
@@ -190,6 +202,7 @@ def private_rows(parties: connections.World) -> list[models.QuerySet]:
         *[model.objects.filter(**of_cases) for model in (Remark, Comment, Attachment, ProviderDecision)],
         *[model.objects.filter(**inside) for model in (AgreementVersion, PlannedSuspension, Duty, AcceptanceRecord, Grant, Ticket)],
         Signature.objects.filter(version__agreement__in=agreements.values("pk")),
+        DutyCertificate.objects.filter(duty__agreement__in=agreements.values("pk")),
         Credential.objects.filter(system__organization=parties.consumer),
         InformationSystem.objects.filter(organization=parties.consumer),
         Dispute.objects.filter(raised_for=parties.consumer), Answer.objects.filter(dispute__raised_for=parties.consumer),
@@ -250,7 +263,7 @@ def _of_the_stranger(world: World, parties: connections.World) -> World:
 
 MUST_CARRY = {
     "accounts.User.email", "accounts.User.full_name", "accounts.User.phone", "agreements.Agreement.title",
-    "agreements.Credential.client_id", "agreements.Duty.note", "agreements.PlannedSuspension.reason", "connections.Attachment.name",
+    "agreements.Credential.client_id", "agreements.Duty.note", "agreements.DutyCertificate.name", "agreements.PlannedSuspension.reason", "connections.Attachment.name",
     "connections.Comment.text", "connections.ConnectionRequest.note", "connections.ConnectionRequest.purpose_text",
     "connections.ConnectionRequest.solution", "connections.ConnectionRequest.technician", "connections.ConnectionRequest.title",
     "connections.ProviderDecision.comment", "disputes.Answer.text", "disputes.Dispute.description", "disputes.Dispute.title",

@@ -88,7 +88,8 @@ def test_az_02_the_sweep_sees_what_is_there(seeded):
     client = client_of(seeded, "consumer")
     shown = [route for route, address in addresses(seeded.world).items() if leaks(client.get(address))]
     assert len(shown) >= 25, shown
-    assert {"/api/v1/requests/{uuid}", "/api/v1/agreements/{uuid}", "/portal/requests/{uuid}/", "/api/v1/calls"} <= set(shown)
+    assert {"/api/v1/requests/{uuid}", "/api/v1/agreements/{uuid}", "/portal/requests/{uuid}/", "/api/v1/calls",
+            "/api/v1/duties/{uuid}/certificate", "/portal/duties/{uuid}/certificate/"} <= set(shown)  # fmt: skip
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
