@@ -9,6 +9,7 @@ from django.core.management import call_command
 from apps.agreements.models import Agreement, Credential, Grant
 from apps.audit.models import AuditEvent
 from apps.catalogs.models import Release
+from apps.connections import files
 from apps.connections.models import ConnectionRequest
 from apps.organizations.models import InformationSystem, Organization
 from apps.portal.demo import cases, secrets
@@ -32,10 +33,13 @@ def test_the_province_tells_the_story_of_2019_and_a_second_load_changes_nothing(
     kinds = set(InformationSystem.objects.values_list("kind", flat=True))
     assert {"public_service", "one_stop", "documents", "tender", "budget", "notary"} <= kinds
     states = sorted(ConnectionRequest.objects.values_list("status", flat=True))
-    assert states == ["approved", "awaiting_provider", "checking", "draft", "refused", "returned"]
-    assert Agreement.objects.get().status == "in_force"
-    assert sorted(Grant.objects.values_list("environment", "status")) == [("production", "active"), ("test", "active")]
-    assert all(Credential.objects.values_list("secret_hash", flat=True))
+    assert states == ["approved", "approved", "approved", "awaiting_provider", "checking", "draft", "refused", "returned"]
+    assert sorted(Agreement.objects.values_list("status", flat=True)) == ["awaiting_signatures", "ending", "in_force"]
+    open_grants = Grant.objects.exclude(status="ended").values_list("environment", "status")
+    assert sorted(open_grants) == [("production", "active"), ("test", "active")]
+    special_sharing_waits_for_the_providers_signer()
+    a_termination_waits_for_the_providers_statistics()
+    assert all(Credential.objects.exclude(status="unclaimed").values_list("secret_hash", flat=True))
     the_reform_was_held_and_published_by_a_named_person()
     secrets_are_readable_by_their_owner_only(capsys)
 
@@ -46,6 +50,19 @@ def test_the_province_tells_the_story_of_2019_and_a_second_load_changes_nothing(
     sandbox_settings.SANDBOX_URL = "http://127.0.0.1:18003"
     load()
     assert {address.split("/")[2] for address in Upstream.objects.values_list("base_url", flat=True)} == {"127.0.0.1:18003"}
+
+
+def special_sharing_waits_for_the_providers_signer() -> None:
+    agreement = Agreement.objects.get(sharing_form="special")
+    newest = agreement.versions.order_by("-number").first()
+    assert newest.number == 2
+    assert [signature.party.side for signature in newest.signatures.all()] == ["consumer"]
+
+
+def a_termination_waits_for_the_providers_statistics() -> None:
+    duties = Agreement.objects.get(status="ending").duties
+    assert [duty.kind for duty in duties.filter(done_at=None)] == ["final_statistics"]
+    assert files.read(duties.get(kind="data_deleted").certificate).startswith(b"%PDF-1.4")
 
 
 def the_reform_was_held_and_published_by_a_named_person() -> None:

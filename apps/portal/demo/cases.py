@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 from django.utils import timezone
 
 from apps.agreements.actions.access import confirm_acceptance, record_acceptance
 from apps.agreements.actions.approval import approve_request
 from apps.agreements.actions.credentials import claim_credential
+from apps.agreements.actions.life import complete_duty, terminate_agreement
+from apps.agreements.actions.signing import agree_content, propose_content, sign_agreement
 from apps.agreements.actions.suspension import announce_suspension
+from apps.agreements.choices import DutyKind, TerminationGround
 from apps.agreements.models import Agreement, Credential
 from apps.connections.actions import (
     draft_request,
@@ -25,7 +29,9 @@ from apps.organizations.models import InformationSystem
 from apps.registry.choices import Environment
 from apps.registry.models import Operation, Purpose
 
-SERVICE = "business-registration"
+SERVICE, SPECIAL = "business-registration", "business-members"
+CERTIFICATE = Path(__file__).with_name("deletion.pdf")
+"""A paper of one line, so that the page of a termination has something to open."""
 DETAIL = "chiTietDoanhNghiep"
 FIELDS = (
     "Data.MainInformation.ENTERPRISE_GDT_CODE", "Data.MainInformation.NAME", "Data.MainInformation.ENTERPRISE_TYPE_NAME",
@@ -42,6 +48,8 @@ def play(people: dict) -> tuple[Credential, str]:
     _returned(people)
     _refused(people)
     _draft(people)
+    _special(people)
+    _ending(people)
     return credential, secret
 
 
@@ -132,12 +140,50 @@ def _draft(people: dict) -> None:
     draft_request(system.organization, by=officer, title="Kê khai tài sản, thu nhập: đối chiếu vốn góp", systems=[system])
 
 
+def _special(people: dict) -> None:
+    """Special sharing: negotiated with a counter-proposal, agreed by both sides, signed by one; the provider's signer is next."""
+    officer, signer, provider = people["tuphap"], people["ky.tuphap"], people["cungcap"]
+    request = _filed(
+        officer, signer, "cong-chung-bac-kan", service=SPECIAL, title="Kiểm tra thành viên góp vốn khi công chứng chuyển nhượng",
+        purpose_text="Xác định người có quyền chuyển nhượng phần vốn góp khi công chứng hợp đồng.",
+        solution="Công chứng viên tra cứu từng hợp đồng; không lưu dữ liệu.", calls_per_day=100, calls_per_second=1,
+        fields=(*FIELDS[:2], "Data.Member[].MEMBER_NAME", "Data.Member[].AMOUNT"),
+        special_reason="Dịch vụ mặc định không dùng được cho việc đối chiếu từng thành viên góp vốn.", alternatives=[SERVICE],
+    )  # fmt: skip
+    forward_request(request, by=people["vanhanh"])
+    agreement = approve_request(request, by=provider, comment="Đồng ý về nguyên tắc, đề nghị thống nhất điều khoản.")
+    terms = "Chỉ tra cứu khi có hợp đồng chuyển nhượng; mỗi quý gửi thống kê số lượt tra cứu."
+    propose_content(agreement, by=officer, changes={"other_terms": terms}, note="Nêu rõ phạm vi tra cứu và báo cáo quý.")
+    agreed = agreement.versions.order_by("-number").first().content_hash
+    agree_content(agreement, by=provider, content_hash=agreed)
+    sign_agreement(agreement, by=signer, content_hash=agreed)
+
+
+def _ending(people: dict) -> None:
+    """A connection its consumer needs no longer: access is closed, received data deleted, the provider's statistics are open."""
+    officer = people["khaithac"]
+    request = _filed(
+        officer, people["ky.khaithac"], "mot-cua-bac-kan", title="Tra cứu doanh nghiệp tại bộ phận một cửa",
+        purpose_text="Đối chiếu thông tin doanh nghiệp nộp hồ sơ trực tiếp.",
+        solution="Hiển thị tại màn hình tiếp nhận; không lưu lại.", calls_per_day=1_000, calls_per_second=2,
+    )  # fmt: skip
+    forward_request(request, by=people["vanhanh"])
+    agreement = approve_request(request, by=people["cungcap"])
+    reason = "Phần mềm một cửa điện tử đã hợp nhất vào Cổng dịch vụ công của tỉnh."
+    terminate_agreement(agreement, by=officer, ground=TerminationGround.CONSUMER, reason=reason)
+    duties = {duty.kind: duty for duty in agreement.duties.all()}
+    certificate = ("Biên bản xóa dữ liệu.pdf", CERTIFICATE.read_bytes())
+    note = "Đã xóa bản sao tạm tại máy chủ ứng dụng, có biên bản kèm theo."
+    complete_duty(duties[DutyKind.DATA_DELETED], by=officer, note=note, file=certificate)
+    complete_duty(duties[DutyKind.CONFIGURATION_REMOVED], by=officer, note="Đã gỡ cấu hình kết nối và thông tin xác thực.")
+
+
 def _filed(
-    officer, signer, system_code: str, *, fields=FIELDS, purpose: str = "giai-quyet-tthc", **content
+    officer, signer, system_code: str, *, fields=FIELDS, service: str = SERVICE, purpose: str = "giai-quyet-tthc", **content
 ) -> ConnectionRequest:
     """A complete request, signed and submitted."""
     system = InformationSystem.objects.get(code=system_code)
-    operation = Operation.objects.live().get(code=DETAIL, version__service__code=SERVICE)
+    operation = Operation.objects.live().get(code=DETAIL, version__service__code=service)
     content.setdefault("legal_basis", "Luật Doanh nghiệp Điều 33; NĐ 47/2020/NĐ-CP Điều 5(2), Điều 33")
     content.setdefault("technician", "Tổ kỹ thuật, 0209 000 100, kythuat@example.vn")
     request = draft_request(

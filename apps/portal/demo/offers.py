@@ -53,7 +53,7 @@ def _publish(row: dict, people: dict) -> None:
     officer = people[STAFF[row["provider"]][0]]
     service = register_service(
         Organization.objects.get(code=row["provider"]), by=officer, code=row["code"], name=row["name"],
-        description=row["description"], capacity_rps=row["capacity_rps"], daily_quota=row["daily_quota"],
+        description=row["description"], sharing_form=row.get("sharing_form", SharingForm.DEFAULT), capacity_rps=row["capacity_rps"], daily_quota=row["daily_quota"],
         is_master_data=row["is_master_data"], contact=row["contact"], sla=row["sla"],
         usage_regulation=UsageRegulation.objects.get(number=row["regulation"]),
     )  # fmt: skip
