@@ -34,6 +34,7 @@ from apps.audit.models import WithHistory
 from apps.connections.models import ConnectionRequest
 from apps.core.models import StatefulModel, TimedModel
 from apps.core.search import SearchLineField, search_index
+from apps.legal.announced import OPEN, AnnouncedPeriod
 from apps.organizations.models import InformationSystem, Organization
 from apps.registry.choices import Environment, SharingForm
 from apps.registry.models import Operation, Purpose
@@ -312,17 +313,11 @@ class RequestBasis(models.Model):
         return f"{self.request} → {self.agreement}"
 
 
-class PlannedSuspension(TimedModel):
+class PlannedSuspension(AnnouncedPeriod):
     """A suspension announced beforehand (NĐ 47/2020 Điều 43(1)(a), (3)): begins and ends by the clock, shown as a banner."""
 
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="planned_suspensions")
-    starts_at = models.DateTimeField(_("begins at"))
-    ends_at = models.DateTimeField(_("expected end"))
-    reason = models.TextField(_("reason"))
-    announced_by = models.ForeignKey(USER, verbose_name=_("announced by"), on_delete=models.PROTECT, related_name="+")
     started_at = models.DateTimeField(_("begun at"), null=True, blank=True)
-    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
-    cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True)
 
     objects = PlannedSuspensionQuerySet.as_manager()
 
@@ -331,12 +326,9 @@ class PlannedSuspension(TimedModel):
         verbose_name_plural = _("planned suspensions")
         ordering = ["starts_at", "id"]
         constraints = [
-            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="agreements_plannedsuspension_period"),
-            models.UniqueConstraint(
-                fields=["agreement"], condition=Q(ended_at__isnull=True, cancelled_at__isnull=True),
-                name="agreements_plannedsuspension_one_open",
-            ),
-        ]  # fmt: skip
+            *AnnouncedPeriod.Meta.constraints,
+            models.UniqueConstraint(fields=["agreement"], condition=OPEN, name="agreements_plannedsuspension_one_open"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.agreement} {self.starts_at:%d/%m/%Y %H:%M}"

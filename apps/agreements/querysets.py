@@ -5,6 +5,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from apps.agreements.choices import AgreementStatus, GrantStatus, VersionState
 from apps.core.search import SearchLine
+from apps.legal.announced import AnnouncedQuerySet
 from apps.organizations.roles import is_platform_reader, organization_ids
 
 
@@ -83,11 +84,7 @@ class DutyCertificateQuerySet(models.QuerySet):
         return self.filter(duty__in=duties.values("pk"))
 
 
-class PlannedSuspensionQuerySet(models.QuerySet):
-    def open(self):
-        """Announced and neither over nor cancelled: what the banner shows."""
-        return self.filter(ended_at__isnull=True, cancelled_at__isnull=True)
-
+class PlannedSuspensionQuerySet(AnnouncedQuerySet):
     def visible_to(self, user):
         if is_platform_reader(user):
             return self.all()

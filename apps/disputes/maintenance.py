@@ -18,16 +18,14 @@ from apps.agreements.models import Grant
 from apps.audit import actions as audit
 from apps.connections.announcements import people
 from apps.core.epoch import raise_epoch
-from apps.core.errors import Conflict, FactMissing, InvalidFact
+from apps.core.errors import Conflict, FactMissing
 from apps.core.workflow import require
 from apps.disputes.models import Maintenance
-from apps.legal import deadlines
+from apps.legal.announced import check_notice, local
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
 from apps.registry.choices import ServiceStatus
 from apps.registry.models import DataService
-
-NOTICE = "suspension.planned_notice"
 
 
 @transaction.atomic
@@ -45,7 +43,7 @@ def announce_maintenance(
     service = DataService.objects.select_for_update().get(pk=service.pk)
     if service.status != ServiceStatus.ACTIVE:
         raise FactMissing(_("The service is not active."), code="service_not_active")
-    _check_period(starts_at, ends_at)
+    check_notice(starts_at, ends_at)
     try:
         with transaction.atomic():
             made = Maintenance.objects.create(
@@ -58,19 +56,6 @@ def announce_maintenance(
                  ends_at=ends_at.isoformat())  # fmt: skip
     _tell(made, "announced", N_("Service %(name)s will not answer from %(start)s to %(end)s: %(reason)s"))
     return made
-
-
-def _check_period(starts_at: datetime.datetime, ends_at: datetime.datetime) -> None:
-    earliest = deadlines.start(NOTICE, timezone.now())
-    if starts_at <= earliest.due_at:
-        day = timezone.localtime(earliest.due_at).strftime("%d/%m/%Y")
-        raise InvalidFact(
-            _("Maintenance is announced at least %(days)s working days before: it can begin after %(day)s (%(citation)s).")
-            % {"days": f"{earliest.rule.value:g}", "day": day, "citation": earliest.rule.citation},
-            code="notice_too_short", earliest=earliest.due_at.isoformat(),
-        )  # fmt: skip
-    if ends_at <= starts_at:
-        raise InvalidFact(code="period", fields={"ends_at": [_("The period ends before it begins.")]})
 
 
 @transaction.atomic
@@ -109,10 +94,6 @@ def _tell(maintenance: Maintenance, event: str, message: str) -> None:
     ]
     notify(
         recipients, f"maintenance.{event}", key=f"maintenance.{event}:{maintenance.uuid}", message=message,
-        url=f"/portal/services/{service.code}/", name=service.name, start=_local(maintenance.starts_at), end=_local(maintenance.ends_at),
+        url=f"/portal/services/{service.code}/", name=service.name, start=local(maintenance.starts_at), end=local(maintenance.ends_at),
         reason=maintenance.reason,
     )  # fmt: skip
-
-
-def _local(moment: datetime.datetime) -> str:
-    return timezone.localtime(moment).strftime("%H:%M %d/%m/%Y")

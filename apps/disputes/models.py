@@ -11,6 +11,7 @@ from apps.connections.models import ConnectionRequest
 from apps.core.models import StatefulModel, TimedModel
 from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind, TicketStatus
 from apps.disputes.querysets import DisputeQuerySet, MaintenanceQuerySet, TicketQuerySet
+from apps.legal.announced import OPEN, AnnouncedPeriod
 from apps.legal.models import LegalRule
 from apps.organizations.models import Organization
 from apps.registry.models import DataService
@@ -123,16 +124,10 @@ class Ticket(WithHistory, StatefulModel):
         return self.number
 
 
-class Maintenance(TimedModel):
+class Maintenance(AnnouncedPeriod):
     """A time announced beforehand in which a service answers nobody (NĐ 47/2020 Điều 43(1)(a), (3)). One a service at a time."""
 
     service = models.ForeignKey(DataService, verbose_name=_("service"), on_delete=models.PROTECT, related_name="maintenances")
-    starts_at = models.DateTimeField(_("begins at"))
-    ends_at = models.DateTimeField(_("expected end"))
-    reason = models.TextField(_("reason"))
-    announced_by = models.ForeignKey(USER, verbose_name=_("announced by"), on_delete=models.PROTECT, related_name="+")
-    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
-    cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True)
 
     objects = MaintenanceQuerySet.as_manager()
 
@@ -141,12 +136,8 @@ class Maintenance(TimedModel):
         verbose_name_plural = _("maintenance")
         ordering = ["-starts_at", "-id"]
         constraints = [
-            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="disputes_maintenance_period"),
-            models.UniqueConstraint(
-                fields=["service"],
-                condition=Q(ended_at__isnull=True, cancelled_at__isnull=True),
-                name="disputes_maintenance_one_open",
-            ),
+            *AnnouncedPeriod.Meta.constraints,
+            models.UniqueConstraint(fields=["service"], condition=OPEN, name="disputes_maintenance_one_open"),
         ]
 
     def __str__(self) -> str:

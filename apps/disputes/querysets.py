@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from apps.disputes.choices import DisputeStatus, TicketStatus
+from apps.legal.announced import AnnouncedQuerySet
 from apps.organizations.roles import is_platform_reader, organization_ids
 from apps.registry.models import DataService
 
@@ -42,11 +43,7 @@ class TicketQuerySet(models.QuerySet):
         return self.filter(Q(asked_by__in=mine) | Q(asked_of__in=mine))
 
 
-class MaintenanceQuerySet(models.QuerySet):
-    def open(self):
-        """Announced and neither over nor called off: what the banner shows and the gateway obeys."""
-        return self.filter(ended_at__isnull=True, cancelled_at__isnull=True)
-
+class MaintenanceQuerySet(AnnouncedQuerySet):
     def over(self, at):
         return self.open().filter(ends_at__lte=at)
 

@@ -21,11 +21,11 @@ from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.workflow import require
 from apps.legal import deadlines
+from apps.legal.announced import check_notice, local
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator, organization_ids
 
-NOTICE = "suspension.planned_notice"
 VIOLATION_NOTICE = "suspension.violation_notice"
 
 
@@ -43,16 +43,7 @@ def announce_suspension(
     lock_agreement(agreement)
     if agreement.status != AgreementStatus.IN_FORCE:
         raise FactMissing(_("The agreement is not in force."), code="agreement_not_in_force")
-    earliest = deadlines.start(NOTICE, timezone.now())
-    if starts_at <= earliest.due_at:
-        day = timezone.localtime(earliest.due_at).strftime("%d/%m/%Y")
-        raise InvalidFact(
-            _("A planned suspension is announced at least %(days)s working days before: it can begin after %(day)s (%(citation)s).")
-            % {"days": f"{earliest.rule.value:g}", "day": day, "citation": earliest.rule.citation},
-            code="notice_too_short", earliest=earliest.due_at.isoformat(),
-        )  # fmt: skip
-    if ends_at <= starts_at:
-        raise InvalidFact(code="period", fields={"ends_at": [_("The period ends before it begins.")]})
+    check_notice(starts_at, ends_at)
     try:
         with transaction.atomic():
             planned = PlannedSuspension.objects.create(
@@ -67,7 +58,7 @@ def announce_suspension(
     )
     tell_parties(
         "suspension_announced", agreement, N_("Agreement %(number)s will be suspended from %(start)s to %(end)s: %(reason)s"),
-        key=str(planned.uuid), start=_local(starts_at), end=_local(ends_at), reason=reason.strip(),
+        key=str(planned.uuid), start=local(starts_at), end=local(ends_at), reason=reason.strip(),
     )  # fmt: skip
     return planned
 
@@ -221,7 +212,3 @@ def _open_or_hand_on(grant: Grant, agreement: Agreement, by) -> None:
         return
     GRANT.move(grant, "release", by=by, status_reason="", held_by=None)
     raise_epoch("grant", grant.uuid)
-
-
-def _local(moment: datetime.datetime) -> str:
-    return timezone.localtime(moment).strftime("%H:%M %d/%m/%Y")
