@@ -44,13 +44,13 @@ def open_account(
 
 
 @transaction.atomic
-def change_account(user: User, *, by, **facts) -> dict:
-    """Write name, e-mail, position or phone. The audit row names the fields, not the person's data."""
+def change_account(user: User, *, by, version: int | None = None, **facts) -> dict:
+    """Write name, e-mail, position or phone; StaleVersion for an old form. The audit row names the fields, not the person's data."""
     require(by, "accounts.change_account", user)
     _not_a_machine(user)
     if "email" in facts:
         facts["email"] = str(facts["email"]).strip().lower()
-    changed = change(user, facts=facts, allowed=CHANGEABLE)
+    changed = change(user, facts=facts, allowed=CHANGEABLE, version=version)
     if changed:
         audit.record("account.changed", user, by=by, fields=sorted(changed))
     return changed

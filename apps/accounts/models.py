@@ -38,6 +38,7 @@ class User(AbstractUser):
     full_name = models.CharField(_("full name"), max_length=200, blank=True)
     position = models.CharField(_("position"), max_length=200, blank=True)
     phone = models.CharField(_("phone"), max_length=30, blank=True)
+    version = models.PositiveIntegerField(_("version"), default=1, editable=False)
     is_machine = models.BooleanField(_("is a machine"), default=False)
     must_change_password = models.BooleanField(_("must choose a new password"), default=False)
 

@@ -12,7 +12,7 @@ from apps.core.registers import Register, VerbPage
 
 
 def _change(request, obj, form):
-    return change_clause(obj.code, by=request.user, **form.facts())
+    return change_clause(obj.code, by=request.user, seen=obj, **form.facts())
 
 
 @admin.register(StandardClause)

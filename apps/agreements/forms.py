@@ -7,17 +7,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.actions.clauses import MAX_TEXT
-from apps.core.registers import VerbForm
+from apps.core.registers import FollowingForm
 from apps.organizations.forms import DAY
 
 
-class ClauseForm(VerbForm):
-    """Begins with the present text."""
-
+class ClauseForm(FollowingForm):
     text = forms.CharField(label=_("text"), max_length=MAX_TEXT, widget=forms.Textarea(attrs={"rows": 10}))
     citation = forms.CharField(label=_("legal basis"), max_length=300, required=False)
     effective_from = forms.DateField(label=_("effective from"), widget=DAY, initial=timezone.localdate)
-
-    def __init__(self, *args, obj=None, **kwargs) -> None:
-        kwargs["initial"] = {"text": obj.text, "citation": obj.citation, **kwargs.get("initial", {})}
-        super().__init__(*args, obj=obj, **kwargs)

@@ -19,10 +19,17 @@ class TimedModel(models.Model):
         abstract = True
 
 
-class StatefulModel(TimedModel):
-    """A row with a lifecycle: subclasses add `status`; `version` rises with every change (stale forms are refused)."""
+class VersionedModel(TimedModel):
+    """A row that people edit: `version` rises with every change, so that a form opened before it is refused (CC-03)."""
 
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class StatefulModel(VersionedModel):
+    """A row with a lifecycle: subclasses add `status`."""
 
     class Meta:
         abstract = True

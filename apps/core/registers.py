@@ -6,7 +6,9 @@ Nothing is written by the admin itself. A register's page shows what is; each bu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django import forms
@@ -16,12 +18,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
+from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
 from apps.core.admin import ReadOnlyAdmin
-from apps.core.errors import DomainError, NotFound
+from apps.core.errors import DomainError, NotFound, StaleVersion
 
 _LIST_PARAMETERS = {ALL_VAR, ORDER_VAR, PAGE_VAR, SEARCH_VAR, "_changelist_filters", "_popup", "_to_field", "e"}
 
@@ -42,8 +45,19 @@ class ShowsRefusal:
             self.add_error(None, text)
 
 
+@dataclass(frozen=True)
+class Overtaken:
+    """A part that somebody saved meanwhile, beside what was entered here."""
+
+    label: str
+    now: str
+    entered: str
+
+
 class VerbForm(ShowsRefusal, forms.Form):
     """The facts a verb asks a person for. Knows who asks (`user`) and about what (`obj`, None on a list's page)."""
+
+    overtaken: tuple[Overtaken, ...] = ()
 
     def __init__(self, *args, user, obj=None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -55,23 +69,73 @@ class VerbForm(ShowsRefusal, forms.Form):
         """The keyword arguments of the verb."""
         return dict(self.cleaned_data)
 
+    def standing(self) -> dict:
+        """What is stored now, by field: a form that begins with what is stored says it."""
+        return {}
+
+    def refuse(self, error: DomainError) -> None:
+        """As always; to whoever comes after somebody else it also shows what stands now beside what was entered (CC-03)."""
+        super().refuse(error)
+        self.show_overtaken(error)
+
+    def show_overtaken(self, error: DomainError) -> None:
+        if isinstance(error, StaleVersion):
+            self.overtaken = tuple(row for row in self.beside() if row.now != row.entered)
+
+    def beside(self) -> Iterator[Overtaken]:
+        for name, now in self.standing().items():
+            field, entered = self.fields[name], self.cleaned_data.get(name)
+            yield Overtaken(self.part_label(name), shown(field, now), shown(field, entered))
+
+    def part_label(self, name: str) -> str:
+        return str(self.fields[name].label)
+
+
+def shown(field: forms.Field, value: object) -> str:
+    """A value as the reader of the form knows it: by the label of a choice, in one notation."""
+    if isinstance(value, bool):
+        return str(gettext_lazy("yes") if value else gettext_lazy("no"))
+    if isinstance(value, datetime.date):
+        return date_format(value, "d/m/Y")
+    if isinstance(field, forms.ModelChoiceField):
+        return "" if value is None else str(value)
+    value = field.prepare_value(value)
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False, indent=2)
+    known = dict(getattr(field, "choices", ()))
+    return "" if value is None else str(known.get(value, value)).replace("\r\n", "\n")
+
 
 class ChangeForm(VerbForm):
     """A form that begins with what is stored and gives the verb only what was changed, and the version that was seen."""
 
     version = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
-    def __init__(self, *args, obj=None, **kwargs) -> None:
+    def __init__(self, *args, obj, **kwargs) -> None:
         initial = {name: getattr(obj, name) for name in self.base_fields if hasattr(obj, name)}
         super().__init__(*args, obj=obj, initial={**initial, **kwargs.pop("initial", {})}, **kwargs)
-        if not hasattr(obj, "version"):
-            del self.fields["version"]
+
+    def standing(self) -> dict:
+        self.obj.refresh_from_db()
+        return {name: getattr(self.obj, name) for name in self.fields if name != "version" and hasattr(self.obj, name)}
 
     def facts(self) -> dict:
-        given = {name: self.cleaned_data[name] for name in self.changed_data if name != "version"}
-        if "version" in self.cleaned_data:
-            given["version"] = self.cleaned_data["version"]
-        return given
+        return {name: self.cleaned_data[name] for name in self.changed_data if name != "version"} | {
+            "version": self.cleaned_data["version"]
+        }
+
+
+class FollowingForm(VerbForm):
+    """A form of the next wording, text or value: it begins with the present one of `obj`, which is not edited."""
+
+    def __init__(self, *args, obj, **kwargs) -> None:
+        present = {name: getattr(obj, name) for name in self.base_fields if name != "effective_from" and hasattr(obj, name)}
+        super().__init__(*args, obj=obj, initial={**present, **kwargs.pop("initial", {})}, **kwargs)
+
+    def standing(self) -> dict:
+        """The wording that followed meanwhile."""
+        last = type(self.obj).objects.filter(code=self.obj.code).order_by("-effective_from").first()
+        return {name: getattr(last, name) for name in self.fields if hasattr(last, name)}
 
 
 class ReasonForm(VerbForm):

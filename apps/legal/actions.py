@@ -10,22 +10,27 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
+from apps.core.changes import save_valid
 from apps.core.epoch import raise_epoch
-from apps.core.errors import Conflict, InvalidFact, NotPermitted
+from apps.core.errors import Conflict, InvalidFact, NotPermitted, StaleVersion
 from apps.core.text import clean
 from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 
 
 @transaction.atomic
-def change_rule(code: str, *, by, value: Decimal, citation: str, effective_from: datetime.date, evidence: str) -> LegalRule:
+def change_rule(
+    code: str, *, by, value: Decimal, citation: str, effective_from: datetime.date, evidence: str, seen: LegalRule | None = None
+) -> LegalRule:
     """From `effective_from` the rule `code` is `value`; until then, and for running cases, the old one holds.
 
-    Raises InvalidFact when there is no such rule or the day is not later than the present rule's first.
+    `seen` is the row the caller saw as the present one: another one is StaleVersion. Raises InvalidFact when there is no
+    such rule or the day is not later than the present rule's first.
     """
     _require(by, "legal.change_rule")
     old = LegalRule.objects.select_for_update().filter(code=code, effective_to__isnull=True).first()
     if old is None:
         raise InvalidFact(code="no_legal_rule")
+    _require_newest(old, seen)
     if effective_from <= old.effective_from:
         raise InvalidFact(code="not_later")
     old.effective_to = effective_from
@@ -60,13 +65,16 @@ def add_ground(code: str, *, by, name: str, citation: str, effective_from: datet
 
 
 @transaction.atomic
-def change_ground(code: str, *, by, name: str, citation: str, effective_from: datetime.date) -> RefusalGround:
+def change_ground(
+    code: str, *, by, name: str, citation: str, effective_from: datetime.date, seen: RefusalGround | None = None
+) -> RefusalGround:
     """From `effective_from` the ground `code` reads so; until then, and for what was refused on it, the old wording holds.
 
-    Raises InvalidFact when no such ground is open or the day is not later than the present one's first.
+    `seen` is the row the caller saw as the present one: another one is StaleVersion. Raises InvalidFact when no such ground
+    is open or the day is not later than the present one's first.
     """
     _require(by, "legal.change_rule")
-    old = _open_ground(code, effective_from=effective_from)
+    old = _open_ground(code, seen, effective_from=effective_from)
     old.effective_to = effective_from
     old.save(update_fields=["effective_to", "updated_at"])
     made = _ground(code, name, citation, effective_from)
@@ -76,25 +84,35 @@ def change_ground(code: str, *, by, name: str, citation: str, effective_from: da
 
 
 @transaction.atomic
-def end_ground(code: str, *, by, effective_to: datetime.date) -> RefusalGround:
+def end_ground(code: str, *, by, effective_to: datetime.date, seen: RefusalGround | None = None) -> RefusalGround:
     """From `effective_to` on nobody refuses on this ground any more. Raises as `change_ground`."""
     _require(by, "legal.change_rule")
-    old = _open_ground(code, effective_to=effective_to)
+    old = _open_ground(code, seen, effective_to=effective_to)
     old.effective_to = effective_to
     old.save(update_fields=["effective_to", "updated_at"])
     audit.record("refusal_ground.ended", old, by=by, code=code, effective_to=str(effective_to))
     return old
 
 
-def _open_ground(code: str, **day: datetime.date) -> RefusalGround:
+def _open_ground(code: str, seen: RefusalGround | None, **day: datetime.date) -> RefusalGround:
     """The ground as it holds now, locked. `day` is one day by its name, later than the ground's first."""
     found = RefusalGround.objects.select_for_update().filter(code=code, effective_to__isnull=True).first()
     if found is None:
+        if seen is not None:
+            raise StaleVersion(_("The ground was ended by somebody else meanwhile."))
         raise InvalidFact(code="no_such_ground")
+    _require_newest(found, seen)
     for name, value in day.items():
         if value <= found.effective_from:
             raise InvalidFact(code="not_later", fields={name: [_("The day must be later than the ground's first day.")]})
     return found
+
+
+def _require_newest(
+    present: LegalRule | RefusalGround | LegalBasis, seen: LegalRule | RefusalGround | LegalBasis | None
+) -> None:
+    if seen is not None and seen.pk != present.pk:
+        raise StaleVersion(_("Somebody else has changed it meanwhile."), present=str(present.uuid))
 
 
 def _ground(code: str, name: str, citation: str, effective_from: datetime.date) -> RefusalGround:
@@ -112,15 +130,17 @@ def _checked(made):
 
 
 @transaction.atomic
-def change_basis(code: str, *, by, citation: str, effective_from: datetime.date) -> LegalBasis:
+def change_basis(code: str, *, by, citation: str, effective_from: datetime.date, seen: LegalBasis | None = None) -> LegalBasis:
     """From `effective_from` the gateway's refusals cite `citation` where they cited the basis `code`; every process knows at once.
 
-    Raises InvalidFact when there is no such basis, the citation is empty or the day is not later than the present one's first.
+    `seen` is the row the caller saw as the present one: another one is StaleVersion. Raises InvalidFact when there is no such
+    basis, the citation is empty or the day is not later than the present one's first.
     """
     _require(by, "legal.change_rule")
     old = LegalBasis.objects.select_for_update().filter(code=code, effective_to__isnull=True).first()
     if old is None:
         raise InvalidFact(code="no_such_basis")
+    _require_newest(old, seen)
     if effective_from <= old.effective_from:
         raise InvalidFact(
             code="not_later", fields={"effective_from": [_("The day must be later than the first day of the present one.")]}
@@ -136,12 +156,19 @@ def change_basis(code: str, *, by, citation: str, effective_from: datetime.date)
 
 
 @transaction.atomic
-def set_calendar_day(day: datetime.date, *, by, is_working: bool, reason: str, citation: str) -> CalendarException:
-    """Make `day` a working day or a day off, on the Government's word. Cases already running keep their due moment."""
+def set_calendar_day(
+    day: datetime.date, *, by, is_working: bool, reason: str, citation: str, version: int | None = None
+) -> CalendarException:
+    """Make `day` a working day or a day off, on the Government's word. Cases already running keep their due moment.
+
+    `version` is that of the row the caller saw, 0 where there was none: another one is StaleVersion.
+    """
     _require(by, "legal.change_rule")
-    row, _created = CalendarException.objects.update_or_create(
-        day=day, defaults={"is_working": is_working, "reason": reason, "citation": citation}
-    )
+    row = CalendarException.objects.select_for_update().filter(day=day).first() or CalendarException(day=day, version=0)
+    if version is not None and version != row.version:
+        raise StaleVersion(_("The day was set by somebody else meanwhile."), version=row.version)
+    row.is_working, row.reason, row.citation, row.version = is_working, clean(reason), clean(citation), row.version + 1
+    save_valid(row)
     audit.record("calendar_day.set", row, by=by, day=str(day), is_working=is_working)
     return row
 

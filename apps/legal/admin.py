@@ -1,18 +1,22 @@
 from __future__ import annotations
 
-from django import forms
 from django.contrib import admin
 from django.template.defaultfilters import floatformat
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from apps.core.admin import ReadOnlyAdmin
-from apps.core.errors import DomainError
 from apps.core.registers import Register, VerbPage
 from apps.legal import actions
-from apps.legal.forms import BasisChangeForm, GroundChangeForm, GroundEndForm, GroundForm
+from apps.legal.forms import (
+    BasisChangeForm,
+    CalendarChangeForm,
+    CalendarDayForm,
+    GroundChangeForm,
+    GroundEndForm,
+    GroundForm,
+    RuleChangeForm,
+)
 from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 
 
@@ -21,30 +25,25 @@ def _period(obj) -> str:
     return f"{first} – {date_format(obj.effective_to, 'd/m/Y')}" if obj.effective_to else f"{first} –"
 
 
-class RuleChangeForm(forms.ModelForm):
-    """The next value of a rule. The row shown is not edited: a new one follows it."""
-
-    class Meta:
-        model = LegalRule
-        fields = ["value", "citation", "effective_from", "evidence"]
-        widgets = {
-            "value": UnfoldAdminTextInputWidget,
-            "citation": UnfoldAdminTextInputWidget,
-            "effective_from": UnfoldAdminDateWidget,
-            "evidence": UnfoldAdminSelectWidget,
-        }
-
-    def _post_clean(self):
-        """The instance stays as it is; only the fields are checked."""
+def _change_rule(request, obj, form):
+    return actions.change_rule(obj.code, by=request.user, seen=obj, **form.facts())
 
 
 @admin.register(LegalRule)
-class LegalRuleAdmin(ReadOnlyAdmin):
-    form = RuleChangeForm
+class LegalRuleAdmin(Register):
+    """Values the law sets, between their dates. They are followed by another value, never edited."""
+
     list_display = ["titled", "amount", "citation", "in_force", "evidence"]
     ordering = ["code", "-effective_from"]
     list_filter = ["unit", "evidence"]
     search_fields = ["code", "name", "citation"]
+    fields = ["name", "code", "amount", "citation", "effective_from", "effective_to", "evidence"]
+    readonly_fields = ["amount"]
+    verb_pages = (
+        VerbPage("change", _("Give it another value"), _change_rule, "legal.change_rule", RuleChangeForm, "primary",
+                 when=lambda row: row.effective_to is None,
+                 help=_("From the day you name; cases that run already keep the value they began under.")),
+    )  # fmt: skip
 
     @admin.display(description=_("name"), ordering="code")
     def titled(self, obj):
@@ -58,15 +57,6 @@ class LegalRuleAdmin(ReadOnlyAdmin):
     def in_force(self, obj):
         return _period(obj)
 
-    def has_change_permission(self, request, obj=None) -> bool:
-        return obj is not None and obj.effective_to is None and request.user.has_perm("legal.change_rule")
-
-    def save_model(self, request, obj, form, change):
-        try:
-            actions.change_rule(obj.code, by=request.user, **form.cleaned_data)
-        except DomainError as error:
-            self.tell(request, error)
-
 
 def _add(request, _obj, form):
     facts = form.facts()
@@ -74,15 +64,15 @@ def _add(request, _obj, form):
 
 
 def _change(request, obj, form):
-    return actions.change_ground(obj.code, by=request.user, **form.facts())
+    return actions.change_ground(obj.code, by=request.user, seen=obj, **form.facts())
 
 
 def _end(request, obj, form):
-    return actions.end_ground(obj.code, by=request.user, **form.facts())
+    return actions.end_ground(obj.code, by=request.user, seen=obj, **form.facts())
 
 
 def _change_basis(request, obj, form):
-    return actions.change_basis(obj.code, by=request.user, **form.facts())
+    return actions.change_basis(obj.code, by=request.user, seen=obj, **form.facts())
 
 
 def _is_open(row: RefusalGround | LegalBasis) -> bool:
@@ -129,22 +119,21 @@ class LegalBasisAdmin(Register):
         return _period(obj)
 
 
-class CalendarDayForm(forms.ModelForm):
-    class Meta:
-        model = CalendarException
-        fields = ["day", "is_working", "reason", "citation"]
-        help_texts = {"citation": _("The decision or notice of the Government.")}
+def _set_day(request, _obj, form):
+    facts = form.facts()
+    return actions.set_calendar_day(facts.pop("day"), by=request.user, **facts)
+
+
+def _change_day(request, obj, form):
+    return actions.set_calendar_day(obj.day, by=request.user, **form.facts())
 
 
 @admin.register(CalendarException)
-class CalendarExceptionAdmin(ReadOnlyAdmin):
-    form = CalendarDayForm
+class CalendarExceptionAdmin(Register):
     list_display = ["day", "is_working", "reason", "citation"]
-
-    def has_add_permission(self, request) -> bool:
-        return request.user.has_perm("legal.change_rule")
-
-    def save_model(self, request, obj, form, change):
-        given = dict(form.cleaned_data)
-        row = actions.set_calendar_day(given.pop("day"), by=request.user, **given)
-        obj.pk = row.pk
+    fields = ["day", "is_working", "reason", "citation"]
+    verb_pages = (
+        VerbPage("set", _("Enter a day"), _set_day, "legal.change_rule", CalendarDayForm, "primary", on_list=True,
+                 help=_("A day the Government made a working day or a day off. Cases already running keep their due moment.")),
+        VerbPage("change", _("Change"), _change_day, "legal.change_rule", CalendarChangeForm),
+    )  # fmt: skip

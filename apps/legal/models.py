@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.models import TimedModel
+from apps.core.models import TimedModel, VersionedModel
 from apps.legal.choices import Evidence, Unit
 from apps.legal.querysets import CalendarExceptionQuerySet, LegalBasisQuerySet, LegalRuleQuerySet, RefusalGroundQuerySet
 
@@ -109,7 +109,7 @@ class LegalBasis(TimedModel):
         return f"{self.name}: {self.citation}"
 
 
-class CalendarException(TimedModel):
+class CalendarException(VersionedModel):
     """A day the Government made a working day or a day off, on top of the public-holiday library."""
 
     day = models.DateField(_("day"), unique=True)

@@ -58,3 +58,7 @@ class Role(models.TextChoices):
 PLATFORM_ROLES = (Role.OPERATOR, Role.LEGAL_OFFICER, Role.AUDITOR)
 AGENCY_ROLES = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER, Role.SIGNER)
 """Who works for an agency, and what its administrator may give."""
+
+
+NOBODY = "nobody"
+"""Said of an agency that has no focal point, by whoever names one."""

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import User
 from apps.core.registers import ChangeForm, VerbForm
 from apps.organizations import imports
-from apps.organizations.choices import AGENCY_ROLES, Network, OrganizationKind, OrganizationStatus, Role, SystemKind
+from apps.organizations.choices import AGENCY_ROLES, NOBODY, Network, OrganizationKind, OrganizationStatus, Role, SystemKind
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator, organization_ids
 
@@ -56,11 +56,23 @@ class OrganizationChangeForm(ChangeForm, OrganizationForm):
 
 
 class FocalPointForm(VerbForm):
+    seen = forms.CharField(widget=forms.HiddenInput, required=False, max_length=40)
     name = forms.CharField(label=_("full name"), max_length=200)
     position = forms.CharField(label=_("position"), max_length=200)
     function = forms.CharField(label=_("function"), max_length=300, required=False)
     phone = forms.CharField(label=_("phone"), max_length=30)
     email = forms.EmailField(label=_("e-mail"))
+
+    def __init__(self, *args, obj, **kwargs) -> None:
+        super().__init__(*args, obj=obj, **kwargs)
+        current = self._current()
+        self.initial["seen"] = str(current.uuid) if current else NOBODY
+
+    def _current(self):
+        return self.obj.focal_points.filter(ended_at__isnull=True).first()
+
+    def standing(self) -> dict:
+        return {name: getattr(self._current(), name, "") for name in self.fields if name != "seen"}
 
 
 class SystemFacts(forms.Form):

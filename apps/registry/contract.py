@@ -6,7 +6,7 @@ The shape (also what an uploaded OpenAPI or WSDL document is turned into):
      "operations": [{"code", "name", "description", "method", "path", "kind", "answer", "codes_day", "soap",
                      "parameters": [{"name", "label", "location", "required", "pattern", "max_length", "is_subject", "example",
                                      "catalog_code"}],
-                     "fields": [{"path", "label", "type", "personal_data", "is_envelope", "catalog_code"}]}]}
+                     "fields": [{"path", "label", "type", "personal_data", "is_envelope", "catalog_code", "is_master_data"}]}]}
 
 A field's `path` is dotted and `[]` marks a list: `Data.BusinessActivity[].CODE`. Groups and lists on the way to a
 leaf need not be named; they are added. Order of the data is the order on the page. In XML a name that begins with @ is an
@@ -69,6 +69,7 @@ class FieldSpec:
     personal_data: str = PersonalDataClass.NONE.value
     is_envelope: bool = False
     catalog_code: str = ""
+    is_master_data: bool = False
 
     @property
     def parent_path(self) -> str:
@@ -286,6 +287,7 @@ def _field(row: object, where: str, faults: _Faults) -> FieldSpec:
         personal_data=_choice(row, "personal_data", where, PersonalDataClass, PersonalDataClass.NONE, faults),
         is_envelope=_flag(row, "is_envelope", where, faults),
         catalog_code=_text(row, "catalog_code", where, 60, faults),
+        is_master_data=_flag(row, "is_master_data", where, faults),
     )
 
 

@@ -19,7 +19,7 @@ from apps.registry.documents.fetching import fetch_document
 from apps.registry.forms import ExpectedForm
 from apps.registry.skeleton import skeleton
 
-FIELD_BOXES = ("label", "personal_data", "catalog_code", "is_envelope")
+FIELD_BOXES = ("label", "personal_data", "catalog_code", "is_master_data", "is_envelope")
 PARAMETER_BOXES = ("label", "catalog_code", "example", "is_subject")
 
 
@@ -106,6 +106,9 @@ class OperationForm(ExpectedForm):
         self.fields[f"{name}-catalog_code"] = forms.ChoiceField(
             label=_("shared catalog"), choices=with_own(catalogs, row.catalog_code), required=False, initial=row.catalog_code
         )
+        self.fields[f"{name}-is_master_data"] = forms.BooleanField(
+            label=_("master data"), required=False, initial=row.is_master_data
+        )
         self.fields[f"{name}-is_envelope"] = forms.BooleanField(
             label=_("part of the envelope"), required=False, initial=row.is_envelope
         )
@@ -124,6 +127,13 @@ class OperationForm(ExpectedForm):
         self.fields[f"{name}-is_subject"] = forms.BooleanField(
             label=_("names the data subject"), required=False, initial=row.is_subject
         )
+
+    def part_label(self, name: str) -> str:
+        """A box by its field's path or its parameter's name: every one is called the same."""
+        row, _dash, _box = name.partition("-")
+        paths = {f"f{field.position}": field.path for field in self.rows}
+        paths |= {f"p{number}": parameter.name for number, parameter in enumerate(self.parameters)}
+        return f"{paths[row]}: {self.fields[name].label}" if row in paths else super().part_label(name)
 
     def table(self) -> list[dict]:
         """For the page: each field with its boxes."""
@@ -224,6 +234,11 @@ class ExamplesForm(ExpectedForm):
                 label=_("Sample answer (JSON)"), max_length=2 * MAX_SAMPLE, required=False,
                 initial=json.dumps(response, ensure_ascii=False, indent=2),
             )  # fmt: skip
+
+    def part_label(self, name: str) -> str:
+        number = name.partition("-")[0].removeprefix("s")
+        operation = f"{self.shown[int(number)].name}: " if number.isdecimal() else ""
+        return f"{operation}{self.fields[name].label}"
 
     def samples_table(self) -> list[dict]:
         return [

@@ -92,6 +92,11 @@ class ExpectedForm(VerbForm):
         super().__init__(*args, obj=obj, **kwargs)
         self.fields["expected"].initial = getattr(obj, "version", None)
 
+    def standing(self) -> dict:
+        return {
+            name: self.get_initial_for_field(field, name) for name, field in self.fields.items() if not self[name].is_hidden
+        }
+
 
 class DeprecationForm(ExpectedForm):
     until = forms.DateField(label=_("to be retired on"), widget=DAY)
@@ -120,10 +125,30 @@ class UpstreamForm(VerbForm):
         help_text=_("Never shown again. Empty: what is stored stays."),
     )  # fmt: skip
     timeout_ms = forms.IntegerField(label=_("total deadline (ms)"), required=False, min_value=100, max_value=25_000)
+    seen = forms.CharField(widget=forms.HiddenInput, required=False, max_length=100)
+
+    def __init__(self, *args, obj, **kwargs) -> None:
+        super().__init__(*args, obj=obj, **kwargs)
+        stored = {row.environment: row.revision for row in obj.upstreams.all()}
+        self.initial["seen"] = " ".join(f"{name}:{stored.get(name, 0)}" for name in Environment.values)
+
+    def standing(self) -> dict:
+        row = self.obj.upstreams.get(environment=self.cleaned_data["environment"])
+        return {
+            "base_url": row.base_url, "auth_kind": row.auth_kind, "timeout_ms": row.timeout_ms,
+            "token_url": row.auth_settings.get("token_url", ""),
+        }  # fmt: skip
+
+    def _revision(self) -> int | None:
+        """How often the address of the chosen environment had been set when the page was opened."""
+        seen = dict(part.partition(":")[::2] for part in self.cleaned_data["seen"].split())
+        number = seen.get(self.cleaned_data["environment"], "")
+        return int(number) if number.isdecimal() else None
 
     def facts(self) -> dict:
         given = self.cleaned_data
         facts = {"base_url": given["base_url"], "auth_kind": given["auth_kind"], "secret": self._secret()}
+        facts["revision"] = self._revision()
         if given["token_url"] and given["auth_kind"] != AuthKind.C06:
             facts["auth_settings"] = {"token_url": given["token_url"]}
         if given["timeout_ms"]:
@@ -172,8 +197,15 @@ class TermsChangeForm(TermsFacts, ChangeForm):
     pass
 
 
-class TermsEndForm(VerbForm):
-    effective_to = forms.DateField(label=_("effective to"), widget=DAY, initial=timezone.localdate)
+class TermsEndForm(ChangeForm):
+    effective_to = forms.DateField(label=_("effective to"), widget=DAY)
+
+    def __init__(self, *args, obj, **kwargs) -> None:
+        super().__init__(*args, obj=obj, **kwargs)
+        self.initial["effective_to"] = obj.effective_to or timezone.localdate()
+
+    def facts(self) -> dict:
+        return dict(self.cleaned_data)
 
 
 class PurposeForm(VerbForm):

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.fields import EncryptedTextField
-from apps.core.models import StatefulModel, TimedModel
+from apps.core.models import StatefulModel, TimedModel, VersionedModel
 from apps.core.text import clean, fold, sort_key
 from apps.legal.models import LegalRule
 from apps.organizations.models import SLUG, Organization
@@ -46,7 +46,7 @@ PATH_TEMPLATE = RegexValidator(
 NAME = RegexValidator(r"^[A-Za-z_][A-Za-z0-9_.-]*$", _("Letters, digits, underscore, dot and hyphen."))
 
 
-class UsageRegulation(TimedModel):
+class UsageRegulation(VersionedModel):
     """The published regulation on use (NĐ 47/2020 Điều 22) and, within it, the provider's standard terms.
 
     Signed once by the provider's signer, the terms are its standing signature under every default agreement.
@@ -270,7 +270,8 @@ class Parameter(models.Model):
 class Field(models.Model):
     """A node of the answer's tree. `path` is dotted, `[]` marks a list: Data.BusinessActivity[].CODE.
 
-    An envelope field (status, message, count) carries no data of a subject and is granted with every request.
+    An envelope field (status, message, count) carries no data of a subject and is granted with every request. Master data is
+    kept in the provider's system alone; others read it there (AG-14).
     """
 
     operation = models.ForeignKey(Operation, verbose_name=_("operation"), on_delete=models.CASCADE, related_name="fields")
@@ -284,6 +285,7 @@ class Field(models.Model):
     )
     is_envelope = models.BooleanField(_("part of the envelope"), default=False)
     catalog_code = models.CharField(_("shared catalog"), max_length=60, blank=True)
+    is_master_data = models.BooleanField(_("master data"), default=False)
     position = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -318,6 +320,7 @@ class Upstream(TimedModel):
     timeout_ms = models.PositiveIntegerField(_("total deadline (ms)"), default=15_000)
     max_response_bytes = models.PositiveIntegerField(_("largest answer (bytes)"), default=10_485_760)
     max_concurrency = models.PositiveIntegerField(_("calls at once"), default=64)
+    revision = models.PositiveIntegerField(_("times it was set"), default=1, editable=False)
     # What the probes found; nobody types it and no right rests on it.
     is_healthy = models.BooleanField(_("answers"), null=True, editable=False)
     health_since = models.DateTimeField(_("since"), null=True, editable=False)
@@ -426,7 +429,7 @@ class Feedback(StatefulModel):
         return f"{self.service} – {self.text[:60]}"
 
 
-class Purpose(TimedModel):
+class Purpose(VersionedModel):
     """A coded purpose of use; the gateway's `X-Purpose-Code` must be one the agreement names (AG-16)."""
 
     code = models.CharField(_("code"), max_length=40, unique=True, validators=[SLUG])

@@ -6,12 +6,13 @@ A row left empty is no row. What the contract refuses is said beside the box it 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.errors import DomainError
+from apps.core.registers import Overtaken
 from apps.organizations.forms import DAY
 from apps.registry.choices import CONTAINER_TYPES, AnswerFormat, FieldType, Method, ParameterLocation, PersonalDataClass
 from apps.registry.contract import MAX_FIELDS, MAX_PARAMETERS, contract_of
@@ -45,6 +46,7 @@ class FieldRow(forms.Form):
         label=_("personal-data class"), choices=PersonalDataClass.choices, initial=PersonalDataClass.NONE
     )
     catalog_code = forms.ChoiceField(label=_("shared catalog"), required=False)
+    is_master_data = forms.BooleanField(label=_("master data"), required=False)
     is_envelope = forms.BooleanField(label=_("part of the envelope"), required=False)
 
 
@@ -60,7 +62,7 @@ class _Rows(forms.BaseFormSet):
         if form.initial.get("type") in CONTAINER_TYPES:
             # What lies in a group is named by its path: a group is removed and written again, not renamed. It has no class.
             form.fields["path"].disabled = True
-            for name in ("personal_data", "catalog_code", "is_envelope"):
+            for name in ("personal_data", "catalog_code", "is_master_data", "is_envelope"):
                 form.fields[name].widget = forms.HiddenInput()
         form.fields["catalog_code"].choices = with_own(self.catalogs, form.initial.get("catalog_code", ""))
         form.fields["DELETE"].label = _("remove")
@@ -142,6 +144,14 @@ class WrittenOperationForm(ExpectedForm):
             for reason in reasons if isinstance(reasons, list | tuple) else [reasons]:
                 form.add_error(box, str(reason) if form is not self or box else f"{place}: {reason}")
         self.add_error(None, str(error.detail or error.title))
+        self.show_overtaken(error)
+
+    def beside(self) -> Iterator[Overtaken]:
+        yield from super().beside()
+        sets = ((_("Parameters"), "parameters", self.parameters), (_("Fields of the answer"), "fields", self.answers))
+        for label, part, rows in sets:
+            stored = (self.shown or {}).get(part, ())
+            yield Overtaken(str(label), _lines(stored), _lines(_values(form) for form in rows.given()))
 
     def _box(self, place: str) -> tuple[forms.Form, str | None]:
         found = _PLACE.match(place)
@@ -160,6 +170,11 @@ class RemoveOperationForm(ExpectedForm):
         super().__init__(*args, obj=obj, **kwargs)
         self.fields["code"].choices = [(row.code, row.name) for row in obj.operations.order_by("id")]
         self.initial["code"] = self.initial.get("operation")
+
+
+def _lines(rows: Iterable[dict]) -> str:
+    """Rows of a table as text, one a line."""
+    return "\n".join(" | ".join(str(value) for value in row.values() if value not in ("", None, False)) for row in rows)
 
 
 def _values(form: forms.Form) -> dict:

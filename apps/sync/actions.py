@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.audit.actions import record
 from apps.core import egress
-from apps.core.errors import Conflict, InvalidFact, NotPermitted, TransitionNotAllowed
+from apps.core.errors import Conflict, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
 from apps.core.upstream_auth import AuthKind, read_auth
 from apps.core.wake import wake
 from apps.sync import plans
@@ -70,12 +70,12 @@ def approve_push(run: SyncRun, *, by) -> SyncRun:
 def change_source(source: Source, *, by, version: int | None = None, **facts: object) -> Source:
     """Write the given fields of a source; all of it must make sense afterwards. `secret` is a JSON text, never shown again.
 
-    Raises NotPermitted, Conflict `stale_version`, InvalidFact, EgressRefused.
+    Raises NotPermitted, StaleVersion, InvalidFact, EgressRefused.
     """
     _permit(by, "sync.change_source", source)
     source = Source.objects.select_for_update().get(pk=source.pk)
     if version is not None and version != source.version:
-        raise Conflict(code="stale_version", version=source.version)
+        raise StaleVersion(version=source.version)
     changed = sorted(name for name, value in facts.items() if name in CHANGEABLE and getattr(source, name) != value)
     for name in changed:
         setattr(source, name, facts[name])

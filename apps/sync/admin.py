@@ -6,6 +6,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.http import Http404, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
@@ -14,7 +15,8 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
 
 from apps.catalogs.choices import HoldReason
 from apps.core.admin import ReadOnlyAdmin
-from apps.core.errors import DomainError
+from apps.core.errors import DomainError, StaleVersion
+from apps.core.registers import Overtaken, shown
 from apps.sync import actions
 from apps.sync.advice import advice_of
 from apps.sync.choices import STEPS, RunStatus, SourceKind, Stage
@@ -67,6 +69,14 @@ class ReadableJSON(forms.JSONField):
 
     def prepare_value(self, value):
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+class _Overtaken(Exception):
+    """Somebody saved the source meanwhile; `rows` say what stands now beside what was entered."""
+
+    def __init__(self, rows: list[Overtaken]) -> None:
+        super().__init__()
+        self.rows = rows
 
 
 class SourceForm(forms.ModelForm):
@@ -131,6 +141,18 @@ class SourceForm(forms.ModelForm):
             title = "" if error.detail and isinstance(fields, dict) else str(error.title)
             self.add_error(None, " ".join(part for part in (title, str(error.detail), "; ".join(above)) if part))
 
+    def beside(self) -> list[Overtaken]:
+        now, given = Source.objects.get(pk=self.instance.pk), self.cleaned_data
+        rows = [
+            Overtaken(
+                str(self.fields[name].label),
+                shown(self.fields[name], getattr(now, name)),
+                shown(self.fields[name], given[name]),
+            )
+            for name in SourceForm.Meta.fields
+        ]
+        return [row for row in rows if row.now != row.entered]
+
     def _post_clean(self) -> None:
         """The instance stays as it is; the verb writes."""
 
@@ -184,7 +206,10 @@ class SourceAdmin(PlatformAdmin):
     def change_view(self, request, object_id, form_url="", extra_context=None):
         source = self.get_object(request, object_id)
         extra = self._facts(request, source) if source else {}
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **extra})
+        try:
+            return super().change_view(request, object_id, form_url, {**(extra_context or {}), **extra})
+        except _Overtaken as found:
+            return self._overtaken(request, found)
 
     def _facts(self, request, source: Source) -> dict:
         runs = list(source.runs.select_related("requested_by", "source", "release")[:10])
@@ -216,8 +241,17 @@ class SourceAdmin(PlatformAdmin):
             actions.change_source(
                 obj, by=request.user, version=form.cleaned_data["seen_version"], **form.facts(form.cleaned_data)
             )
+        except StaleVersion as error:
+            raise _Overtaken(form.beside()) from error
         except DomainError as error:
             self.tell(request, error)
+
+    def _overtaken(self, request, found: _Overtaken):
+        """409: what stands now beside what was entered; nothing was written (CC-03)."""
+        request.refused = found.__cause__
+        context = {"changes": found.rows, "detail": found.__cause__.title, "back": request.path,
+                   "onward": _("Open the form as it is now")}  # fmt: skip
+        return render(request, "portal/conflict.html", context, status=409)
 
 
 def _table(run: SyncRun) -> dict:

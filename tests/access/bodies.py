@@ -60,6 +60,7 @@ BODIES: dict[str, dict] = {
     "tickets/{uuid}/ask-again": {"text": "Hỏi lại"},
     "joining/{number}": {"consumer": "$organizations"},
     "services": {"provider": "$providers", "code": "dich-vu-moi", "name": "Dịch vụ mới"},
+    "usage-regulations/{uuid}/sign": {"password": PASSWORD},
     "usage-regulations": {
         "organization": "$providers", "number": "9/QĐ", "title": "Quy chế", "issued_on": "2026-01-05",
         "effective_from": "2026-02-01", "terms": "Điều khoản",

@@ -64,7 +64,7 @@ class Province:
         self.person("vanhanh").post("purposes", {"code": PURPOSE, "name": "Giải quyết thủ tục hành chính"})
         regulation = DATA["regulations"][0]
         terms = officer.post("usage-regulations", {**regulation, "issued_on": "2019-10-01", "effective_from": "2019-11-01"})
-        signer.post(f"usage-regulations/{terms['uuid']}/sign")
+        signer.post(f"usage-regulations/{terms['uuid']}/sign", {"password": PASSWORD, "version": terms["version"]})
         for code, form in ((OPEN, "default"), (RESTRICTED, "special")):
             self._publish(officer, code, form, terms["uuid"])
 

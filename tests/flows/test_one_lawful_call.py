@@ -79,7 +79,7 @@ def publish_the_service(platform) -> None:
     operator.post("purposes", {"code": PURPOSE, "name": "Giải quyết thủ tục hành chính"})
     regulation = PROVINCE["regulations"][0]
     terms = officer.post("usage-regulations", {**regulation, "issued_on": "2019-10-01", "effective_from": "2019-11-01"})
-    signer.post(f"usage-regulations/{terms['uuid']}/sign")
+    signer.post(f"usage-regulations/{terms['uuid']}/sign", {"password": PASSWORD, "version": terms["version"]})
     row = PROVINCE["services"][0]
     facts = {name: row[name] for name in ("code", "name", "description", "capacity_rps", "daily_quota", "contact", "sla")}
     officer.post("services", {**facts, "provider": row["provider"], "usage_regulation": terms["uuid"]})

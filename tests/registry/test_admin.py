@@ -7,7 +7,9 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.organizations.choices import Role
+from apps.registry.actions import change_terms
 from apps.registry.models import DataService, Purpose, ServiceVersion, UsageRegulation
+from tests.factories.accounts import PASSWORD
 from tests.factories.organizations import FocalPointFactory, OrganizationFactory, officer
 from tests.factories.registry import (
     DataServiceFactory,
@@ -185,10 +187,27 @@ def test_terms_are_written_by_one_and_signed_by_another_by_hand(owner, provider)
     regulation = UsageRegulation.objects.get()
     assert regulation.issued_on.month == 1
     signer = signed_in(officer(Role.SIGNER, provider))
-    assert owner.post(f"/admin/registry/usageregulation/{regulation.uuid}/do/sign/").status_code == 403
-    assert signer.post(f"/admin/registry/usageregulation/{regulation.uuid}/do/sign/").status_code == 302
+    # One signs on the page where the terms are read, with the password again.
+    assert signer.post(f"/admin/registry/usageregulation/{regulation.uuid}/do/sign/").status_code == 404
+    here = f"/portal/regulations/{regulation.uuid}/"
+    owner.post(f"{here}sign/", {"password": PASSWORD, "back": here})
+    signer.post(f"{here}sign/", {"password": "khác", "back": here})
+    regulation.refresh_from_db()
+    assert not regulation.is_signed
+    assert signer.post(f"{here}sign/", {"password": PASSWORD, "back": here}).status_code == 302
     regulation.refresh_from_db()
     assert regulation.is_signed
+
+
+def test_terms_that_changed_after_they_were_read_are_not_signed(provider):
+    regulation = UsageRegulationFactory(organization=provider)
+    signer, here = signed_in(officer(Role.SIGNER, provider)), f"/portal/regulations/{regulation.uuid}/"
+    assert f'name="version" value="{regulation.version}"' in text(signer.get(here))
+    change_terms(regulation, by=officer(Role.PROVIDER_OFFICER, provider), terms="Chia sẻ lại cho ai cũng được.")
+    answer = signer.post(f"{here}sign/", {"password": PASSWORD, "back": here, "version": regulation.version - 1})
+    assert answer.status_code == 409
+    regulation.refresh_from_db()
+    assert not regulation.is_signed
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment, VersionStatus
 from apps.registry.models import DataService, ServiceVersion, UsageRegulation
-from tests.factories.accounts import UserFactory
+from tests.factories.accounts import PASSWORD, UserFactory
 from tests.factories.organizations import FocalPointFactory, OrganizationFactory, officer
 from tests.factories.registry import (
     BUSINESS_REGISTRATION,
@@ -150,7 +150,11 @@ def test_a_service_from_nothing_to_published_by_api(owner, provider):
     assert regulation.status_code == 201, regulation.json()
     signer = signed_in(officer(Role.SIGNER, provider))
     assert owner.post(f"/api/v1/usage-regulations/{regulation.json()['uuid']}/sign").status_code == 403
-    assert signer.post(f"/api/v1/usage-regulations/{regulation.json()['uuid']}/sign").json()["is_signed"] is True
+    here = f"/api/v1/usage-regulations/{regulation.json()['uuid']}/sign"
+    assert signer.post(here, {}).status_code == 400
+    assert signer.post(here, {"password": "khác"}).json()["code"] == "not_proven"
+    assert signer.post(here, {"password": PASSWORD, "version": 7}).json()["code"] == "stale_version"
+    assert signer.post(here, {"password": PASSWORD, "version": regulation.json()["version"]}).json()["is_signed"] is True
     made = owner.post(
         "/api/v1/services",
         {"provider": "H03.50", "code": "dkdn", "name": "Đăng ký doanh nghiệp", "description": "Tra cứu.", "contact": "Tổ dữ liệu",

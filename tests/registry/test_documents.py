@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from rest_framework.test import APIClient
 
 from apps.core.errors import StaleVersion, TransitionNotAllowed
@@ -17,6 +19,7 @@ from apps.registry.documents import MAX_BYTES, DocumentRefused, keep_completed, 
 from tests.factories.catalogs import CatalogFactory
 from tests.factories.organizations import officer
 from tests.factories.registry import BUSINESS_REGISTRATION, DraftVersionFactory, PublishedVersionFactory
+from tests.forms import posted
 
 LAND = {
     "openapi": "3.0.3",
@@ -269,6 +272,27 @@ class TestImporting:
         kept = keep_completed(data, present)
         assert [row["operation"] for row in kept["samples"]] == ["chiTietDoanhNghiep"]
         assert len(kept["errors"]) == 2
+
+    def test_master_data_is_said_of_a_field_by_hand_and_kept_when_the_document_comes_again(self, draft, owner):
+        document = json.dumps(LAND).encode()
+        actions.import_document(draft, document, by=owner)
+        assert not draft.operations.get(code="getParcel").fields.filter(is_master_data=True).exists()
+        actions.complete_fields(draft, {"getParcel": {"area": {"is_master_data": True}}}, by=owner)
+        actions.import_document(draft, document, by=owner)
+        marked = draft.operations.get(code="getParcel").fields.filter(is_master_data=True)
+        assert [field.path for field in marked] == ["area"]
+        client = Client()
+        client.force_login(owner)
+        fields = client.get(f"/api/v1/service-versions/{draft.uuid}").json()["operations"][0]["fields"]
+        assert [row["path"] for row in fields if row["is_master_data"]] == ["area"]
+        page = f"/portal/service-versions/{draft.uuid}/"
+        assert client.get(page).content.decode().count("(dữ liệu chủ)") == 1
+        boxes = client.get(f"{page}do/operation/?operation=getParcel").content.decode()
+        assert re.search(r'name="f\d+-is_master_data"[^>]* checked', boxes)
+        given = {name: value for name, value in posted(boxes).items() if not name.endswith("is_master_data")}
+        answer = client.post(f"{page}do/operation/?operation=getParcel", given)
+        assert answer.status_code == 302, answer.content.decode()[-2000:]
+        assert not draft.operations.get(code="getParcel").fields.filter(is_master_data=True).exists()
 
     def test_a_field_that_does_not_exist_cannot_be_completed(self, draft, owner):
         from apps.core.errors import InvalidFact

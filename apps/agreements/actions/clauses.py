@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.agreements.models import StandardClause
 from apps.audit import actions as audit
-from apps.core.errors import InvalidFact
+from apps.core.errors import InvalidFact, StaleVersion
 from apps.core.permissions import require
 from apps.core.text import clean
 
@@ -17,11 +17,13 @@ MAX_TEXT = 20_000
 
 
 @transaction.atomic
-def change_clause(code: str, *, by, text: str, effective_from: datetime.date, citation: str = "") -> StandardClause:
+def change_clause(
+    code: str, *, by, text: str, effective_from: datetime.date, citation: str = "", seen: StandardClause | None = None
+) -> StandardClause:
     """From `effective_from` contents are made with this text; what was made before keeps its own.
 
-    Raises InvalidFact when there is no such clause, the text is empty or too long, or the day is not later than the
-    present clause's first.
+    `seen` is the row the caller saw as the present one: another one is StaleVersion. Raises InvalidFact when there is no
+    such clause, the text is empty or too long, or the day is not later than the present clause's first.
     """
     require(by, "agreements.change_clause")
     old = (
@@ -32,6 +34,8 @@ def change_clause(code: str, *, by, text: str, effective_from: datetime.date, ci
     )
     if old is None:
         raise InvalidFact(code="no_such_clause")
+    if seen is not None and seen.pk != old.pk:
+        raise StaleVersion(_("Somebody else has changed it meanwhile."), present=str(old.uuid))
     if effective_from <= old.effective_from:
         raise InvalidFact(
             code="not_later", fields={"effective_from": [_("The day must be later than the first day of the present text.")]}

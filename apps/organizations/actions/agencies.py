@@ -9,10 +9,10 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.core.changes import change, save_valid
 from apps.core.epoch import raise_epoch
-from apps.core.errors import Conflict, InvalidFact
+from apps.core.errors import Conflict, InvalidFact, StaleVersion
 from apps.core.permissions import require
 from apps.core.text import clean
-from apps.organizations.choices import OrganizationKind, OrganizationStatus, Role, SystemStatus
+from apps.organizations.choices import NOBODY, OrganizationKind, OrganizationStatus, Role, SystemStatus
 from apps.organizations.models import FocalPoint, Membership, Organization
 from apps.organizations.workflow import ORGANIZATION
 
@@ -101,9 +101,12 @@ def close_organization(organization: Organization, *, by, reason: str, version: 
 
 @transaction.atomic
 def name_focal_point(
-    organization: Organization, *, by, name: str, position: str, phone: str, email: str, function: str = ""
+    organization: Organization, *, by, name: str, position: str, phone: str, email: str, function: str = "", seen: str = ""
 ) -> FocalPoint:
-    """Name the officer for data sharing (NĐ 47/2020 Điều 7, WF-01); the one named before is kept as history."""
+    """Name the officer for data sharing (NĐ 47/2020 Điều 7, WF-01); the one named before is kept as history.
+
+    `seen` is the uuid of the one the caller saw named, NOBODY when there was none: another one is StaleVersion.
+    """
     require(by, "organizations.name_focal_point", organization)
     # The lock on the agency makes of two namings at the same instant one after the other.
     organization.refresh_from_db(from_queryset=Organization.objects.select_for_update())
@@ -112,6 +115,9 @@ def name_focal_point(
     facts = {"name": clean(name), "position": clean(position), "phone": clean(phone), "email": email.strip()}
     facts["function"] = clean(function)
     current = organization.focal_points.filter(ended_at__isnull=True).first()
+    present = str(current.uuid) if current else NOBODY
+    if seen and seen != present:
+        raise StaleVersion(_("Somebody else named a focal point meanwhile."), seen=present)
     if current is not None:
         if all(getattr(current, key) == value for key, value in facts.items()):
             return current

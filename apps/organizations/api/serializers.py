@@ -5,6 +5,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from apps.accounts.models import User
+from apps.core.api.steps import VersionSerializer
 from apps.organizations.choices import Network, OrganizationKind, Role, SystemKind
 from apps.organizations.models import FocalPoint, InformationSystem, Membership, Organization
 
@@ -66,6 +67,10 @@ class OrganizationChangeSerializer(serializers.Serializer):
 
 
 class FocalPointNamingSerializer(serializers.Serializer):
+    seen = serializers.CharField(
+        max_length=40, required=False,
+        help_text="The uuid of the focal point the caller saw named, `nobody` where there was none; another one answers 409.",
+    )  # fmt: skip
     name = serializers.CharField(max_length=200)
     position = serializers.CharField(max_length=200)
     phone = serializers.CharField(max_length=30)
@@ -142,13 +147,13 @@ class PersonSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = User
-        fields = ["uuid", "username", "full_name", "position", "email", "phone", "is_active", "last_login", "roles"]
+        fields = ["uuid", "username", "full_name", "position", "email", "phone", "is_active", "last_login", "roles", "version"]
 
     def get_roles(self, row) -> MembershipSerializer(many=True):
         return MembershipSerializer(row.current_memberships, many=True).data
 
 
-class PersonChangeSerializer(serializers.Serializer):
+class PersonChangeSerializer(VersionSerializer):
     full_name = serializers.CharField(max_length=200)
     email = serializers.EmailField(required=False, allow_blank=True)
     position = serializers.CharField(max_length=200, required=False, allow_blank=True)
@@ -156,6 +161,7 @@ class PersonChangeSerializer(serializers.Serializer):
 
 
 class AccountOpeningSerializer(PersonChangeSerializer):
+    version = None
     username = serializers.CharField(max_length=150)
     organization = serializers.CharField(max_length=35, required=False, help_text="Identifier, in either form.")
     role = serializers.ChoiceField(choices=Role.choices, required=False)

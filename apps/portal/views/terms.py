@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from apps.core.registers import VerbPage, facts_of
 from apps.organizations.roles import organization_ids
 from apps.portal import case
-from apps.portal.doors import do, door, find, form_page, page, paged
+from apps.portal.doors import do, door, find, form_page, page, paged, version_of
 from apps.portal.forms import PasswordForm
 from apps.portal.proof import prove
 from apps.portal.verb_pages import links, open_page
@@ -94,5 +94,5 @@ def terms_page(request: HttpRequest, uuid) -> HttpResponse:
 def sign(request: HttpRequest, uuid) -> HttpResponse:
     row = find(_rows(), request.user, uuid=uuid)
     prove(request, PasswordForm(request.POST))
-    do(request, sign_terms, row, _("You have signed the standard terms."))
+    do(request, sign_terms, row, _("You have signed the standard terms."), version=version_of(request))
     return redirect("portal:terms", row.uuid)

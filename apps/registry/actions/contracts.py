@@ -17,7 +17,7 @@ from apps.registry.contract import contract_of, read_contract, write_contract
 from apps.registry.documents import Reading, keep_completed, read_document
 from apps.registry.models import ServiceVersion
 
-FIELD_FACTS = {"label", "personal_data", "is_envelope", "catalog_code"}
+FIELD_FACTS = {"label", "personal_data", "is_envelope", "catalog_code", "is_master_data"}
 PARAMETER_FACTS = {"label", "is_subject", "example", "catalog_code"}
 
 
@@ -59,7 +59,7 @@ def import_document(version: ServiceVersion, content: bytes, *, by, source: str 
 def complete_fields(
     version: ServiceVersion, facts: dict[str, dict[str, dict]], *, by, expected: int | None = None
 ) -> ServiceVersion:
-    """Complete a draft by hand: operation code → field path → any of label, personal_data, is_envelope, catalog_code.
+    """Complete a draft by hand: operation code → field path → any of label, personal_data, is_envelope, catalog_code, is_master_data.
 
     What is not named stays. Raises InvalidFact for a place or a catalog that does not exist, otherwise as `define_contract`.
     """

@@ -20,10 +20,10 @@ def name_purpose(code: str, name: str, *, by) -> Purpose:
 
 
 @transaction.atomic
-def change_purpose(purpose: Purpose, *, by, **facts) -> dict:
-    """Rename a purpose or take it off the list of choices; what was agreed for it stays."""
+def change_purpose(purpose: Purpose, *, by, version: int | None = None, **facts) -> dict:
+    """Rename a purpose or take it off the list of choices; what was agreed for it stays. Raises StaleVersion for an old form."""
     require(by, "registry.change_purposes", purpose)
-    changed = change(purpose, facts=facts, allowed=("name", "is_active"))
+    changed = change(purpose, facts=facts, allowed=("name", "is_active"), version=version)
     if changed:
         audit.record("purpose.changed", purpose, by=by, changes=changed)
     return changed

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
 from apps.core.changes import change, save_valid
-from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion
 from apps.core.permissions import require
 from apps.core.text import clean
 from apps.organizations.models import Organization
@@ -47,10 +47,10 @@ def write_terms(
 
 
 @transaction.atomic
-def change_terms(regulation: UsageRegulation, *, by, **facts) -> dict:
-    """Edit an unsigned regulation; who edits becomes its author, so that they cannot sign it."""
+def change_terms(regulation: UsageRegulation, *, by, version: int | None = None, **facts) -> dict:
+    """Edit an unsigned regulation; who edits becomes its author, so that they cannot sign it. Raises StaleVersion for an old form."""
     require(by, "registry.write_terms", regulation)
-    regulation.refresh_from_db(from_queryset=UsageRegulation.objects.select_for_update())
+    _lock(regulation, version)
     _unsigned(regulation)
     regulation.written_by = by
     regulation.save(update_fields=["written_by", "updated_at"])
@@ -62,13 +62,14 @@ def change_terms(regulation: UsageRegulation, *, by, **facts) -> dict:
 
 
 @transaction.atomic
-def sign_terms(regulation: UsageRegulation, *, by) -> UsageRegulation:
+def sign_terms(regulation: UsageRegulation, *, by, version: int | None = None) -> UsageRegulation:
     """The provider's signer signs the terms once: its standing signature under every default agreement.
 
-    Raises NotPermitted (`four_eyes` when the signer wrote them), FactMissing (no terms), Conflict (signed already).
+    `version` is that of the page the signer read. The door proves first who the person is (re-authentication). Raises
+    NotPermitted (`four_eyes` when the signer wrote them), FactMissing (no terms), StaleVersion, Conflict (signed already).
     """
     require(by, "registry.sign_terms", regulation)
-    regulation.refresh_from_db(from_queryset=UsageRegulation.objects.select_for_update())
+    _lock(regulation, version)
     _unsigned(regulation)
     if regulation.written_by_id == by.pk:
         raise NotPermitted(_("Who wrote the terms does not sign them."), code="four_eyes")
@@ -77,6 +78,7 @@ def sign_terms(regulation: UsageRegulation, *, by) -> UsageRegulation:
     regulation.terms_hash = terms_hash(regulation)
     regulation.terms_signed_by = by
     regulation.terms_signed_at = timezone.now()
+    regulation.version += 1
     save_valid(regulation)
     audit.record("usage_regulation.signed", regulation, by=by, organizations=[regulation.organization],
                  hash=regulation.terms_hash)  # fmt: skip
@@ -84,17 +86,24 @@ def sign_terms(regulation: UsageRegulation, *, by) -> UsageRegulation:
 
 
 @transaction.atomic
-def end_terms(regulation: UsageRegulation, *, by, effective_to: datetime.date) -> UsageRegulation:
+def end_terms(regulation: UsageRegulation, *, by, effective_to: datetime.date, version: int | None = None) -> UsageRegulation:
     """Set the day from which a regulation no longer holds. Agreements in force keep the terms they were made under."""
     require(by, "registry.write_terms", regulation)
-    regulation.refresh_from_db(from_queryset=UsageRegulation.objects.select_for_update())
+    _lock(regulation, version)
     if effective_to < timezone.localdate():
         raise InvalidFact(fields={"effective_to": [_("A regulation is not ended in the past.")]})
     regulation.effective_to = effective_to
+    regulation.version += 1
     save_valid(regulation)
     audit.record("usage_regulation.ended", regulation, by=by, organizations=[regulation.organization],
                  effective_to=str(effective_to))  # fmt: skip
     return regulation
+
+
+def _lock(regulation: UsageRegulation, version: int | None) -> None:
+    regulation.refresh_from_db(from_queryset=UsageRegulation.objects.select_for_update())
+    if version is not None and version != regulation.version:
+        raise StaleVersion(version=regulation.version)
 
 
 def _unsigned(regulation: UsageRegulation) -> None:

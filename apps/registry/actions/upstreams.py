@@ -11,7 +11,7 @@ from apps.audit import actions as audit
 from apps.core import egress
 from apps.core.changes import save_valid
 from apps.core.epoch import raise_epoch
-from apps.core.errors import Conflict, InvalidFact
+from apps.core.errors import Conflict, InvalidFact, StaleVersion
 from apps.core.permissions import require
 from apps.core.upstream_auth import read_auth
 from apps.registry.choices import Environment, UpstreamAuth, VersionStatus
@@ -32,6 +32,7 @@ def set_upstream(
     auth_kind: str = UpstreamAuth.NONE,
     auth_settings: dict | None = None,
     secret: dict | str | None = None,
+    revision: int | None = None,
     **limits: int,
 ) -> Upstream:
     """Set the address of `version` in `environment`, with what the gateway shows there.
@@ -40,7 +41,8 @@ def set_upstream(
     ({"consumer_key", "consumer_secret"}, {"username", "password"}, {"token"}, {"headers": {…}}, {"username", "secret_key",
     "auth_url", "timestamp_unit"?, "headers"?}); None keeps the stored
     one, which is possible only while it would be sent to the same hosts. `limits`: timeout_ms, max_response_bytes,
-    max_concurrency. Raises NotPermitted, EgressRefused, InvalidFact, Conflict.
+    max_concurrency. `revision` is that of the address the caller saw, 0 where there was none. Raises NotPermitted,
+    EgressRefused, InvalidFact, StaleVersion, Conflict.
     """
     require(by, "registry.set_upstream", version)
     version.refresh_from_db(from_queryset=ServiceVersion.objects.select_for_update())
@@ -51,6 +53,9 @@ def set_upstream(
     if unknown := set(limits) - set(LIMITS):
         raise InvalidFact(fields={name: [_("This cannot be changed.")] for name in sorted(unknown)})
     upstream = version.upstreams.filter(environment=environment).first() or Upstream(version=version, environment=environment)
+    stored = upstream.revision if upstream.pk else 0
+    if revision is not None and revision != stored:
+        raise StaleVersion(_("The address was set by somebody else meanwhile."), revision=stored)
     settings = _read_settings(auth_settings)
     text = _read_secret(upstream, auth_kind, base_url, settings, secret)
     _check_addresses(auth_kind, base_url, settings, text)
@@ -58,6 +63,7 @@ def set_upstream(
     for name, value in limits.items():
         setattr(upstream, name, value)
     _check_limits(upstream)
+    upstream.revision = stored + 1
     save_valid(upstream)
     if version.status in LIVE:
         raise_epoch("upstream", upstream.uuid)

@@ -34,9 +34,6 @@ class UsageRegulationAdmin(AuditedRegister):
                  help=_("Who writes the terms does not sign them.")),
         VerbPage("change", _("Change"), facts_of(actions.change_terms), "registry.write_terms", forms.TermsChangeForm,
                  when=lambda row: not row.is_signed),
-        VerbPage("sign", _("Sign the terms"), facts_of(actions.sign_terms), "registry.sign_terms", style="primary",
-                 help=_("Signed once, these terms are your agency's standing signature under every agreement of default sharing."),
-                 when=lambda row: not row.is_signed),
         VerbPage("end", _("Set its end"), facts_of(actions.end_terms), "registry.write_terms", forms.TermsEndForm, "danger"),
     )  # fmt: skip
 

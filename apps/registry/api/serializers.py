@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
+from apps.core.api import steps
 from apps.organizations.api.serializers import OrganizationNameSerializer
 from apps.registry.choices import (
     AnswerFormat,
@@ -98,7 +99,7 @@ class FieldSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Field
-        fields = ["path", "name", "label", "type", "personal_data", "is_envelope", "catalog_code", "is_leaf"]
+        fields = ["path", "name", "label", "type", "personal_data", "is_envelope", "catalog_code", "is_master_data", "is_leaf"]
 
 
 class OperationSerializer(serializers.ModelSerializer):
@@ -156,6 +157,9 @@ class FieldSpecSerializer(serializers.Serializer):
     personal_data = serializers.ChoiceField(choices=PersonalDataClass.choices, required=False)
     is_envelope = serializers.BooleanField(required=False)
     catalog_code = serializers.CharField(required=False, allow_blank=True)
+    is_master_data = serializers.BooleanField(
+        required=False, help_text="Kept in the provider's system alone; others read it there."
+    )
 
 
 class OperationSpecSerializer(serializers.Serializer):
@@ -263,7 +267,7 @@ class UpstreamSerializer(serializers.ModelSerializer):
         model = Upstream
         fields = [
             "uuid", "environment", "base_url", "auth_kind", "auth_settings", "has_secret", "timeout_ms", "max_response_bytes",
-            "max_concurrency", "updated_at",
+            "max_concurrency", "updated_at", "revision",
         ]  # fmt: skip
 
     def get_has_secret(self, row) -> bool:
@@ -271,6 +275,11 @@ class UpstreamSerializer(serializers.ModelSerializer):
 
 
 class UpstreamChangeSerializer(serializers.Serializer):
+    revision = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        help_text="That of the address the caller saw, 0 where there was none; another one answers 409.",
+    )
     base_url = serializers.CharField(max_length=300)
     auth_kind = serializers.ChoiceField(choices=UpstreamAuth.choices, default=UpstreamAuth.NONE)
     auth_settings = serializers.DictField(child=serializers.CharField(max_length=300), required=False)
@@ -293,11 +302,11 @@ class RegulationSerializer(serializers.ModelSerializer):
         model = UsageRegulation
         fields = [
             "uuid", "organization", "number", "title", "issued_on", "effective_from", "effective_to", "log_retention_months",
-            "usage_duration", "terms", "terms_hash", "terms_signed_at", "is_signed",
+            "usage_duration", "terms", "terms_hash", "terms_signed_at", "is_signed", "version",
         ]  # fmt: skip
 
 
-class RegulationChangeSerializer(serializers.Serializer):
+class RegulationChangeSerializer(steps.VersionSerializer):
     number = serializers.CharField(max_length=100)
     title = serializers.CharField(max_length=300)
     issued_on = serializers.DateField()
@@ -309,17 +318,24 @@ class RegulationChangeSerializer(serializers.Serializer):
 
 
 class RegulationWritingSerializer(RegulationChangeSerializer):
+    version = None
     organization = serializers.CharField(max_length=35, help_text="Identifier of the provider, in either form.")
 
 
-class RegulationEndSerializer(serializers.Serializer):
+class TermsSigningSerializer(steps.VersionSerializer):
+    """`version` is that of the terms the signer read."""
+
+    password = serializers.CharField(max_length=200, write_only=True, help_text="Proof of who is signing.")
+
+
+class RegulationEndSerializer(steps.VersionSerializer):
     effective_to = serializers.DateField()
 
 
 class PurposeSerializer(serializers.ModelSerializer):
     class Meta:
         model = Purpose
-        fields = ["code", "name", "is_active"]
+        fields = ["code", "name", "is_active", "version"]
 
 
 class PurposeNamingSerializer(serializers.Serializer):
@@ -327,7 +343,7 @@ class PurposeNamingSerializer(serializers.Serializer):
     name = serializers.CharField(max_length=300)
 
 
-class PurposeChangeSerializer(serializers.Serializer):
+class PurposeChangeSerializer(steps.VersionSerializer):
     name = serializers.CharField(max_length=300)
     is_active = serializers.BooleanField(required=False)
 

@@ -7,6 +7,7 @@ from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
+from apps.accounts.reauthentication import prove
 from apps.core.api.doors import Door, body, step
 from apps.core.errors import InvalidFact
 from apps.organizations.api.views import named
@@ -41,13 +42,15 @@ class Regulations(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         actions.change_terms(row, by=request.user, **body(request, serializers.RegulationChangeSerializer, partial=True))
         return Response(self.get_serializer(row).data)
 
-    @step(None, serializers.RegulationSerializer)
+    @step(serializers.TermsSigningSerializer, serializers.RegulationSerializer)
     @action(detail=True, methods=["post"])
     def sign(self, request, uuid) -> Response:
-        """Sign the standard terms, once: the provider's standing signature of default sharing (its signer)."""
+        """Sign the standard terms, once: the provider's standing signature of default sharing (its signer, who proves it)."""
         row = self.get_object()
         self.may("registry.sign_terms", row)
-        return Response(self.get_serializer(actions.sign_terms(row, by=request.user)).data)
+        facts = body(request, serializers.TermsSigningSerializer)
+        prove(request.user, facts.pop("password"))
+        return Response(self.get_serializer(actions.sign_terms(row, by=request.user, **facts)).data)
 
     @step(serializers.RegulationEndSerializer, serializers.RegulationSerializer)
     @action(detail=True, methods=["post"])

@@ -16,6 +16,9 @@ from apps.registry.documents.openapi import read_openapi
 from apps.registry.documents.parsing import parse_json_or_yaml
 from apps.registry.documents.wsdl import read_wsdl
 
+COMPLETED_OF_A_FIELD = ("personal_data", "is_envelope", "catalog_code", "is_master_data")
+"""What no document tells of a field: a person does."""
+
 __all__ = ["MAX_BYTES", "DocumentRefused", "Reading", "keep_completed", "read_document"]
 
 
@@ -47,8 +50,8 @@ def read_document(content: bytes) -> Reading:
 def keep_completed(data: dict, present: Contract) -> dict:
     """The read data with what people completed in `present`, operation by operation and path by path.
 
-    A name in the new document wins over an old one; a personal-data class, a catalog and the mark of the envelope
-    cannot be told from a document, so what was said before stays.
+    A name in the new document wins over an old one; a personal-data class, a catalog, the marks of the envelope and of
+    master data cannot be told from a document, so what was said before stays.
     """
     known = {operation.code: operation for operation in present.operations}
     for operation in data["operations"]:
@@ -60,7 +63,7 @@ def keep_completed(data: dict, present: Contract) -> dict:
             spec = fields.get(given["path"])
             if spec is not None:
                 given["label"] = given.get("label") or spec.label
-                given.update(personal_data=spec.personal_data, is_envelope=spec.is_envelope, catalog_code=spec.catalog_code)
+                given.update({name: getattr(spec, name) for name in COMPLETED_OF_A_FIELD})
         parameters = {spec.name: spec for spec in before.parameters}
         for given in operation["parameters"]:
             spec = parameters.get(given["name"])

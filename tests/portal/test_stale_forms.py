@@ -1,0 +1,276 @@
+"""CC-03: a form that was opened before somebody else saved overwrites nothing, in the admin and in the portal.
+
+Every form that begins with what is stored, or decides on what was read, has a case here, and a test that finds the forms
+says so. What is posted is what the page holds: a guard that the page does not carry guards nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pytest
+from django.contrib import admin
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts import actions as accounts
+from apps.accounts.models import User
+from apps.agreements.actions import change_clause
+from apps.agreements.models import StandardClause
+from apps.core.registers import Register, VerbForm
+from apps.legal import actions as legal
+from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
+from apps.organizations import actions as organizations
+from apps.organizations.choices import Role
+from apps.organizations.models import FocalPoint, InformationSystem, Organization
+from apps.portal.views import offers, service_versions, terms
+from apps.registry import actions as registry
+from apps.registry.models import DataService, Field, Operation, Purpose, ServiceVersion, Upstream, UsageRegulation
+from apps.sync.actions import change_source
+from apps.sync.models import Source
+from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.factories.registry import (
+    ENTERPRISE,
+    DataServiceFactory,
+    DraftVersionFactory,
+    PublishedVersionFactory,
+    PurposeFactory,
+    UpstreamFactory,
+    UsageRegulationFactory,
+)
+from tests.factories.sync import CatalogSourceFactory
+from tests.forms import posted
+
+pytestmark = pytest.mark.django_db
+NOW, MINE = "Người khác vừa lưu", "Tôi vừa gõ"
+DAY = datetime.date(2027, 5, 3)
+
+
+@pytest.fixture(autouse=True)
+def _allowed(settings):
+    settings.EGRESS_ALLOW = ["127.0.0.1:8002"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """`make()`: the row. `other(row, by)`: what somebody saves meanwhile. `typed`: what is entered on the old page."""
+
+    role: Role
+    make: Callable
+    other: Callable
+    typed: dict
+    now: str = NOW
+    entered: str = MINE
+    tables: tuple = ()
+
+
+def _person(row, role: Role) -> User:
+    service = getattr(row, "service", row)
+    agency = getattr(service, "provider", None) or getattr(row, "organization", None)
+    return officer(role, agency if role not in (Role.OPERATOR, Role.LEGAL_OFFICER) else None)
+
+
+def _following(**facts):
+    return {"citation": MINE, "effective_from": "01/02/2028", **facts}
+
+
+def _draft():
+    version = DraftVersionFactory()
+    UpstreamFactory(version=version, environment="test")
+    return version
+
+
+def _rename(version, by):
+    registry.complete_operation(version, ENTERPRISE, by=by, facts={"name": NOW})
+
+
+LATER = datetime.date(2028, 1, 1)
+VERSION_TABLES = (ServiceVersion, Operation, Field)
+OPERATION = Case(Role.PROVIDER_OFFICER, _draft, _rename, {"name": MINE}, tables=VERSION_TABLES)
+ADDRESS = Case(
+    Role.PROVIDER_OFFICER, _draft,
+    lambda row, by: registry.set_upstream(row, "test", by=by, base_url="http://127.0.0.1:8002/nguoi-khac"),
+    {"environment": "test", "auth_kind": "none", "base_url": "http://127.0.0.1:8002/toi"},
+    "http://127.0.0.1:8002/nguoi-khac", "http://127.0.0.1:8002/toi", (Upstream,),
+)  # fmt: skip
+NOTHING_TYPED = Case(Role.PROVIDER_OFFICER, _draft, _rename, {}, "", "", VERSION_TABLES)
+SERVICE = Case(
+    Role.PROVIDER_OFFICER, DataServiceFactory, lambda row, by: registry.change_service(row, by=by, contact=NOW), {"contact": MINE},
+    tables=(DataService,),
+)  # fmt: skip
+TERMS = Case(
+    Role.PROVIDER_OFFICER, UsageRegulationFactory, lambda row, by: registry.change_terms(row, by=by, title=NOW), {"title": MINE},
+    tables=(UsageRegulation,),
+)  # fmt: skip
+END_OF_TERMS = Case(
+    Role.PROVIDER_OFFICER, UsageRegulationFactory, lambda row, by: registry.end_terms(row, by=by, effective_to=LATER),
+    {"effective_to": "02/02/2029"}, "01/01/2028", "02/02/2029", (UsageRegulation,),
+)  # fmt: skip
+GROUND = {"name": NOW, "citation": NOW, "effective_from": LATER}
+END_OF_VERSION = Case(
+    Role.PROVIDER_OFFICER, lambda: PublishedVersionFactory(service=DataServiceFactory()),
+    lambda row, by: ServiceVersion.objects.filter(pk=row.pk).update(version=row.version + 1), {}, "", "", (ServiceVersion,),
+)  # fmt: skip
+
+CASES = {
+    "organizations.organization change": Case(
+        Role.OPERATOR, ReadyOrganizationFactory, lambda row, by: organizations.change_organization(row, by=by, address=NOW),
+        {"address": MINE}, tables=(Organization,),
+    ),
+    "organizations.organization name-focal-point": Case(
+        Role.OPERATOR, ReadyOrganizationFactory,
+        lambda row, by: organizations.name_focal_point(row, by=by, name=NOW, position="x", phone="1", email="a@example.vn"),
+        {"name": MINE, "position": "x", "phone": "1", "email": "b@example.vn"}, tables=(FocalPoint,),
+    ),
+    "organizations.informationsystem change": Case(
+        Role.CONSUMER_OFFICER, InformationSystemFactory, lambda row, by: organizations.change_system(row, by=by, name=NOW),
+        {"name": MINE}, tables=(InformationSystem,),
+    ),
+    "accounts.user change": Case(
+        Role.OPERATOR, lambda: officer(Role.SIGNER, email="ai@example.vn"), lambda row, by: accounts.change_account(row, by=by, position=NOW),
+        {"position": MINE}, tables=(User,),
+    ),
+    "registry.dataservice change": SERVICE,
+    "portal offer change": SERVICE,
+    "registry.usageregulation change": TERMS,
+    "portal terms change": TERMS,
+    "registry.usageregulation end": END_OF_TERMS,
+    "portal terms end": END_OF_TERMS,
+    "registry.purpose change": Case(
+        Role.LEGAL_OFFICER, PurposeFactory, lambda row, by: registry.change_purpose(row, by=by, name=NOW), {"name": MINE},
+        tables=(Purpose,),
+    ),
+    "registry.serviceversion fields": OPERATION,
+    "portal version operation": OPERATION,
+    "portal version write": OPERATION,
+    "portal version examples": Case(
+        Role.PROVIDER_OFFICER, _draft,
+        lambda row, by: registry.complete_examples(row, by=by, samples=[], errors=[{"code": "404", "meaning": NOW}], documents=[]),
+        {"errors_told": f"404 | {MINE}"}, tables=VERSION_TABLES,
+    ),
+    "portal version remove-operation": NOTHING_TYPED,
+    "portal version publish": NOTHING_TYPED,
+    "registry.serviceversion discard": NOTHING_TYPED,
+    "portal version discard": NOTHING_TYPED,
+    "registry.serviceversion document": NOTHING_TYPED,
+    "portal version document": NOTHING_TYPED,
+    "portal version deprecate": END_OF_VERSION,
+    "portal version retire": END_OF_VERSION,
+    "registry.serviceversion address": ADDRESS,
+    "portal version address": ADDRESS,
+    "legal.legalrule change": Case(
+        Role.LEGAL_OFFICER, lambda: LegalRule.objects.get(code="connection.decide", effective_to=None),
+        lambda row, by: legal.change_rule(row.code, by=by, value=Decimal(5), citation=NOW, effective_from=LATER, evidence=row.evidence),
+        _following(value="7"), tables=(LegalRule,),
+    ),
+    "legal.refusalground change": Case(
+        Role.LEGAL_OFFICER, lambda: RefusalGround.objects.get(code="R3"), lambda row, by: legal.change_ground(row.code, by=by, **GROUND),
+        _following(name=MINE), tables=(RefusalGround,),
+    ),
+    "legal.refusalground end": Case(
+        Role.LEGAL_OFFICER, lambda: RefusalGround.objects.get(code="R3"), lambda row, by: legal.end_ground(row.code, by=by, effective_to=LATER),
+        {"effective_to": "02/02/2029"}, "01/01/2028", "02/02/2029", (RefusalGround,),
+    ),
+    "legal.legalbasis change": Case(
+        Role.LEGAL_OFFICER, lambda: LegalBasis.objects.get(code="account", effective_to=None),
+        lambda row, by: legal.change_basis(row.code, by=by, citation=NOW, effective_from=LATER), _following(), tables=(LegalBasis,),
+    ),
+    "legal.calendarexception set": Case(
+        Role.LEGAL_OFFICER, lambda: CalendarException,
+        lambda row, by: legal.set_calendar_day(DAY, by=by, is_working=True, reason=NOW, citation="x"),
+        {"day": "03/05/2027", "reason": MINE, "citation": "x"}, tables=(CalendarException,),
+    ),
+    "legal.calendarexception change": Case(
+        Role.LEGAL_OFFICER, lambda: CalendarException.objects.create(day=DAY, is_working=True, reason="a", citation="x"),
+        lambda row, by: legal.set_calendar_day(DAY, by=by, is_working=True, reason=NOW, citation="x"),
+        {"reason": MINE}, tables=(CalendarException,),
+    ),
+    "agreements.standardclause change": Case(
+        Role.LEGAL_OFFICER, lambda: StandardClause.objects.filter(effective_to=None).first(),
+        lambda row, by: change_clause(row.code, by=by, text=NOW, effective_from=LATER), _following(text=MINE), tables=(StandardClause,),
+    ),
+    "sync.source": Case(
+        Role.OPERATOR, CatalogSourceFactory, lambda row, by: change_source(row, by=by, name=NOW), {"name": MINE}, tables=(Source,),
+    ),
+}  # fmt: skip
+
+
+def address(name: str, row) -> str:
+    where, verb = name.rpartition(" ")[::2]
+    if name == "sync.source":
+        return reverse("admin:sync_source_change", args=[row.code])
+    if name == "legal.calendarexception set":
+        return reverse("admin:legal_calendarexception_list_verb", args=["set"])
+    if where.startswith("portal"):
+        key = row.code if where == "portal offer" else row.uuid
+        chosen = f"?operation={ENTERPRISE}" if verb == "write" else ""
+        return reverse(f"portal:{where.split()[1]}-step", args=[key, verb]) + chosen
+    register = admin.site.get_model_admin(type(row))
+    return reverse(f"admin:{where.replace('.', '_')}_verb", args=[getattr(row, register.public_id), verb])
+
+
+def rows(tables) -> list:
+    return [list(table.objects.order_by("pk").values()) for table in tables]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cc_03_a_stale_form_is_told_what_stands_now_and_overwrites_nothing(name, as_person):
+    case = CASES[name]
+    row = case.make()
+    browser = as_person(_person(row, case.role))
+    where = address(name, row)
+    page = browser.get(where)
+    assert page.status_code == 200
+    case.other(row, _person(row, case.role))
+    before = rows(case.tables)
+    typed = {**posted(page.content.decode()), **case.typed, **_more(name)}
+    answer = browser.post(where, typed)
+    shown = answer.content.decode()
+    assert answer.status_code == 409, shown[-3000:]
+    assert rows(case.tables) == before
+    assert case.now in shown
+    assert case.entered in shown
+
+
+def _more(name: str) -> dict:
+    """What the browser posts of a date, and what a form without anything to type needs."""
+    if name.endswith("document"):
+        return {"file": SimpleUploadedFile("mo-ta.json", b"{}")}
+    if name.endswith("deprecate"):
+        return {"until": (timezone.localdate() + datetime.timedelta(days=90)).strftime("%d/%m/%Y")}
+    return {"reason": "x"} if name.endswith("retire") else {}
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.typed and name != "legal.calendarexception set"])
+def test_a_form_that_is_not_stale_is_saved(name, as_person):
+    case = CASES[name]
+    row = case.make()
+    browser = as_person(_person(row, case.role))
+    where = address(name, row)
+    before = rows(case.tables)
+    answer = browser.post(where, {**posted(browser.get(where).content.decode()), **case.typed})
+    assert answer.status_code == 302, answer.content.decode()[-3000:]
+    assert rows(case.tables) != before
+
+
+def guarded(page) -> bool:
+    return page.form.standing is not VerbForm.standing
+
+
+def test_every_form_that_begins_with_what_is_stored_has_a_case():
+    found = {
+        f"{model._meta.label_lower} {page.name}"
+        for model, register in admin.site._registry.items()
+        if isinstance(register, Register)
+        for page in register.verb_pages
+        if guarded(page)
+    }
+    portal = {"offer": offers.PAGES, "version": service_versions.PAGES, "terms": terms.PAGES}
+    found |= {f"portal {where} {page.name}" for where, pages in portal.items() for page in pages.values() if guarded(page)}
+    editable = {model._meta.label_lower for model, one in admin.site._registry.items() if not isinstance(one, Register)
+                and type(one).has_change_permission.__qualname__ != "ReadOnlyAdmin.has_change_permission"}  # fmt: skip
+    assert found | editable == set(CASES)
