@@ -124,9 +124,10 @@ def test_a_frozen_process_that_wakes_up_does_not_overturn_the_sweepers_verdict(g
     assert other.is_ready()
 
 
-def test_sigterm_lets_running_calls_finish(gateways, client, provider):
+def test_sigterm_lets_running_calls_finish(gateways, client, world, provider):
     """FI-07: whoever was being served when the process was told to stop gets a whole answer, and nobody new is accepted."""
     callers = 500 if FULL else 60
+    world.change(world.version.upstreams.get(), "upstream", max_concurrency=callers)
     (process,) = gateways()
     body = b'{"Status":"1"}'
     release = provider.hold("/api/companies/0999999999", body)
