@@ -90,16 +90,31 @@ def answer(
 
 def _about(policy: Policy | None, asked: Asked, refused: Refused) -> dict[str, str]:
     """The names a link may carry."""
-    about = {"service": asked.service, "system": asked.caller.system.code if asked.caller else "", "purpose": asked.purpose}
+    about = {"service": asked.service, "system": _system(policy, asked), "purpose": asked.purpose}
     if asked.admission is not None:
         about["operation"] = asked.admission.operation.code
         about["agreement"] = asked.admission.agreement.number
     elif refused.operation is not None:
         about["operation"] = refused.operation.code
-        agreement = refused.grant and policy and policy.rows["agreement"].get(refused.grant.agreement_id)
-        about["agreement"] = agreement.number if agreement else ""
+        about["agreement"] = _agreement(policy, asked, refused) if policy else ""
     about["agreement"] = str(refused.facts.get("agreement", about.get("agreement", "")))
     return about
+
+
+def _system(policy: Policy | None, asked: Asked) -> str:
+    """The code of the system whose token was shown, also where it may not call any more."""
+    if asked.caller:
+        return asked.caller.system.code
+    credential = policy.rows["credential"].get(asked.token.credential_id) if policy and asked.token else None
+    return policy.rows["informationsystem"][credential.system_id].code if credential else ""
+
+
+def _agreement(policy: Policy, asked: Asked, refused: Refused) -> str:
+    """The number of the agreement in question; where no grant was chosen, of the only one the caller has for the operation."""
+    rights = policy.by_system.get(asked.caller.system.id, {}).get(refused.operation.id, ()) if asked.caller else ()
+    numbers = {grant.agreement_id for grant in ((refused.grant,) if refused.grant else rights)}
+    found = policy.rows["agreement"].get(numbers.pop()) if len(numbers) == 1 else None
+    return found.number if found else ""
 
 
 def link(fix: str, about: dict[str, str]) -> str | None:

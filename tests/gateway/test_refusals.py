@@ -355,7 +355,9 @@ def test_more_than_forty_causes_have_a_code_each_and_a_link_that_works(call, wor
     assert f"operation={causes.search.code}" in places["grant_missing"].query
     assert places["network_not_allowed"].path == f"/portal/agreements/{world.agreement.uuid}/"
     assert places["agreement_suspended"].path == f"/portal/agreements/{world.agreement.uuid}/"
+    assert places["purpose_missing"].path == f"/portal/agreements/{world.agreement.uuid}/"
     assert places["credential_revoked"].path == f"/portal/accounts/{world.credential.uuid}/"
+    assert places["system_not_active"].path == f"/portal/accounts/{world.credential.uuid}/"
     assert places["provider_refused"].path == f"/portal/services/{world.service.code}/"
     refused = CallRefusal.objects.get(code="outside_hours")
     assert (refused.operation, refused.grant) == (world.operation, world.grant)
