@@ -66,8 +66,9 @@ WHERE p.agreement_id = {agreement} AND p.side = 'consumer'
 CONFIRM = "UPDATE agreements_acceptancerecord SET decided_by_id = {by} WHERE id = {record}"
 DECIDE = "UPDATE connections_providerdecision SET decided_by_id = {by} WHERE request_id = {request}"
 SIGN_REQUEST = """
-INSERT INTO connections_requestsignature (uuid, created_at, updated_at, request_id, organization_id, signer_id, prepared_by_id, content_hash)
-SELECT gen_random_uuid(), now(), now(), r.id, r.consumer_id, {signer}, r.created_by_id, repeat('0', 64)
+INSERT INTO connections_requestsignature (uuid, created_at, updated_at, signed_at, request_id, organization_id, signer_id,
+                                          prepared_by_id, content_hash)
+SELECT gen_random_uuid(), now(), now(), now(), r.id, r.consumer_id, {signer}, r.created_by_id, repeat('0', 64)
 FROM connections_connectionrequest r WHERE r.id = {request}
 """
 
