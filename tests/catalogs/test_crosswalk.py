@@ -109,6 +109,16 @@ def test_a_counterpart_that_no_longer_holds_is_shown_so_and_is_never_exact(table
     assert answer["counterparts"][0]["holds"] is False
 
 
+def test_a_code_that_no_longer_holds_has_no_counterpart_anybody_could_know(tables, operator):
+    mine, other = tables
+    recorded(mine, [line("A001", "B1")], by=operator)
+    published(
+        mine, [{"code": "A001", "name": "", "closes": True}], by=operator, scope="changes", effective_on=SEP, source="end"
+    )
+    assert ask(mine, other, "A001", dt.date(2025, 8, 31)) == ("exact", [("B1", "exact")])
+    assert ask(mine, other, "A001", SEP) == ("unknown", [])
+
+
 def test_naming_a_code_again_replaces_from_that_day_what_was_known_of_it(tables, operator):
     mine, other = tables
     recorded(mine, [line("A001", "B1"), line("A002", "B2")], by=operator)

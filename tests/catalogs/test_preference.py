@@ -98,14 +98,16 @@ def test_the_database_refuses_a_preferred_table_that_prefers_another(a_b_c):
 def test_two_officers_at_the_same_instant_leave_one_preferred_table():
     operator = officer(Role.OPERATOR)
     a, b, c = (CatalogFactory(code=code) for code in ("aa", "bb", "cc"))
-    start = threading.Barrier(2)
+    start, unforeseen = threading.Barrier(2), []
 
     def mark(first, second) -> None:
         try:
             start.wait(10)
             prefer_catalog(first, second, by=operator, basis="x")
         except Conflict:
-            pass
+            pass  # whoever came second was told so
+        except Exception as error:
+            unforeseen.append(error)
         finally:
             connection.close()
 
@@ -114,6 +116,7 @@ def test_two_officers_at_the_same_instant_leave_one_preferred_table():
         thread.start()
     for thread in threads:
         thread.join(20)
+    assert unforeseen == []
     preferred = {table.preferred_id for table in Catalog.objects.exclude(preferred=None)}
     assert not Catalog.objects.filter(pk__in=preferred).exclude(preferred=None).exists()
     assert len(preferred) == 1
