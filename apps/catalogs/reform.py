@@ -87,6 +87,8 @@ def draw(catalog: Catalog, day: dt.date, unit: str) -> Drawing | None:
     """
     pairs = Succession.objects.filter(catalog=catalog, effective_on=day).known_in(None)
     top = catalog.level_codes[0] if catalog.levels else ""
+    if day == dt.date.min:
+        return None  # there is no day before it
     eve = day - lineage_facts.DAY
     old = Entry.objects.filter(catalog=catalog).valid_on(eve)
     choices = list(old.filter(level=top).order_by("sort_key").values_list("code", "full_name"))

@@ -7,6 +7,8 @@ from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
 MOST_COUNTED = 1_000
+LAST_PAGE = 2**31
+"""No list is so long; a larger number would be none the database can skip rows by."""
 
 
 class OpenEndedPage(Page):
@@ -45,7 +47,7 @@ class OpenEndedPaginator(Paginator):
     def _any(self, number) -> int:
         """Beyond what was counted every page may exist; an empty one says itself that it is the end."""
         try:
-            return max(int(number), 1)
+            return min(max(int(number), 1), LAST_PAGE)
         except (TypeError, ValueError):
             return super().validate_number(number)
 

@@ -63,7 +63,9 @@ def test_a_release_that_is_not_there_is_not_taken_for_now_without_a_word(units, 
         assert ("không phải số bản đã có" not in text) is is_understood, known_at
 
 
-@pytest.mark.parametrize("given", [{"as_of": "31/02/2025"}, {"known_at": "x"}, {"page": "x"}, {"level": "x"}, {"q": "\x00'%"}])
+@pytest.mark.parametrize(
+    "given", [{"as_of": "31/02/2025"}, {"known_at": "x"}, {"page": "x"}, {"page": "9" * 21}, {"level": "x"}, {"q": "\x00'%"}]
+)
 def test_nonsense_in_the_address_gives_a_page(units, as_person, consumer, given):
     read(as_person(consumer), "portal:catalog", units.code, **given)
 
@@ -90,6 +92,7 @@ def test_the_drawing_shows_what_became_of_bac_kan(units, as_person, consumer):
     assert "Phường Đức Xuân" in text
     assert client.get(reverse("portal:catalog-reform", args=[units.code, "2025-07-02"])).status_code == 404
     assert client.get(reverse("portal:catalog-reform", args=[units.code, "x"])).status_code == 404
+    assert client.get(reverse("portal:catalog-reform", args=[units.code, "0001-01-01"])).status_code == 404
 
 
 def test_the_reform_s_release_shows_its_reasons_and_counts(units, as_person, operator):

@@ -124,6 +124,7 @@ def test_the_two_tables_are_shown_side_by_side_from_either_end(as_person, consum
     assert "<tbody>" not in read(client, "portal:crosswalk", "cua-minh", "bang-kia", q="%")
     assert read(client, "portal:crosswalk", "cua-minh", "bang-kia", page="3").count("<tr>") == 11
     assert "<tbody>" not in read(client, "portal:crosswalk", "cua-minh", "bang-kia", as_of="31/05/2025")
+    assert read(client, "portal:crosswalk", "cua-minh", "bang-kia", page="999").count("<tr>") == 26
     for nonsense in ({"page": "x"}, {"page": "0"}, {"as_of": "31/02/2025"}, {"q": "\x00%'"}):
         read(client, "portal:crosswalk", "cua-minh", "bang-kia", **nonsense)
     assert client.get(reverse("portal:crosswalk", args=["cua-minh", "cua-minh"])).status_code == 404

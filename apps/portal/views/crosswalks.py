@@ -26,9 +26,11 @@ def crosswalk(request: HttpRequest, code: str, other: str) -> HttpResponse:
     if row == table:
         raise Http404
     day, number = day_of(request, "as_of"), _page_number(request)
-    lines, count = Crosswalk.now(row, table, day).lines(
-        limit=PAGE_SIZE, offset=(number - 1) * PAGE_SIZE, text=asked(request, "q")
-    )
+    asked_of, text = Crosswalk.now(row, table, day), asked(request, "q")
+    lines, count = asked_of.lines(limit=PAGE_SIZE, offset=(number - 1) * PAGE_SIZE, text=text)
+    if number > 1 and not lines:  # beyond the last page
+        number = 1
+        lines, count = asked_of.lines(limit=PAGE_SIZE, offset=0, text=text)
     context = {
         "title": _("%(catalog)s – %(other)s") % {"catalog": row.name, "other": table.name},
         "crumbs": crumbs((row.name, reverse("portal:catalog", args=[row.code]))),
