@@ -130,7 +130,7 @@ class Calls:
 
     async def _refreshed(self, at_least: int = 0):
         try:
-            return await self.runtime.refresh(at_least)
+            return await self.runtime.refresh(at_least, of_now=not at_least)
         except _LEDGER:
             raise Refused("not_ready") from None
 

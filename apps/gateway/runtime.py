@@ -131,11 +131,13 @@ class Runtime:
                 await asyncio.wait_for(at_once.wait(), seconds)
 
     # --- policy
-    async def refresh(self, at_least: int = 0) -> Policy:
+    async def refresh(self, at_least: int = 0, *, of_now: bool = False) -> Policy:
         """The policy of the present epoch, of `at_least` where the database has it. Callers at the same instant share one read.
 
-        Raises LedgerDown.
+        `of_now`: one that began before the caller came does not do, because what was granted in between is not in it. Raises LedgerDown.
         """
+        if of_now and self._refreshing is not None and not self._refreshing.done():
+            await asyncio.wait([self._refreshing])
         for _try in range(READS):
             # One that has ended is of no use to who comes now: it may have read before what the caller knows of.
             if self._refreshing is None or self._refreshing.done():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+import uuid
+from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from apps.gateway.breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Breaker
+from apps.gateway.isolation import paused_providers
 from apps.gateway.models import CallIntent, CallRefusal, GatewayProcess
 from apps.organizations.choices import Role
 from tests.factories.organizations import officer
@@ -109,6 +113,24 @@ def test_a_dead_provider_is_paused_its_neighbour_on_the_same_host_served_and_peo
         time.sleep(0.2)
     assert [call().status for _n in range(5)] == [200] * 5
     _told(lambda row: not row.pauses)
+
+
+@pytest.mark.django_db
+def test_people_see_what_all_processes_learned_together():
+    """A pause of some of the processes: how many of those alive, since the first of them, tried again by the first of them."""
+    upstream = make_service("http://127.0.0.1:9/api")[1].upstreams.get()
+    now = timezone.now()
+    at = lambda seconds: (now + timedelta(seconds=seconds)).isoformat()  # noqa: E731
+    told = [[(-30, 20)], [(-10, 5)], [], [(-99, 1)]]
+    for number, pauses in enumerate(told):
+        GatewayProcess.objects.create(
+            id=uuid.uuid4(), name=f"vm:{number}", started_at=now, seen_at=now - timedelta(minutes=number == 3), epoch=1, policy="1-a",
+            grants=1, running=0, draining=False, faults=[],
+            pauses=[{"upstream": upstream.pk, "code": "provider_timeout", "since": at(s), "next_try": at(t)} for s, t in pauses],
+        )  # fmt: skip
+    (pause,) = paused_providers(officer(Role.OPERATOR))
+    assert (pause.processes, pause.alive, pause.upstream) == (2, 3, upstream)
+    assert (pause.since, pause.next_try) == (now - timedelta(seconds=30), now + timedelta(seconds=5))
 
 
 def _told(holds) -> GatewayProcess:

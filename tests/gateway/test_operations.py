@@ -122,6 +122,28 @@ def test_who_knows_of_a_later_epoch_when_a_read_has_just_ended_reads_anew_and_ho
         signal.signal(signal.SIGALRM, before)
 
 
+def test_a_read_that_began_before_the_caller_came_does_not_do_for_a_refusal():
+    """What is committed between the beginning of a read and the call must not be refused; callers at one instant share the next read."""
+
+    class Counting(Runtime):
+        begun = 0
+
+        async def _refresh(self):
+            self.begun += 1
+            seen = self.begun
+            await asyncio.sleep(0.01)
+            return SimpleNamespace(epoch=seen)
+
+    async def both() -> list[int]:
+        runtime = Counting("postgresql://nobody@127.0.0.1/none")
+        early = asyncio.ensure_future(runtime.refresh())
+        await asyncio.sleep(0.001)
+        late = [runtime.refresh(of_now=True) for _n in range(3)]
+        return [policy.epoch for policy in await asyncio.gather(early, *late)]
+
+    assert asyncio.run(both()) == [1, 2, 2, 2]
+
+
 def test_a_database_that_was_put_back_has_no_later_epoch_and_is_not_asked_for_ever():
     class Behind(Runtime):
         async def _refresh(self):
