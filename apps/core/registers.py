@@ -18,6 +18,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
@@ -95,6 +96,8 @@ def shown(field: forms.Field, value: object) -> str:
     """A value as the reader of the form knows it: by the label of a choice, in one notation."""
     if isinstance(value, bool):
         return str(gettext_lazy("yes") if value else gettext_lazy("no"))
+    if isinstance(value, datetime.datetime):
+        return date_format(timezone.localtime(value), "H:i d/m/Y")
     if isinstance(value, datetime.date):
         return date_format(value, "d/m/Y")
     if isinstance(field, forms.ModelChoiceField):

@@ -45,6 +45,10 @@ class RuleChangeForm(FollowingForm):
     effective_from = forms.DateField(label=_("effective from"), widget=DAY, initial=timezone.localdate)
     evidence = forms.ChoiceField(label=_("evidence"), choices=Evidence.choices)
 
+    def __init__(self, *args, obj, **kwargs) -> None:
+        super().__init__(*args, obj=obj, **kwargs)
+        self.initial["value"] = f"{obj.value.normalize():f}"
+
 
 class CalendarDayForm(VerbForm):
     day = forms.DateField(label=_("day"), widget=DAY)

@@ -232,6 +232,8 @@ class Walk(RuleBasedStateMachine):
                 assert len(rows) == 1, (old, new, happened)
                 assert happened[rows[0]] == 1, (old, new, happened)
                 assert who in MAY_FOLLOW[old, new, rows[0]], (old, new, who)
+        if before.agreement != after.agreement == "ending" and self.agreement.termination_ground == "consumer":
+            assert who == "consumer_officer", "only the consumer says that it needs it no longer"
         if before.agreement is None and after.agreement is not None:
             assert after.statuses in {("approved", AgreementStatus.IN_FORCE), ("approved", AgreementStatus.NEGOTIATING)}
         if before.agreement != after.agreement and AgreementStatus.IN_FORCE in (before.agreement, after.agreement):
