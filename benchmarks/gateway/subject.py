@@ -38,7 +38,7 @@ FILL_INTENTS = """
 INSERT INTO call_intent (call_id, admitted_at, grant_id, credential_id, epoch, request_digest, source)
 SELECT (left(call_id_floor(t.at)::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, t.at, g.ids[1 + n %% cardinality(g.ids)], 1, 1,
        sha256(int8send(n)), '10.20.30.40'
-FROM generate_series(1, %(calls)s) n, LATERAL (SELECT %(start)s + (%(end)s - %(start)s) * (n / %(calls)s::float8) AS at) t,
+FROM generate_series(1, %(calls)s) n, LATERAL (SELECT %(start)s + (%(end)s - %(start)s) * ((n - 1) / %(calls)s::float8) AS at) t,
      (SELECT array_agg(id ORDER BY id) AS ids FROM agreements_grant) g
 """
 FILL_OUTCOMES = """
@@ -57,6 +57,7 @@ def main(calls: int) -> int:
     django.setup()
     began = time.perf_counter()
     planted, months = _fill(calls)
+    _execute("VACUUM ANALYZE call_intent, call_outcome")
     print(
         f"# {calls:,} calls in {len(months)} months written in {time.perf_counter() - began:.0f} s, {planted} about the person asked for"
     )
@@ -75,7 +76,6 @@ def _fill(calls: int) -> tuple[int, list[tuple[datetime, datetime]]]:
         number = still_open if end == months[-1][1] else (calls - still_open) // CLOSED_MONTHS
         _fill_month(start, end, number)
         planted += _plant(start, end)
-    _execute("VACUUM ANALYZE call_intent, call_outcome")
     return planted, months
 
 

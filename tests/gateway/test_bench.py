@@ -93,7 +93,21 @@ def test_callers_of_the_durable_row_are_admitted_and_recorded(world):
     assert CallIntent.objects.count() == CallOutcome.objects.filter(outcome="delivered").count() > 0
 
 
-@pytest.mark.parametrize("name", ["gateway.run", "gateway.latency", "gateway.memory", "catalogs.run", "lists.run"])
+def test_everybody_finds_the_calls_about_the_person_in_the_log_of_the_bench(db, world):
+    from apps.gateway.models import CallIntent, CallOutcome
+    from benchmarks.gateway import subject
+
+    world.build("http://127.0.0.1:9/api", 0)
+    planted, months = subject._fill(400)
+    assert CallIntent.objects.count() == CallOutcome.objects.exclude(subject=None).count() == 400 + planted
+    subject._index()
+    questions = subject._questions(months, planted)
+    assert all(subject._ask(name, user, since, expected) < 60 for name, user, since, expected in questions)
+
+
+@pytest.mark.parametrize(
+    "name", ["gateway.run", "gateway.latency", "gateway.memory", "gateway.subject", "catalogs.run", "lists.run"]
+)
 def test_every_part_can_be_imported(name):
     import importlib
 
