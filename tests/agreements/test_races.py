@@ -20,7 +20,7 @@ from apps.audit.models import AuditEvent
 from apps.core.errors import DomainError
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
-from tests.connections.test_races import at_once, counted, on  # noqa: F401
+from tests.connections.test_races import at_once, counted, on, worlds  # noqa: F401
 from tests.factories.accounts import PASSWORD
 from tests.factories.agreements import accepted, awaiting_signatures, negotiating, special_world
 from tests.factories.connections import forwarded, world
@@ -42,8 +42,7 @@ def events(obj, name: str) -> int:
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_a_signer_who_signs_twice_at_once_has_signed_once(rounds):
-    for _turn in range(rounds):
-        w = special_world()
+    for w in worlds(rounds, special_world):
         agreement = awaiting_signatures(w)
         shown = agreement.current_version.content_hash
         sign = [on(sign_agreement, agreement, w.consumer_signer, content_hash=shown) for _click in range(3)]
@@ -54,8 +53,7 @@ def test_cc_01_a_signer_who_signs_twice_at_once_has_signed_once(rounds):
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_the_two_last_signatures_at_once_put_it_in_force_once(rounds):
-    for _turn in range(rounds):
-        w = special_world()
+    for w in worlds(rounds, special_world):
         agreement = awaiting_signatures(w)
         shown = agreement.current_version.content_hash
         both = [on(sign_agreement, agreement, who, content_hash=shown) for who in (w.consumer_signer, w.provider_signer)]
@@ -71,8 +69,7 @@ def test_cc_01_the_two_last_signatures_at_once_put_it_in_force_once(rounds):
 @pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.parametrize("other", ["reopen", "decline"])
 def test_cc_01_the_last_signature_against_second_thoughts(rounds, other):
-    for _turn in range(rounds):
-        w = special_world()
+    for w in worlds(rounds, special_world):
         agreement = awaiting_signatures(w)
         shown = agreement.current_version.content_hash
         sign_agreement(agreement, by=w.consumer_signer, content_hash=shown)
@@ -88,8 +85,7 @@ def test_cc_01_the_last_signature_against_second_thoughts(rounds, other):
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_agreeing_against_a_new_proposal_never_agrees_to_what_was_not_read(rounds):
-    for turn in range(rounds):
-        w = special_world()
+    for turn, w in enumerate(worlds(rounds, special_world)):
         agreement = negotiating(w)
         shown = agreement.current_version.content_hash
         at_once(
@@ -105,8 +101,7 @@ def test_cc_01_agreeing_against_a_new_proposal_never_agrees_to_what_was_not_read
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_one_consumer_suspended_twice_at_once_is_one_suspension(rounds):
-    for _turn in range(rounds):
-        w = world()
+    for w in worlds(rounds):
         agreement = accepted(w)
         party = agreement.parties.get(side="consumer")
         why = {"violation": "x", "plan": "y", "restore_conditions": "z"}
