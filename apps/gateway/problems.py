@@ -106,7 +106,8 @@ def _system(policy: Policy | None, asked: Asked) -> str:
     if asked.caller:
         return asked.caller.system.code
     credential = policy.rows["credential"].get(asked.token.credential_id) if policy and asked.token else None
-    return policy.rows["informationsystem"][credential.system_id].code if credential else ""
+    system = policy.rows["informationsystem"].get(credential.system_id) if credential else None
+    return system.code if system else ""
 
 
 def _agreement(policy: Policy, asked: Asked, refused: Refused) -> str:
