@@ -159,7 +159,7 @@ def _message(webhook: Webhook, release: Release, *, since: int, suffix: str = ""
             "since": since,
             "effective_on": release.effective_on.isoformat(),
             "undoes": release.inverse_of.number if release.inverse_of else None,
-            "counts": {name: release.counts.get(name, 0) for name in ("added", "closed", "renamed", "reparented", "changed", "lineage")},
+            "counts": _counts(release),
             "changes": f"{address}/changes?since={since}",
         },
     }  # fmt: skip
@@ -167,6 +167,13 @@ def _message(webhook: Webhook, release: Release, *, since: int, suffix: str = ""
         channel=CHANNEL, key=f"{stream_of(webhook)}:{release.number}{suffix}", stream=stream_of(webhook),
         payload={"webhook": str(webhook.uuid), "event": event},
     )  # fmt: skip
+
+
+def _counts(release: Release) -> dict[str, int]:
+    """What the release changes; lines of a crosswalk where it has any (they are read at `crosswalk`, not among the changes)."""
+    always = ("added", "closed", "renamed", "reparented", "changed", "lineage")
+    sometimes = tuple(name for name in ("crosswalk_opened", "crosswalk_closed") if name in release.counts)
+    return {name: release.counts.get(name, 0) for name in (*always, *sometimes)}
 
 
 def _drop_waiting(webhook: Webhook) -> None:

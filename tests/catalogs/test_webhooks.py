@@ -98,6 +98,18 @@ def test_a_receiver_is_told_of_each_release_signed_and_reads_the_changes(catalog
     assert (webhook.told_release, OutboxMessage.objects.get(channel=webhooks.CHANNEL).failed_at) == (2, None)
 
 
+def test_a_release_of_a_crosswalk_is_told_with_its_lines(catalog, operator, system, person, receive):
+    receiver = receive()
+    hooked(catalog, system, person, receiver)
+    other = CatalogFactory()
+    published(other, rows(1), by=operator)
+    lines = [{"code": "A001", "other": other.code, "other_code": "A001", "relation": "exact"}]
+    published(catalog, (), by=operator, correspondences=lines, source="crosswalk:x", effective_on=DAYS[1])
+    outbox.deliver_due()
+    counts = receiver.got[0].body["data"]["counts"]
+    assert (counts["crosswalk_opened"], counts["crosswalk_closed"], counts["changed"]) == (1, 0, 0)
+
+
 def test_undoings_and_corrections_are_told_too(catalog, operator, system, person, receive):
     receiver = receive()
     hooked(catalog, system, person, receiver)
