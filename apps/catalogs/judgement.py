@@ -148,11 +148,22 @@ def judge(release: Release) -> tuple[dict[str, int], list[str]]:
 
 
 def is_distant(old: str, new: str) -> bool:
-    """True when two names have no word in common and are not two spellings of one name (Kontum, Kon Tum)."""
+    """True when two names are not one name: neither holds the other, nor is a spelling (Kontum, Kon Tum) or an abbreviation of it.
+
+    A syllable in common makes no name: Nghĩa Tân is not Nghĩa Đô, Sở Tài chính is not Sở Y tế.
+    """
     before, after = words(old), words(new)
-    if set(before) & set(after):
+    shared = set(before) & set(after)
+    ours, theirs = ([word for word in name if word not in shared] for name in (before, after))
+    if shared and not (ours and theirs) or _abbreviates(ours, theirs) or _abbreviates(theirs, ours):
         return False
     return _likeness("".join(before), "".join(after)) < 0.7
+
+
+def _abbreviates(short: list[str], long: list[str]) -> bool:
+    """UBND for Ủy ban nhân dân, TT&TT for Thông tin và Truyền thông."""
+    initials = "".join(word[0] for word in long if word != "va")
+    return len(long) > len(short) and len(initials) > 1 and "".join(short) == initials
 
 
 def _likeness(one: str, other: str) -> float:
