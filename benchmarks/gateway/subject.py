@@ -36,7 +36,7 @@ def run(database: targets.Database, *, quick: bool) -> int:
 
 FILL_INTENTS = """
 INSERT INTO call_intent (call_id, admitted_at, grant_id, credential_id, epoch, request_digest, source)
-SELECT (left(call_id_floor(t.at)::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, t.at, g.ids[1 + n %% cardinality(g.ids)], 1, 1,
+SELECT (left(call_id_floor(t.at)::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, t.at, g.ids[1 + n %% cardinality(g.ids)], %(credential)s, 1,
        sha256(int8send(n)), '10.20.30.40'
 FROM generate_series(1, %(calls)s) n, LATERAL (SELECT %(start)s + (%(end)s - %(start)s) * ((n - 1) / %(calls)s::float8) AS at) t,
      (SELECT array_agg(id ORDER BY id) AS ids FROM agreements_grant) g
@@ -97,7 +97,7 @@ def _months() -> list[tuple[datetime, datetime]]:
 
 
 def _fill_month(start: datetime, end: datetime, calls: int) -> None:
-    given = {"start": start, "end": end, "calls": calls, "persons": PERSONS}
+    given = {"start": start, "end": end, "calls": calls, "persons": PERSONS, "credential": _credential()}
     _execute(FILL_INTENTS, given)
     _execute(FILL_OUTCOMES, given)
 
@@ -114,7 +114,7 @@ def _plant(start: datetime, end: datetime) -> int:
     for number, grant in enumerate(grants, 1):
         at = start + (end - start) * number / (len(grants) + 1)
         call = CallIntent(
-            call_id=call_ids.make(int(at.timestamp() * 1000)), admitted_at=at, grant=grant, credential_id=1, epoch=1,
+            call_id=call_ids.make(int(at.timestamp() * 1000)), admitted_at=at, grant=grant, credential_id=_credential(), epoch=1,
             request_digest=b"d" * 32,
         )  # fmt: skip
         subject = subject_pseudonym(str(grant.operation.version.service.uuid), WHO)
@@ -123,6 +123,12 @@ def _plant(start: datetime, end: datetime) -> int:
     CallIntent.objects.bulk_create(intents)
     CallOutcome.objects.bulk_create(outcomes)
     return len(grants)
+
+
+def _credential() -> int:
+    from apps.agreements.models import Credential
+
+    return Credential.objects.earliest("id").pk
 
 
 def _index() -> float:
