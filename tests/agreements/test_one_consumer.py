@@ -116,6 +116,22 @@ def test_a_held_grant_is_not_resumed_alone(w):
         Grant.objects.filter(agreement=agreement).update(status="active")
 
 
+def test_what_stood_still_before_its_consumer_was_suspended_does_not_open_while_that_lasts(w):
+    agreement = accepted(w)
+    grant = agreement.grants.get(environment="production")
+    suspend_grant(grant, by=w.provider_officer, reason="Lỗi kỹ thuật")
+    made = suspend_consumer(consumer_of(agreement), by=w.provider_officer, **WHY)
+    before = current_epoch()
+    with pytest.raises(Conflict) as refused:
+        resume_grant(grant, by=w.operator)
+    assert refused.value.code == "consumer_suspended"
+    assert (statuses(agreement), current_epoch()) == ({"suspended"}, before)
+    lift_consumer_suspension(made, by=w.provider_officer)
+    grant.refresh_from_db()
+    resume_grant(grant, by=w.provider_officer)
+    assert statuses(agreement) == {"active"}
+
+
 def test_neither_an_acceptance_nor_a_new_version_is_a_way_around(w):
     agreement = agreement_in_force(w)
     record = recorded(w, agreement)

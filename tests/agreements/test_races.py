@@ -12,8 +12,10 @@ from apps.agreements.actions import (
     decline_agreement,
     propose_content,
     reopen_agreement,
+    resume_grant,
     sign_agreement,
     suspend_consumer,
+    suspend_grant,
 )
 from apps.agreements.models import Agreement, ConsumerSuspension, Signature
 from apps.audit.models import AuditEvent
@@ -127,6 +129,21 @@ def test_cc_01_an_agency_suspended_at_the_instant_of_approval_gets_no_agreement_
         made = Agreement.objects.filter(bases__request=request).exists()
         assert made == (not isinstance(answers[0], Exception))
         assert made or w.consumer.status == "suspended"
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_cc_01_one_access_resumed_against_its_consumer_suspended_leaves_nothing_open(rounds):
+    for w in worlds(rounds):
+        agreement = accepted(w)
+        grant = agreement.grants.get(environment="production")
+        suspend_grant(grant, by=w.provider_officer, reason="Lỗi kỹ thuật")
+        why = {"violation": "x", "plan": "y", "restore_conditions": "z"}
+        resumed, stopped = at_once(
+            on(resume_grant, grant, w.provider_officer),
+            on(suspend_consumer, agreement.parties.get(side="consumer"), w.operator, **why),
+        )
+        assert refusals([resumed, stopped]) in ([], [resumed])
+        assert not agreement.grants.filter(status="active").exists()
 
 
 def test_cc_05_a_double_click_on_sign_in_the_portal_signs_once_and_never_fails_hard():

@@ -15,7 +15,7 @@ from apps.agreements.actions.life import require_texts
 from apps.agreements.actions.signing import lock_agreement
 from apps.agreements.announcements import tell_owners
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side
-from apps.agreements.grants import close_grants, issue_credential, open_grants
+from apps.agreements.grants import close_grants, held_by, issue_credential, open_grants
 from apps.agreements.models import AcceptanceRecord, Agreement, Grant
 from apps.agreements.workflow import ACCEPTANCE, GRANT
 from apps.audit import actions as audit
@@ -126,8 +126,13 @@ def suspend_grant(grant: Grant, *, by, reason: str, version: int | None = None) 
 
 @transaction.atomic
 def resume_grant(grant: Grant, *, by, version: int | None = None) -> Grant:
-    """Open the access again. Raises Conflict while its consumer is suspended under the agreement: that is lifted, not this."""
-    if grant.held_by_id and grant.held_by.lifted_at is None:
+    """Open the access again. Raises Conflict while its consumer is suspended under the agreement: that is lifted, not this.
+
+    It does not matter which of the two suspensions came first: what stood still already is not held, and does not open either.
+    """
+    require(by, "agreements.suspend_grant", grant)
+    lock_agreement(grant.agreement)
+    if held_by(grant.agreement, grant.system, grant.operation):
         raise Conflict(
             _("Its consumer is suspended under the agreement; that suspension is lifted."), code="consumer_suspended"
         )
