@@ -6,7 +6,16 @@ the API and never change; texts may.
 
 from __future__ import annotations
 
+from django.db.utils import OperationalError
 from django.utils.translation import gettext_lazy as _
+
+BUSY_STATES = {"55P03", "40P01"}
+"""PostgreSQL's lock_not_available and deadlock_detected. Its words follow the server's language, its states do not."""
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether somebody else held what the step needed: nothing was written, and the same step may succeed in a moment."""
+    return isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", None) in BUSY_STATES
 
 
 class DomainError(Exception):

@@ -1,7 +1,8 @@
 """How the pages open: who may come in, whose rows are found, and how a verb's answer is told.
 
 It promises: every page is for logged-in people; what is not visible to them is not found (404); a verb is
-called by POST only; what it refuses is said in the reader's language, and a stale page gets 409.
+called by POST only; what it refuses is said in the reader's language, a stale page gets 409, and who met somebody else's
+lock 503.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import wraps
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.utils import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -18,7 +20,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.core.errors import Conflict, DomainError, NotFound
+from apps.core.errors import Conflict, DomainError, NotFound, is_busy
 from apps.core.paging import OpenEndedPaginator
 from apps.core.text import clean
 
@@ -32,7 +34,15 @@ def page(view):
 
 def form_page(view):
     """A page with a form of its own: logged in, never kept by a cache."""
-    return never_cache(login_required(view))
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except OperationalError as error:
+            return busy(request, error, back=request.get_full_path())
+
+    return never_cache(login_required(guarded))
 
 
 def door(view):
@@ -44,6 +54,8 @@ def door(view):
             return view(request, *args, **kwargs)
         except DomainError as error:
             return refused(request, error, back=way_back(request))
+        except OperationalError as error:
+            return busy(request, error, back=way_back(request))
 
     return never_cache(require_POST(login_required(guarded)))
 
@@ -74,6 +86,15 @@ def refused(request: HttpRequest, error: DomainError, *, back: str) -> HttpRespo
                       status=409)  # fmt: skip
     messages.error(request, said(error))
     return redirect(back)
+
+
+def busy(request: HttpRequest, error: OperationalError, *, back: str) -> HttpResponse:
+    """Somebody else held what the step needed: nothing was written, the same may be tried again. Other errors stay errors."""
+    if not is_busy(error):
+        raise error
+    answer = render(request, "portal/busy.html", {"back": back}, status=503)
+    answer["Retry-After"] = "5"
+    return answer
 
 
 def said(error: DomainError) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.utils import OperationalError
 from django.http import Http404
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from apps.core.errors import DomainError
+from apps.core.errors import DomainError, is_busy
 from apps.core.middleware import request_id
 
 CONTENT_TYPE = "application/problem+json"
@@ -45,7 +44,7 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
     if isinstance(exc, DjangoValidationError):
         fields = exc.message_dict if hasattr(exc, "error_dict") else {"non_field_errors": exc.messages}
         return respond(problem(400, "invalid", _("The data is not valid."), fields=fields))
-    if isinstance(exc, OperationalError) and "lock timeout" in str(exc):
+    if is_busy(exc):
         return respond(
             problem(503, "busy", _("Somebody else is working on this. Try again in a moment.")), {"Retry-After": "5"}
         )
