@@ -11,7 +11,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 from django.urls import reverse
 
-from apps.connections.choices import RequestStatus
+from apps.agreements.models import Agreement
 from apps.connections.models import ConnectionRequest
 from apps.organizations.models import Organization
 from apps.portal.doors import door, form_page
@@ -90,7 +90,7 @@ def browser(user) -> Client:
 def test_a_step_that_meets_a_lock_gets_a_page_that_says_so_and_the_api_busy(meets):
     w = world()
     request = forwarded(w)
-    client, case = browser(w.provider_officer), reverse("portal:request", args=[request.uuid])
+    client, case, before = browser(w.provider_officer), reverse("portal:request", args=[request.uuid]), request.status
     with meets(request) as state:
         page = client.post(
             reverse("portal:request-step", args=[request.uuid, "approve"]), {"version": request.version, "back": case}
@@ -103,7 +103,7 @@ def test_a_step_that_meets_a_lock_gets_a_page_that_says_so_and_the_api_busy(meet
     assert f'href="{case}"' in text
     assert (answer.status_code, answer.json()["code"]) == (503, "busy"), state
     request.refresh_from_db()
-    assert request.status == RequestStatus.FORWARDED
+    assert (request.status, Agreement.objects.exists()) == (before, False)
 
 
 def test_a_page_with_a_form_of_its_own_answers_the_same(rf):
