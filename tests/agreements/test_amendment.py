@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 import time_machine
+from django.db import transaction
 
 from apps.agreements.actions import (
     approve_request,
@@ -15,7 +16,7 @@ from apps.agreements.actions import (
     suspend_grant,
 )
 from apps.agreements.choices import GrantStatus, SignatureBasis, VersionState
-from apps.agreements.models import Credential
+from apps.agreements.models import Credential, Grant
 from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
 from apps.connections.choices import RequestKind
 from apps.core.errors import FactMissing, InvalidFact, NotPermitted
@@ -23,6 +24,7 @@ from apps.organizations.choices import Role
 from apps.registry.choices import Environment
 from tests.factories.agreements import accepted, agreement_in_force, recorded, signed_special
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.factories.registry import PurposeFactory
 
 
 def decide(request, w, by=None, officer_=None, signer=None):
@@ -144,6 +146,24 @@ def test_wf_34_an_outsider_joins_and_nothing_changes_for_the_others(w):
         w.provider.pk: SignatureBasis.STANDING_TERMS, w.consumer.pk: SignatureBasis.OPEN_CLAUSE,
         organization.pk: SignatureBasis.REQUEST,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("part", ["scope", "calls_per_day", "source_networks", "purpose", "wanted_to"])
+def test_a_join_opens_nothing_but_what_the_joiner_signed(w, part):
+    agreement = accepted(w)
+    organization, asker, signer = joiner()
+    other = {
+        "scope": {w.operation: w.fields(1)}, "calls_per_day": 10, "source_networks": ["10.1.2.3"], "purpose": PurposeFactory(),
+        "wanted_to": agreement.valid_to.date() - datetime.timedelta(days=30),
+    }  # fmt: skip
+    request = start_join(agreement, organization, by=asker)
+    systems = [InformationSystemFactory(organization=organization)]
+    save_draft(request, by=asker, systems=systems, technician="Lê Văn Nối", **{part: other[part]})
+    with pytest.raises(FactMissing) as refusal, transaction.atomic():
+        decide(request, w, officer_=asker, signer=signer)
+    assert (refusal.value.code, set(refusal.value.extra["fields"])) == ("join_differs", {part})
+    assert organization.pk not in agreement.organization_ids()
+    assert not Grant.objects.filter(system__in=systems).exists()
 
 
 def test_a_party_does_not_join_again(w):

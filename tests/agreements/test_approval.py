@@ -124,6 +124,15 @@ def test_provider_cannot_decide_own_request(w):
         approve_request(forwarded(w), by=both)
 
 
+def test_cc_04_who_signed_the_terms_drafts_no_request_under_them(w):
+    request = forwarded(w)
+    type(request).objects.filter(pk=request.pk).update(created_by=w.service.usage_regulation.terms_signed_by)
+    request.refresh_from_db()
+    with pytest.raises(NotPermitted) as refusal:
+        approve_request(request, by=w.provider_officer)
+    assert refusal.value.code == "four_eyes"
+
+
 def test_a_superuser_approves_nothing(w):
     w.operator.is_superuser = True
     with pytest.raises(NotPermitted):

@@ -10,11 +10,12 @@ from django.utils.translation import gettext_noop as N_
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
 from apps.agreements.content import content_of, term_of
-from apps.agreements.grants import follow_version, issue_credential, open_grants
+from apps.agreements.grants import follow_version, issue_credential, open_grants, operation_of
 from apps.agreements.models import Agreement, AgreementVersion, Consent, Party, RequestBasis, Signature
 from apps.audit import actions as audit
 from apps.connections import clock
 from apps.connections.actions import open_parts, refuse_second_decision
+from apps.connections.actions.request import networks
 from apps.connections.announcements import tell_consumer
 from apps.connections.choices import Channel, DecisionStatus, RequestKind
 from apps.connections.completeness import missing, services_of
@@ -129,12 +130,14 @@ def _first_consent(version: AgreementVersion, by) -> None:
 def sign_by_standing(version: AgreementVersion, request: ConnectionRequest) -> None:
     """Default sharing: the terms each provider signed once, and the request each consumer signed, sign the version.
 
-    Raises NotPermitted when one person stands behind both sides: then nobody else has looked.
+    Raises NotPermitted when one person stands behind both sides, or drafted what they stand for: then nobody else has looked.
     """
     hands = {party: _hand(party, request) for party in version.agreement.present_parties().select_related("organization")}
     signers = {side: {hand[0] for party, hand in hands.items() if party.side == side} - {None} for side in Side.values}
     if signers[Side.PROVIDER] & signers[Side.CONSUMER]:
         raise NotPermitted(_("The same person signed for both sides."), code="four_eyes")
+    if version.drafted_by_id in signers[Side.PROVIDER] | signers[Side.CONSUMER]:
+        raise NotPermitted(_("Who drafted the request stands behind a signature on the agreement."), code="four_eyes")
     Signature.objects.bulk_create(
         Signature(
             version=version, party=party, signer_id=signer, drafted_by=version.drafted_by, basis=basis,
@@ -196,6 +199,8 @@ def amend_agreement(request: ConnectionRequest, *, by) -> Agreement:
     if agreement.versions.filter(state=VersionState.DRAFT).exists():
         raise FactMissing(_("Another change of this agreement is awaiting signatures."), code="change_pending")
     number = agreement.versions.order_by("-number").first().number + 1
+    if request.kind == RequestKind.JOIN:
+        _joins_what_runs(content_of(request, agreement, number), current.content)
     content = amended_content(request, agreement, current, number)
     special = agreement.sharing_form == SharingForm.SPECIAL
     version = AgreementVersion.objects.create(
@@ -216,6 +221,42 @@ def amend_agreement(request: ConnectionRequest, *, by) -> Agreement:
     sign_by_standing(version, request)
     make_current(agreement, version, by=by)
     return agreement
+
+
+def _joins_what_runs(asked: dict, running: dict) -> None:
+    """One who joins gets what the agreement gives. Raises FactMissing (`join_differs`) when it asked for, and signed, something else.
+
+    Otherwise it would get fields that it never asked for, and that no impact assessment of its own speaks of.
+    """
+    wanted, given = ({**shared_terms(content), **_term(content)} for content in (asked, running))
+    differing = [name for name, value in given.items() if wanted[name] != value]
+    if differing:
+        raise _differs(
+            differing, _("Who joins an agreement takes it as it runs; the request differs in: %(parts)s."), "join_differs"
+        )
+
+
+def shared_terms(content: dict) -> dict:
+    """What a content gives to each consumer alike, by the names that these things have in a request."""
+    method = content["method"]
+    return {
+        "scope": {operation_of(row).pk: {field["path"] for field in row["fields"]} for row in content["scope"]},
+        "purpose": content["purpose"]["code"],
+        "calls_per_day": method["calls_per_day"],
+        "calls_per_second": method["calls_per_second"],
+        "codes_day": method.get("codes_day"),
+        "source_networks": set(networks(content["restrictions"]["source_networks"])),
+    }
+
+
+def _term(content: dict) -> dict:
+    return {"wanted_from": content["term"]["valid_from"], "wanted_to": content["term"]["valid_to"]}
+
+
+def _differs(names: list[str], text: str, code: str) -> FactMissing:
+    labels = {name: str(ConnectionRequest._meta.get_field(name).verbose_name) for name in names if name != "scope"}
+    told = text % {"parts": ", ".join(labels.get(name, _("services and fields")) for name in names)}
+    return FactMissing(told, code=code, fields={name: [told] for name in names})
 
 
 def amended_content(request: ConnectionRequest, agreement: Agreement, current: AgreementVersion, number: int) -> dict:
