@@ -4,14 +4,17 @@ import datetime
 
 import pytest
 import time_machine
+from django.db import connection
 from django.utils import timezone
 
-from apps.agreements.actions import announce_suspension, cancel_suspension, suspend_agreement
+from apps.agreements.actions import announce_suspension, cancel_suspension, resume_agreement, suspend_agreement
 from apps.agreements.choices import AgreementStatus, SuspensionKind
 from apps.agreements.clock import run_clock
 from apps.connections.models import ConnectionRequest
 from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
+from apps.gateway.decision import _is_paused
+from apps.gateway.policy_source import _agreement_query
 from apps.notices.models import Notice
 from tests.factories.agreements import agreement_in_force, collected
 
@@ -57,6 +60,37 @@ def test_wf_40_it_begins_and_ends_by_the_clock_and_holds_at_once(w):
         assert run_clock()["over"] == 1
     agreement.refresh_from_db()
     assert agreement.status == AgreementStatus.IN_FORCE
+
+
+def test_resumed_by_hand_a_planned_suspension_is_over_for_the_gateway_too(w):
+    with time_machine.travel(MONDAY, tick=False):
+        agreement = agreement_in_force(w)
+        planned = announce(w, agreement)
+    with time_machine.travel("2026-06-12T22:00:30+07:00", tick=False):
+        run_clock()
+        agreement.refresh_from_db()
+        before = current_epoch()
+        resume_agreement(agreement, by=w.provider_officer)
+        assert paused(agreement) is False
+        assert current_epoch() == before + 1
+    with time_machine.travel("2026-06-12T22:01:30+07:00", tick=False):
+        told = run_clock()
+        assert (told["begun"], told["over"]) == (0, 0)
+        planned.refresh_from_db()
+        assert planned.ended_at == at("2026-06-12T22:00:30+07:00")
+        announce(w, agreement, starts="2026-07-01T22:00:00+07:00", ends="2026-07-02T02:00:00+07:00")
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.IN_FORCE
+
+
+def paused(agreement) -> bool:
+    """Whether the gateway holds calls back now: what it reads of the agreement, and its own question."""
+    query, _arguments, make = _agreement_query(None)
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        names = [column.name for column in cursor.description]
+        rows = [make(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+    return next(_is_paused(row, timezone.now().timestamp()) for row in rows if row.id == agreement.pk)
 
 
 def test_a_violation_found_meanwhile_is_not_ended_by_the_clock(w):

@@ -52,13 +52,17 @@ def _suspend(agreement, by, version, kind, violation, plan, restore_conditions) 
 
 @transaction.atomic
 def resume_agreement(agreement: Agreement, *, by, comment: str = "", version: int | None = None) -> Agreement:
-    """In force again. Raises FactMissing when its term is over meanwhile."""
+    """In force again; a planned suspension that held it is over with that. Raises FactMissing when its term is over meanwhile."""
     if agreement.valid_to and agreement.valid_to <= timezone.now():
         raise FactMissing(_("The agreement has run out meanwhile."), code="period_over")
+    planned = agreement.suspension_kind == SuspensionKind.PLANNED
     AGREEMENT.move(
         agreement, "resume", by=by, version=version, suspension_kind="", suspended_at=None, violation="", handling_plan="",
         restore_conditions="",
     )  # fmt: skip
+    if planned:
+        # The gateway holds calls back as long as the announced period is open, whatever the state of the agreement says.
+        agreement.planned_suspensions.open().filter(started_at__isnull=False).update(ended_at=timezone.now())
     raise_epoch("agreement", agreement.uuid)
     audit.record("agreement.resumed", agreement, by=by, organizations=agreement.party_uuids(), comment=comment)
     tell_parties("resumed", agreement, N_("Agreement %(number)s is in force again."))
