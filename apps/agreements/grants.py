@@ -28,8 +28,8 @@ from apps.registry.querysets import LIVE
 MACHINE_ISSUER = "account-issuer"
 
 
-def open_grants(version: AgreementVersion, system: InformationSystem, environment: str, *, by) -> list[Grant]:
-    """One grant an operation of the content, for `system` in `environment`.
+def open_grants(version: AgreementVersion, system: InformationSystem, environment: str, *, by, before=()) -> list[Grant]:
+    """One grant an operation of the content, for `system` in `environment`, in place of those that ran `before`.
 
     In the test environment from now, in production from the agreement's first day. Raises FactMissing when
     an operation of the content is not there any more.
@@ -38,21 +38,24 @@ def open_grants(version: AgreementVersion, system: InformationSystem, environmen
     now = timezone.now()
     starts, ends = term_of(version.content, version.agreement.in_force_at or now)
     first = now if environment == Environment.TEST else max(starts, version.agreement.valid_from or starts)
-    return [_open(version, system, environment, row, first, ends, by) for row in version.content["scope"]]
+    return [_open(version, system, environment, row, first, ends, by, before) for row in version.content["scope"]]
 
 
-def _open(version, system, environment, row: dict, starts, ends, by) -> Grant:
+def _open(version, system, environment, row: dict, starts, ends, by, before) -> Grant:
     operation = operation_of(row)
     limits, method = version.content["restrictions"], version.content["method"]
     hours = limits.get("hours") or {}
-    held = held_by(version.agreement, system, operation)
+    alone = _suspended_alone(before, system, operation, environment)
+    # What stood still alone is not held: lifting its consumer's suspension would open it.
+    held = None if alone else held_by(version.agreement, system, operation)
+    reason = alone.status_reason if alone else held.violation if held else ""
     grant = Grant.objects.create(
         agreement=version.agreement, version_of=version, system=system, operation=operation, environment=environment,
         purpose=Purpose.objects.get(code=version.content["purpose"]["code"]), fields=granted_paths(operation, row),
         quota_per_day=method.get("calls_per_day"), rate_per_second=method.get("calls_per_second"),
         hours_from=hours.get("from"), hours_to=hours.get("to"), networks=limits.get("source_networks") or [],
-        valid_from=starts, valid_to=ends, status=GrantStatus.SUSPENDED if held else GrantStatus.ACTIVE, held_by=held,
-        status_reason=held.violation if held else "", codes_day=method.get("codes_day"),
+        valid_from=starts, valid_to=ends, status=GrantStatus.SUSPENDED if alone or held else GrantStatus.ACTIVE, held_by=held,
+        status_reason=reason, codes_day=method.get("codes_day"),
     )  # fmt: skip
     raise_epoch("grant", grant.uuid)
     audit.record(
@@ -60,6 +63,21 @@ def _open(version, system, environment, row: dict, starts, ends, by) -> Grant:
         environment=environment, agreement=version.agreement.number,
     )  # fmt: skip
     return grant
+
+
+def _suspended_alone(before: Iterable[Grant], system, operation: Operation, environment: str) -> Grant | None:
+    """The grant among `before` that a new one follows and that was suspended on its own: neither a change nor a test opens it.
+
+    Where the same operation ran in several major versions each is followed by its own; a new major version is no way around.
+    """
+    service, code = operation.version.service_id, operation.code
+    rows = [
+        grant for grant in before
+        if (grant.system_id, grant.environment) == (system.pk, environment)
+        and (grant.operation.version.service_id, grant.operation.code) == (service, code)
+    ]  # fmt: skip
+    same = [grant for grant in rows if grant.operation.version.major == operation.version.major]
+    return next((grant for grant in same or rows if grant.status == GrantStatus.SUSPENDED and grant.held_by_id is None), None)
 
 
 def hold_services(codes: Iterable[str]) -> None:
@@ -98,40 +116,63 @@ def granted_paths(operation: Operation, row: dict) -> list[str]:
     return sorted({*envelope, *(field["path"] for field in row["fields"])})
 
 
+def _running(agreement: Agreement, **which) -> list[Grant]:
+    """The grants that have not ended, as committed, and theirs who holds the agreement's lock until it is through."""
+    rows = agreement.grants.filter(**which).exclude(status=GrantStatus.ENDED)
+    return list(rows.select_related("system", "operation__version").select_for_update(of=("self",)))
+
+
 def close_grants(agreement: Agreement, *, by, reason: str, **which) -> int:
     """End the open grants of `agreement` (those that `which`, field lookups, names); return how many there were."""
-    grants = list(agreement.grants.filter(**which).exclude(status=GrantStatus.ENDED).select_for_update(of=("self",)))
+    grants = _running(agreement, **which)
     for grant in grants:
         GRANT.move(grant, "close", by=by, status_reason=reason)
         raise_epoch("grant", grant.uuid)
     return len(grants)
 
 
+def open_production(version: AgreementVersion, system: InformationSystem, *, by) -> list[Grant]:
+    """Production as the content says, in place of what ran there; what was suspended on its own stays so."""
+    hold_services(row["service"] for row in version.content["scope"])
+    here = {"system": system, "environment": Environment.PRODUCTION}
+    before = _running(version.agreement, **here)
+    close_grants(version.agreement, by=by, reason=_("replaced"), **here)
+    return open_grants(version, by=by, before=before, **here)
+
+
 def follow_version(version: AgreementVersion, systems, *, by) -> None:
-    """Grants follow a new version of an agreement in force.
+    """Grants follow a new version of an agreement in force, whose lock the caller holds.
 
     Test access is the new content at once. Production keeps what was tested: of each operation the fields that
     the old grant had and the new content still has; the rest opens with the acceptance of the new version. So a
     narrower content narrows production at once, and a wider one widens it only after a test (WF-35, section 7).
+    What was suspended on its own stays suspended; when somebody joins, what ended before stays ended for the others.
     """
     hold_services(row["service"] for row in version.content["scope"])
     agreement, limits = version.agreement, (_("replaced by version %(number)s") % {"number": version.number})
-    running = list(agreement.grants.filter(environment=Environment.PRODUCTION).exclude(status=GrantStatus.ENDED))
+    running = _running(agreement)
     close_grants(agreement, by=by, reason=limits)
-    for system in systems:
-        open_grants(version, system, Environment.TEST, by=by)
+    anew = _opened_anew(version, systems)
+    for system in anew:
+        open_grants(version, system, Environment.TEST, by=by, before=running)
     rows = {operation_of(row).pk: row for row in version.content["scope"]}
-    kept = {system.pk for system in systems}
+    kept, tested_anew = {system.pk for system in systems}, {system.pk for system in anew}
     for old in running:
         row = rows.get(old.operation_id)
-        if row is None or old.system_id not in kept:
+        if row is None or old.system_id not in kept or (old.environment == Environment.TEST and old.system_id in tested_anew):
             continue
-        tested = [field for field in row["fields"] if field["path"] in set(old.fields)]
+        had = [field for field in row["fields"] if field["path"] in set(old.fields)]
         starts, ends = term_of(version.content, timezone.now())
-        grant = _open(version, old.system, Environment.PRODUCTION, {**row, "fields": tested}, starts, ends, by)
-        if old.status == GrantStatus.SUSPENDED:
-            # Suspended alone stays suspended: a change of the agreement is no way around it.
-            Grant.objects.filter(pk=grant.pk).update(status=GrantStatus.SUSPENDED, status_reason=old.status_reason)
+        _open(version, old.system, old.environment, {**row, "fields": had}, starts, ends, by, running)
+
+
+def _opened_anew(version: AgreementVersion, systems) -> list[InformationSystem]:
+    """The systems whose test access is the new content: all of them, or only the newcomers when somebody joins."""
+    if "addendum" not in version.content:
+        return list(systems)
+    old = version.agreement.versions.get(content_hash=version.content["supersedes"])
+    known = {row["code"] for row in old.content["systems"]}
+    return [system for system in systems if system.code not in known]
 
 
 def issue_credential(system: InformationSystem, environment: str, *, by, delegated: bool, replaces=None) -> Credential | None:

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.agreements.actions import (
+    approve_request,
     claim_credential,
     confirm_acceptance,
     end_grant,
@@ -18,6 +19,7 @@ from apps.agreements.actions import (
     resume_grant,
     revoke_credential,
     rotate_credential,
+    start_change,
     suspend_agreement,
     suspend_grant,
 )
@@ -25,6 +27,7 @@ from apps.agreements.choices import AcceptanceStatus, CredentialStatus, GrantSta
 from apps.agreements.models import AcceptanceRecord, Credential, Grant
 from apps.agreements.secrets import secret_matches
 from apps.audit.models import AuditEvent
+from apps.connections.actions import forward_request, sign_request, submit_request
 from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
 from apps.core.models import PolicyChange
@@ -160,6 +163,23 @@ def test_only_the_provider_and_the_operator_suspend_a_grant(w, person):
     grant = agreement_in_force(w).grants.get()
     with pytest.raises(NotPermitted):
         suspend_grant(grant, by=getattr(w, person), reason="x")
+
+
+@pytest.mark.parametrize("person", ["provider_officer", "operator"])
+def test_confirming_the_test_of_a_new_version_does_not_resume_what_was_suspended_on_its_own(w, person):
+    agreement = accepted(w)
+    suspend_grant(agreement.grants.get(environment=Environment.PRODUCTION), by=w.provider_officer, reason="Bất thường")
+    request = start_change(agreement, by=w.consumer_officer)
+    sign_request(request, by=w.consumer_signer)
+    submit_request(request, by=w.consumer_officer)
+    forward_request(request, by=w.operator)
+    approve_request(request, by=w.provider_officer)
+    confirm_acceptance(recorded(w, agreement), by=getattr(w, person))
+    grant = agreement.grants.exclude(status=GrantStatus.ENDED).get(environment=Environment.PRODUCTION)
+    assert (grant.status, grant.status_reason) == (GrantStatus.SUSPENDED, "Bất thường")
+    assert grant.version_of == agreement.current_version
+    resume_grant(grant, by=w.provider_officer)
+    assert grant.status == GrantStatus.ACTIVE
 
 
 @pytest.mark.parametrize("verb", [suspend_grant, end_grant])

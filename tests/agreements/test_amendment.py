@@ -9,6 +9,7 @@ from django.db import transaction
 from apps.agreements.actions import (
     approve_request,
     confirm_acceptance,
+    end_grant,
     sign_agreement,
     start_change,
     start_join,
@@ -81,12 +82,40 @@ def test_the_new_version_supersedes_the_old_one_by_its_hash(w):
     assert new.signatures.count() == 2
 
 
-def test_an_access_that_was_suspended_alone_stays_suspended_after_a_change(w):
-    agreement = accepted(w)
-    suspend_grant(agreement.grants.get(environment=Environment.PRODUCTION), by=w.provider_officer, reason="Bất thường")
+def by_joining(agreement, w):
+    organization, asker, signer = joiner()
+    request = start_join(agreement, organization, by=asker)
+    save_draft(request, by=asker, systems=[InformationSystemFactory(organization=organization)], technician="Lê Văn Nối")
+    decide(request, w, officer_=asker, signer=signer)
+
+
+def by_a_change(agreement, w):
     decide(start_change(agreement, by=w.consumer_officer), w)
-    grant = agreement.grants.exclude(status=GrantStatus.ENDED).get(environment=Environment.PRODUCTION)
-    assert grant.status == GrantStatus.SUSPENDED
+
+
+def by_a_renewal(agreement, w):
+    decide(start_renewal(agreement, by=w.consumer_officer), w)
+
+
+@pytest.mark.parametrize("environment", Environment.values)
+@pytest.mark.parametrize("amend", [by_a_change, by_a_renewal, by_joining])
+def test_an_access_that_was_suspended_alone_stays_suspended_in_the_next_version(w, amend, environment):
+    agreement = accepted(w)
+    suspend_grant(agreement.grants.get(environment=environment), by=w.provider_officer, reason="Bất thường")
+    amend(agreement, w)
+    rows = agreement.grants.exclude(status=GrantStatus.ENDED).filter(system=w.system)
+    grant = rows.get(environment=environment)
+    assert (grant.status, grant.status_reason, grant.held_by) == (GrantStatus.SUSPENDED, "Bất thường", None)
+    assert rows.exclude(environment=environment).get().status == GrantStatus.ACTIVE
+
+
+@pytest.mark.parametrize("environment", Environment.values)
+def test_an_access_that_was_ended_is_not_opened_by_somebody_who_joins(w, environment):
+    agreement = accepted(w)
+    end_grant(agreement.grants.get(environment=environment), by=w.provider_officer, reason="Không dùng nữa")
+    by_joining(agreement, w)
+    (left,) = agreement.grants.exclude(status=GrantStatus.ENDED).filter(system=w.system)
+    assert left.environment != environment
 
 
 def test_two_changes_from_the_same_version_do_not_both_pass(w):

@@ -36,6 +36,14 @@ def statuses(agreement):
     return set(agreement.grants.exclude(status="ended").values_list("status", flat=True))
 
 
+def changed(agreement, w):
+    request = start_change(agreement, by=w.consumer_officer)
+    sign_request(request, by=w.consumer_signer)
+    submit_request(request, by=w.consumer_officer)
+    forward_request(request, by=w.operator)
+    approve_request(request, by=w.provider_officer)
+
+
 def test_the_consumers_grants_stop_and_the_epoch_rises(w):
     agreement = accepted(w)
     before = current_epoch()
@@ -132,17 +140,23 @@ def test_what_stood_still_before_its_consumer_was_suspended_does_not_open_while_
     assert statuses(agreement) == {"active"}
 
 
+def test_a_change_in_between_does_not_make_what_stood_still_alone_one_of_those_that_lifting_opens(w):
+    agreement = accepted(w)
+    suspend_grant(agreement.grants.get(environment="production"), by=w.provider_officer, reason="Lỗi kỹ thuật")
+    made = suspend_consumer(consumer_of(agreement), by=w.provider_officer, **WHY)
+    changed(agreement, w)
+    lift_consumer_suspension(made, by=w.provider_officer)
+    rows = agreement.grants.exclude(status="ended").values_list("environment", "status", "status_reason")
+    assert sorted(rows) == [("production", "suspended", "Lỗi kỹ thuật"), ("test", "active", "")]
+
+
 def test_neither_an_acceptance_nor_a_new_version_is_a_way_around(w):
     agreement = agreement_in_force(w)
     record = recorded(w, agreement)
     suspend_consumer(consumer_of(agreement), by=w.operator, **WHY)
     confirm_acceptance(record, by=w.provider_officer)
     assert statuses(agreement) == {"suspended"}
-    request = start_change(agreement, by=w.consumer_officer)
-    sign_request(request, by=w.consumer_signer)
-    submit_request(request, by=w.consumer_officer)
-    forward_request(request, by=w.operator)
-    approve_request(request, by=w.provider_officer)
+    changed(agreement, w)
     assert statuses(agreement) == {"suspended"}
     assert agreement.grants.exclude(status="ended").count() == 2
     lift_consumer_suspension(ConsumerSuspension.objects.get(), by=w.operator)

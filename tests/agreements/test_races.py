@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
 from apps.agreements.actions import (
     agree_content,
     approve_request,
+    confirm_acceptance,
     decline_agreement,
+    end_grant,
     propose_content,
     reopen_agreement,
     resume_grant,
     sign_agreement,
+    start_change,
     suspend_consumer,
     suspend_grant,
 )
 from apps.agreements.models import Agreement, ConsumerSuspension, Signature
 from apps.audit.models import AuditEvent
+from apps.connections.actions import forward_request, sign_request, submit_request
 from apps.core.errors import DomainError
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
 from tests.connections.test_races import at_once, counted, on, worlds  # noqa: F401
 from tests.factories.accounts import PASSWORD
-from tests.factories.agreements import accepted, awaiting_signatures, negotiating, special_world
+from tests.factories.agreements import accepted, awaiting_signatures, negotiating, recorded, special_world
 from tests.factories.connections import forwarded, world
 from tests.factories.organizations import officer
 
@@ -144,6 +152,70 @@ def test_cc_01_one_access_resumed_against_its_consumer_suspended_leaves_nothing_
         )
         assert refusals([resumed, stopped]) in ([], [resumed])
         assert not agreement.grants.filter(status="active").exists()
+
+
+def changing(w, agreement):
+    """A change that only waits for the provider's decision."""
+    request = start_change(agreement, by=w.consumer_officer)
+    sign_request(request, by=w.consumer_signer)
+    submit_request(request, by=w.consumer_officer)
+    return forward_request(request, by=w.operator)
+
+
+def while_not_committed(first, second) -> list:
+    """Run `second` in a thread of its own while `first` is done but not committed; commit as soon as `second` waits for it."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    answers = []
+    thread = threading.Thread(target=lambda: answers.extend(at_once(second)))
+    with transaction.atomic():
+        first()
+        thread.start()
+        with connection.cursor() as cursor:
+            for _turn in range(500):
+                cursor.execute("SELECT pg_stat_clear_snapshot()")
+                cursor.execute(waiting)
+                if cursor.fetchone()[0] or not thread.is_alive():
+                    break
+                time.sleep(0.01)
+    thread.join(timeout=60)
+    return answers
+
+
+@pytest.mark.parametrize("verb", [suspend_grant, end_grant])
+def test_cc_01_one_access_stopped_while_a_new_version_comes_into_force_is_not_open_after_it(verb):
+    w = world()
+    agreement = accepted(w)
+    request, grant = changing(w, agreement), agreement.grants.get(environment="production")
+    answers = while_not_committed(
+        on(verb, grant, w.operator, reason="Bất thường"), on(approve_request, request, w.provider_officer)
+    )
+    assert refusals(answers) == []
+    assert agreement.current_version.number == 2
+    assert not agreement.grants.filter(environment="production", status="active").exists()
+
+
+def test_cc_01_one_access_suspended_while_its_test_is_confirmed_is_not_open_after_it():
+    w = world()
+    agreement = accepted(w)
+    approve_request(changing(w, agreement), by=w.provider_officer)
+    record = recorded(w, agreement)
+    grant = agreement.grants.exclude(status="ended").get(environment="production")
+    answers = while_not_committed(
+        on(suspend_grant, grant, w.operator, reason="Bất thường"), on(confirm_acceptance, record, w.provider_officer)
+    )
+    assert refusals(answers) == []
+    assert not agreement.grants.filter(environment="production", status="active").exists()
+
+
+def test_cc_01_one_access_is_not_suspended_as_the_row_that_a_new_version_has_just_replaced():
+    w = world()
+    agreement = accepted(w)
+    request, grant = changing(w, agreement), agreement.grants.get(environment="production")
+    (refused,) = while_not_committed(
+        on(approve_request, request, w.provider_officer), on(suspend_grant, grant, w.operator, reason="Bất thường")
+    )
+    assert refusals([refused]) == [refused]
+    assert agreement.grants.filter(environment="production", status="active").count() == 1
 
 
 def test_cc_05_a_double_click_on_sign_in_the_portal_signs_once_and_never_fails_hard():

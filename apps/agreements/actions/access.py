@@ -15,7 +15,7 @@ from apps.agreements.actions.life import require_texts
 from apps.agreements.actions.signing import lock_agreement
 from apps.agreements.announcements import tell_owners
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side
-from apps.agreements.grants import close_grants, held_by, issue_credential, open_grants
+from apps.agreements.grants import held_by, issue_credential, open_production
 from apps.agreements.models import AcceptanceRecord, Agreement, Grant
 from apps.agreements.workflow import ACCEPTANCE, GRANT
 from apps.audit import actions as audit
@@ -75,7 +75,10 @@ def _check_test(agreement: Agreement, tested_on: datetime.date, summary: str) ->
 
 @transaction.atomic
 def confirm_acceptance(record: AcceptanceRecord, *, by, comment: str = "", version: int | None = None) -> AcceptanceRecord:
-    """The provider or the operator confirms: production grants open, and a production account can be collected."""
+    """The provider or the operator confirms: production grants open, and a production account can be collected.
+
+    An access to production that was suspended on its own stays so: resuming it is a step of its own.
+    """
     agreement = lock_agreement(record.agreement)
     ACCEPTANCE.check(record, "confirm", by=by, version=version)
     _require_other_person(record, by)
@@ -84,8 +87,7 @@ def confirm_acceptance(record: AcceptanceRecord, *, by, comment: str = "", versi
     current, system = agreement.current_version, record.system
     if record.for_version_id != current.pk:
         raise FactMissing(_("The test was made under an older version of the agreement."), code="older_version")
-    close_grants(agreement, by=by, reason=_("replaced"), system=system, environment=Environment.PRODUCTION)
-    open_grants(current, system, Environment.PRODUCTION, by=by)
+    open_production(current, system, by=by)
     issue_credential(system, Environment.PRODUCTION, by=by, delegated=is_delegated(current, system))
     audit.record("acceptance.confirmed", record, by=by, organizations=agreement.party_uuids())
     tell_owners("confirmed", agreement, record, [system.organization_id],
@@ -119,7 +121,10 @@ def _require_in_force(agreement: Agreement) -> None:
 @transaction.atomic
 def suspend_grant(grant: Grant, *, by, reason: str, version: int | None = None) -> Grant:
     """Stop one system's access to one operation; the very next call is refused. The reason goes to the consumer."""
+    require(by, "agreements.suspend_grant", grant)
     require_texts({"reason": reason})
+    # A new version and a confirmation open successors from what runs: they see this, or this sees them.
+    lock_agreement(grant.agreement)
     GRANT.move(grant, "suspend", by=by, version=version, status_reason=reason.strip())
     return _changed(grant, "suspended", by, N_("Access of %(system)s under agreement %(number)s is suspended: %(reason)s"))
 
@@ -143,7 +148,10 @@ def resume_grant(grant: Grant, *, by, version: int | None = None) -> Grant:
 @transaction.atomic
 def end_grant(grant: Grant, *, by, reason: str, version: int | None = None) -> Grant:
     """End one access for good (the agreement goes on). Opening it again takes a new acceptance or a new version."""
+    require(by, "agreements.end_grant", grant)
     require_texts({"reason": reason})
+    # A new version and a confirmation open successors from what runs: they see this, or this sees them.
+    lock_agreement(grant.agreement)
     GRANT.move(grant, "end", by=by, version=version, status_reason=reason.strip())
     return _changed(grant, "ended", by, N_("Access of %(system)s under agreement %(number)s has ended: %(reason)s"))
 
