@@ -85,6 +85,10 @@ class DutyCertificateQuerySet(models.QuerySet):
 
 
 class PlannedSuspensionQuerySet(AnnouncedQuerySet):
+    def running(self, now):
+        """Begun by now and not over, whether or not the clock has come by."""
+        return self.open().filter(starts_at__lte=now, ends_at__gt=now)
+
     def visible_to(self, user):
         if is_platform_reader(user):
             return self.all()

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from apps.agreements.actions.signing import party_to_sign
-from apps.agreements.choices import AgreementStatus, CredentialStatus, DutyKind, GrantStatus, Side, VersionState
+from apps.agreements.choices import AgreementStatus, CredentialStatus, DutyKind, GrantStatus, Side, SuspensionKind, VersionState
 from apps.agreements.differences import Difference, differences
 from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
@@ -251,7 +251,9 @@ def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> di
         .filter(service__in=agreement.grants.values("operation__version__service"))
         .select_related("service"),
         "document_url": reverse("portal:agreement-document", args=[agreement.uuid]),
-        "may_cancel": bool(planned) and planned.started_at is None and user.has_perm("agreements.suspend", agreement),
+        "may_cancel": bool(planned)
+        and (planned.started_at is None or agreement.suspension_kind != SuspensionKind.PLANNED)
+        and user.has_perm("agreements.suspend", agreement),
         "planned_form": PlannedForm(prefix="planned") if suspends and planned is None else None,
         "proposal_form": proposal_form(shown.content) if negotiates and shown else None,
     }

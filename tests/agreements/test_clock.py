@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.agreements.actions import announce_suspension, cancel_suspension, resume_agreement, suspend_agreement
 from apps.agreements.choices import AgreementStatus, SuspensionKind
 from apps.agreements.clock import run_clock
+from apps.agreements.models import PlannedSuspension
 from apps.connections.models import ConnectionRequest
 from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
@@ -81,6 +82,58 @@ def test_resumed_by_hand_a_planned_suspension_is_over_for_the_gateway_too(w):
         announce(w, agreement, starts="2026-07-01T22:00:00+07:00", ends="2026-07-02T02:00:00+07:00")
     agreement.refresh_from_db()
     assert agreement.status == AgreementStatus.IN_FORCE
+
+
+@pytest.fixture
+def stopped_before(w):
+    """Force majeure an hour before an announced suspension begins."""
+    with time_machine.travel(MONDAY, tick=False):
+        agreement = agreement_in_force(w)
+        planned = announce(w, agreement)
+    with time_machine.travel("2026-06-12T21:00:00+07:00", tick=False):
+        suspend_agreement(agreement, by=w.operator, kind=SuspensionKind.FORCE_MAJEURE, violation="Mất điện.", plan="Chờ.")
+    return agreement, planned
+
+
+@pytest.mark.parametrize("clock_came", [True, False])
+def test_an_announced_period_is_not_opened_inside_by_resuming_what_stopped_it_before(w, stopped_before, clock_came):
+    agreement, planned = stopped_before
+    with time_machine.travel("2026-06-12T22:05:00+07:00", tick=False):
+        if clock_came:
+            run_clock()
+        with pytest.raises(NotPermitted):
+            resume_agreement(agreement, by=w.consumer_officer)
+        with pytest.raises(FactMissing) as refusal:
+            resume_agreement(agreement, by=w.operator)
+        assert refusal.value.code == "planned_suspension_runs"
+        assert "02:00 13/06/2026" in str(refusal.value.detail)
+        assert planned in PlannedSuspension.objects.open()
+        cancel_suspension(planned, by=w.provider_officer)  # somebody says so
+        resume_agreement(agreement, by=w.operator)
+        assert (agreement.status, paused(agreement)) == (AgreementStatus.IN_FORCE, False)
+
+
+def test_the_announced_period_beside_another_suspension_ends_with_its_time(w, stopped_before):
+    agreement, planned = stopped_before
+    for moment in ("2026-06-12T22:00:30+07:00", "2026-06-13T02:00:30+07:00"):
+        with time_machine.travel(moment, tick=False):
+            run_clock()
+    agreement.refresh_from_db()
+    assert (agreement.status, agreement.suspension_kind) == (AgreementStatus.SUSPENDED, SuspensionKind.FORCE_MAJEURE)
+    planned.refresh_from_db()
+    assert planned.ended_at == at("2026-06-13T02:00:30+07:00")
+    with time_machine.travel("2026-06-13T02:05:00+07:00", tick=False):
+        resume_agreement(agreement, by=w.operator)
+
+
+def test_a_planned_suspension_that_has_begun_is_ended_by_resuming_not_called_off(w):
+    with time_machine.travel(MONDAY, tick=False):
+        planned = announce(w, agreement_in_force(w))
+    with time_machine.travel("2026-06-12T22:00:30+07:00", tick=False):
+        run_clock()
+        with pytest.raises(Conflict) as refusal:
+            cancel_suspension(planned, by=w.provider_officer)
+    assert refusal.value.code == "already_begun"
 
 
 def paused(agreement) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.agreements.actions import announce_suspension
+from apps.agreements.actions import announce_suspension, suspend_agreement
 from apps.agreements.actions.suspension import begin_suspension
 from apps.connections.models import ConnectionRequest
 from apps.organizations.choices import Role
@@ -97,6 +97,17 @@ def test_the_banner_stays_while_it_lasts_and_goes_when_it_is_over(world, announc
     assert "dự kiến mở lại" in browser.get(home).content.decode()
     type(announced).objects.filter(pk=announced.pk).update(ended_at=timezone.now())
     assert "Nâng cấp máy chủ" not in browser.get(home).content.decode()
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_what_has_begun_is_called_off_on_the_page_only_beside_another_suspension(world, announced, as_person, stopped):
+    agreement = announced.agreement
+    if stopped:
+        suspend_agreement(agreement, by=world.operator, kind="force_majeure", violation="Mất điện.", plan="Chờ.")
+    type(announced).objects.filter(pk=announced.pk).update(starts_at=timezone.now() - datetime.timedelta(hours=1))
+    begin_suspension(announced, by=world.operator)
+    page = as_person(world.provider_officer).get(reverse("portal:agreement", args=[agreement.uuid])).content.decode()
+    assert (reverse("portal:suspension-cancel", args=[announced.uuid]) in page) is stopped
 
 
 def test_a_service_page_shows_the_suspensions_of_that_service_alone(world, announced, as_person):

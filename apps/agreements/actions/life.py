@@ -16,6 +16,7 @@ from apps.audit import actions as audit
 from apps.connections import files
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
+from apps.legal.announced import local
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
 
@@ -52,10 +53,22 @@ def _suspend(agreement, by, version, kind, violation, plan, restore_conditions) 
 
 @transaction.atomic
 def resume_agreement(agreement: Agreement, *, by, comment: str = "", version: int | None = None) -> Agreement:
-    """In force again; a planned suspension that held it is over with that. Raises FactMissing when its term is over meanwhile."""
+    """In force again; a planned suspension that held it is over with that.
+
+    Raises FactMissing when its term is over meanwhile (`period_over`), and while an announced period runs that is not what
+    suspended it (`planned_suspension_runs`): that one is called off first, so nothing opens inside it without somebody saying so.
+    """
+    AGREEMENT.check(agreement, "resume", by=by, version=version)
     if agreement.valid_to and agreement.valid_to <= timezone.now():
         raise FactMissing(_("The agreement has run out meanwhile."), code="period_over")
     planned = agreement.suspension_kind == SuspensionKind.PLANNED
+    running = None if planned else agreement.planned_suspensions.running(timezone.now()).first()
+    if running is not None:
+        raise FactMissing(
+            _("A planned suspension runs until %(end)s: call it off first, or resume after it.")
+            % {"end": local(running.ends_at)},
+            code="planned_suspension_runs",
+        )
     AGREEMENT.move(
         agreement, "resume", by=by, version=version, suspension_kind="", suspended_at=None, violation="", handling_plan="",
         restore_conditions="",

@@ -65,13 +65,18 @@ def announce_suspension(
 
 @transaction.atomic
 def cancel_suspension(planned: PlannedSuspension, *, by) -> PlannedSuspension:
-    """Call an announced suspension off before it begins."""
+    """Call an announced suspension off before it begins, or while the agreement is suspended for another reason.
+
+    One that is what suspends the agreement is ended by resuming it. Raises Conflict (`already_begun`).
+    """
     require(by, "agreements.suspend", planned.agreement)
-    rows = PlannedSuspension.objects.open().filter(pk=planned.pk, started_at__isnull=True)
+    agreement = lock_agreement(planned.agreement)
+    rows = PlannedSuspension.objects.open().filter(pk=planned.pk)
+    if agreement.suspension_kind == SuspensionKind.PLANNED:
+        rows = rows.filter(started_at__isnull=True)
     if rows.update(cancelled_at=timezone.now()) != 1:
         raise Conflict(code="already_begun")
     planned.refresh_from_db()
-    agreement = planned.agreement
     raise_epoch("agreement", agreement.uuid)
     audit.record("suspension.cancelled", agreement, by=by, organizations=agreement.party_uuids())
     tell_parties("suspension_cancelled", agreement, N_("The announced suspension of agreement %(number)s will not take place."),
@@ -81,7 +86,8 @@ def cancel_suspension(planned: PlannedSuspension, *, by) -> PlannedSuspension:
 
 @transaction.atomic
 def begin_suspension(planned: PlannedSuspension, *, by) -> None:
-    """The clock begins what was announced; an agreement that is not in force any more is left alone."""
+    """The clock begins what was announced. An agreement that is suspended already stays so, and the period runs beside it
+    until its end; one that has ended is left alone."""
     agreement = lock_agreement(planned.agreement)
     now = timezone.now()
     if (
@@ -91,7 +97,8 @@ def begin_suspension(planned: PlannedSuspension, *, by) -> None:
     ):
         return
     if agreement.status != AgreementStatus.IN_FORCE:
-        PlannedSuspension.objects.filter(pk=planned.pk).update(ended_at=now)
+        if agreement.status != AgreementStatus.SUSPENDED:
+            PlannedSuspension.objects.filter(pk=planned.pk).update(ended_at=now)
         return
     AGREEMENT.move(
         agreement, "suspend_as_announced", by=by, suspension_kind=SuspensionKind.PLANNED, suspended_at=now,
