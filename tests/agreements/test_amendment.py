@@ -5,6 +5,7 @@ import datetime
 import pytest
 import time_machine
 from django.db import transaction
+from django.utils import timezone
 
 from apps.agreements.actions import (
     approve_request,
@@ -18,8 +19,16 @@ from apps.agreements.actions import (
 )
 from apps.agreements.choices import GrantStatus, SignatureBasis, VersionState
 from apps.agreements.models import Credential, Grant
-from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
-from apps.connections.choices import RequestKind
+from apps.connections.actions import (
+    attach_file,
+    draft_request,
+    enter_paper_request,
+    forward_request,
+    save_draft,
+    sign_request,
+    submit_request,
+)
+from apps.connections.choices import AttachmentKind, RequestKind
 from apps.core.errors import FactMissing, InvalidFact, NotPermitted
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment
@@ -175,6 +184,89 @@ def test_wf_34_an_outsider_joins_and_nothing_changes_for_the_others(w):
         w.provider.pk: SignatureBasis.STANDING_TERMS, w.consumer.pk: SignatureBasis.OPEN_CLAUSE,
         organization.pk: SignatureBasis.REQUEST,
     }  # fmt: skip
+
+
+def joined(agreement, w):
+    """`agreement` with one more consumer; returns its system, officer and signer."""
+    organization, asker, signer = joiner()
+    system = InformationSystemFactory(organization=organization)
+    request = start_join(agreement, organization, by=asker)
+    save_draft(request, by=asker, systems=[system], technician="Lê Văn Nối")
+    decide(request, w, officer_=asker, signer=signer)
+    agreement.refresh_from_db()
+    return system, asker, signer
+
+
+def running(agreement):
+    rows = agreement.grants.exclude(status=GrantStatus.ENDED)
+    return {(row.system.code, row.environment, row.status, tuple(row.fields), row.quota_per_day) for row in rows}
+
+
+def test_one_joins_an_agreement_that_was_signed_on_paper(w):
+    facts = {"received_on": timezone.localdate(), "paper_signer": "Trần Thị Ký, Giám đốc", **w.content()}
+    request = enter_paper_request(w.consumer, by=w.operator, **facts)
+    attach_file(request, by=w.operator, name="cv.pdf", data=b"%PDF-1.7\n%%EOF\n", kind=AttachmentKind.PAPER)
+    submit_request(request, by=w.operator)
+    forward_request(request, by=officer(Role.OPERATOR))
+    agreement = approve_request(request, by=w.provider_officer)
+    joined(agreement, w)
+    signature = agreement.current_version.signatures.get(party__organization=w.consumer)
+    assert (signature.signer, signature.signer_name, signature.basis) == (None, "Trần Thị Ký, Giám đốc", "paper")
+
+
+@pytest.mark.parametrize("drafter", ["first consumer", "joiner"])
+@pytest.mark.parametrize("begin", [start_change, start_renewal])
+def test_a_change_by_one_consumer_keeps_what_runs_for_the_other(w, drafter, begin):
+    agreement = accepted(w)
+    system, asker, signer = joined(agreement, w)
+    before, ends = running(agreement), agreement.valid_to
+    people = {} if drafter == "first consumer" else {"officer_": asker, "signer": signer}
+    own = w.system if drafter == "first consumer" else system
+    request = begin(agreement, by=people.get("officer_", w.consumer_officer))
+    assert [row.system for row in request.request_systems.all()] == [own]
+    save_draft(request, by=people.get("officer_", w.consumer_officer), technician="Trần Văn Mới")
+    decide(request, w, **people)
+    agreement.refresh_from_db()
+    assert running(agreement) == before
+    assert agreement.valid_to >= ends
+    content = agreement.current_version.content
+    assert {row["code"] for row in content["systems"]} == {w.system.code, system.code}
+    assert {row["code"] for row in content["consumers"]} == {w.consumer.code, system.organization.code}
+    assert {row["system"] for row in content["security"]["levels"]} == {w.system.code, system.code}
+    assert {w.consumer.code, system.organization.code} <= {row["organization"] for row in content["contacts"]}
+    assert agreement.current_version.signatures.count() == 3
+
+
+@pytest.mark.parametrize("part", ["scope", "calls_per_day", "wanted_to", "wanted_from"])
+def test_one_consumer_changes_nothing_for_another_that_has_not_signed(w, part):
+    agreement = accepted(w)
+    joined(agreement, w)
+    before, today = running(agreement), datetime.date.today()
+    other = {
+        "scope": {w.operation: w.fields(5)}, "calls_per_day": 10, "wanted_to": today + datetime.timedelta(days=30),
+        "wanted_from": today + datetime.timedelta(days=60),
+    }  # fmt: skip
+    request = start_change(agreement, by=w.consumer_officer)
+    save_draft(request, by=w.consumer_officer, **{part: other[part]})
+    with pytest.raises(FactMissing) as refusal, transaction.atomic():
+        decide(request, w)
+    assert (refusal.value.code, set(refusal.value.extra["fields"])) == ("others_concerned", {part})
+    assert running(agreement) == before
+
+
+def test_a_parent_drops_no_system_of_its_child_without_the_child(w):
+    child = ReadyOrganizationFactory(parent=w.consumer)
+    theirs = InformationSystemFactory(organization=child)
+    request = draft_request(w.consumer, by=w.consumer_officer, **w.content(systems=[w.system, theirs]))
+    sign_request(request, by=officer(Role.SIGNER, child))
+    agreement = decide(request, w)
+    before = running(agreement)
+    request = start_change(agreement, by=w.consumer_officer)
+    assert {row.system for row in request.request_systems.all()} == {w.system, theirs}
+    save_draft(request, by=w.consumer_officer, systems=[w.system])
+    decide(request, w)
+    assert running(agreement) == before
+    assert theirs.code in {code for code, *_rest in running(agreement)}
 
 
 @pytest.mark.parametrize("part", ["scope", "calls_per_day", "source_networks", "purpose", "wanted_to"])

@@ -142,27 +142,28 @@ def sign_by_standing(version: AgreementVersion, request: ConnectionRequest) -> N
         Signature(
             version=version, party=party, signer_id=signer, drafted_by=version.drafted_by, basis=basis,
             signed_hash=signed_hash, signed_at=signed_at,
-            signer_name=request.paper_signer if basis == SignatureBasis.PAPER else "",
+            signer_name=on_paper,
         )
-        for party, (signer, signed_hash, signed_at, basis) in hands.items()
+        for party, (signer, signed_hash, signed_at, basis, on_paper) in hands.items()
     )  # fmt: skip
 
 
 def _hand(party: Party, request: ConnectionRequest) -> tuple:
-    """(signer id, hash, moment, basis) of the standing signature of `party`."""
+    """(signer id, hash, moment, basis, name on paper) of the standing signature of `party`."""
     if party.side == Side.CONSUMER and party.organization_id not in request.consumer_ids():
-        # Already a party: it agreed beforehand that others may join (item 19), and nothing changes for it.
+        # Already a party: it agreed beforehand that others may join (item 19), and nothing changes for it (`keep_the_others`).
         past = party.signatures.order_by("-pk").first()
-        return past.signer_id, past.signed_hash, past.signed_at, SignatureBasis.OPEN_CLAUSE
+        basis = SignatureBasis.OPEN_CLAUSE if past.signer_id else SignatureBasis.PAPER
+        return past.signer_id, past.signed_hash, past.signed_at, basis, past.signer_name
     if party.side == Side.CONSUMER and request.channel == Channel.PAPER:
-        return None, request_hash(request), request.received_at, SignatureBasis.PAPER
+        return None, request_hash(request), request.received_at, SignatureBasis.PAPER, request.paper_signer
     if party.side == Side.CONSUMER:
         row = request.signatures.filter(organization=party.organization, content_hash=request_hash(request)).get()
-        return row.signer_id, row.content_hash, row.signed_at, SignatureBasis.REQUEST
+        return row.signer_id, row.content_hash, row.signed_at, SignatureBasis.REQUEST, ""
     # A provider signs by its terms for each of its services; one of them stands for the party.
     service = services_of(request).filter(provider=party.organization).select_related("usage_regulation").first()
     terms = service.usage_regulation
-    return terms.terms_signed_by_id, terms.terms_hash, terms.terms_signed_at, SignatureBasis.STANDING_TERMS
+    return terms.terms_signed_by_id, terms.terms_hash, terms.terms_signed_at, SignatureBasis.STANDING_TERMS, ""
 
 
 def open_test(version: AgreementVersion, *, by) -> None:
@@ -264,7 +265,7 @@ def amended_content(request: ConnectionRequest, agreement: Agreement, current: A
     note = request.note or str(request.get_kind_display())
     content = content_of(request, agreement, number, supersedes=current.content_hash, note=note)
     if request.kind != RequestKind.JOIN:
-        return content
+        return keep_the_others(content, request, agreement, current.content)
     old = current.content
     joined = {
         name: [*old[name], *(row for row in content[name] if row not in old[name])]
@@ -280,6 +281,56 @@ def amended_content(request: ConnectionRequest, agreement: Agreement, current: A
     return {
         **old, **head, **joined, "addendum": addendum, "requests": [*old["requests"], *content["requests"]], "security": {**old["security"], "levels": levels},
     }  # fmt: skip
+
+
+def keep_the_others(content: dict, request: ConnectionRequest, agreement: Agreement, old: dict) -> dict:
+    """`content` with the consumers that take no part in `request`, and their systems, as they run.
+
+    Default sharing asks them for no signature, so nothing may change for them: raises FactMissing (`others_concerned`) when
+    `content` gives something else than now, or for a shorter term. (Special sharing: each of them signs the new version.)
+    """
+    parties = agreement.present_parties().filter(side=Side.CONSUMER).exclude(organization_id__in=request.consumer_ids())
+    others = set(parties.values_list("organization__code", flat=True))
+    if not others:
+        return content
+    if agreement.sharing_form == SharingForm.DEFAULT:
+        _refuse_a_change_for_others(content, old)
+    named = {row["code"] for row in content["systems"]}
+    systems = [row for row in old["systems"] if row["organization"] in others and row["code"] not in named]
+    kept = {row["code"] for row in systems}
+    networks_of = InformationSystem.objects.filter(code__in=kept).values_list("network", flat=True)
+    place, security = content["place"], content["security"]
+    return {
+        **content,
+        "requests": [*old["requests"], *content["requests"]],
+        "consumers": [*content["consumers"], *(row for row in old["consumers"] if row["code"] in others)],
+        "systems": sorted([*content["systems"], *systems], key=lambda row: row["code"]),
+        "contacts": [*content["contacts"], *(row for row in old["contacts"] if row["organization"] in others)],
+        "place": {
+            **place,
+            "usage_location": sorted({*place["usage_location"], *(row["name"] for row in systems)}),
+            "networks": sorted({*place["networks"], *networks_of}),
+        },
+        "security": {
+            **security,
+            "levels": [*security["levels"], *(row for row in old["security"]["levels"] if row["system"] in kept)],
+        },
+    }
+
+
+def _refuse_a_change_for_others(content: dict, old: dict) -> None:
+    wanted, given = shared_terms(content), shared_terms(old)
+    differing = [name for name, value in given.items() if wanted[name] != value]
+    (first, last), (old_first, old_last) = ((row["term"]["valid_from"], row["term"]["valid_to"]) for row in (content, old))
+    if first and first != old_first and first > timezone.localdate().isoformat():
+        differing.append("wanted_from")
+    if last and (old_last is None or last < old_last):
+        differing.append("wanted_to")
+    if differing:
+        text = _(
+            "Other consumers have access under this agreement and have not signed this change of: %(parts)s. File a new request."
+        )
+        raise _differs(differing, text, "others_concerned")
 
 
 def make_current(agreement: Agreement, version: AgreementVersion, *, by) -> None:

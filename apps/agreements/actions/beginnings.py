@@ -15,6 +15,7 @@ from apps.audit import actions as audit
 from apps.connections.actions import draft_request, save_draft
 from apps.connections.choices import RequestKind
 from apps.connections.models import ConnectionRequest
+from apps.connections.scope import systems_for
 from apps.core.errors import FactMissing, InvalidFact, NotPermitted
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem, Organization
@@ -24,7 +25,7 @@ from apps.registry.models import Purpose
 
 @transaction.atomic
 def start_change(agreement: Agreement, *, by) -> ConnectionRequest:
-    """A draft with everything that runs, to be changed; the agreement stays in force until the new version is."""
+    """A draft with all that runs for the drafting agency, to be changed; the agreement stays in force until the new version is."""
     return _start(agreement, _consumer_of(agreement, by), RequestKind.CHANGE, by)
 
 
@@ -64,6 +65,8 @@ def _start(agreement: Agreement, consumer: Organization, kind: str, by) -> Conne
     if agreement.status != AgreementStatus.IN_FORCE or current is None:
         raise FactMissing(_("The agreement is not in force."), code="agreement_not_in_force")
     content = request_facts(current)
+    # Another consumer's systems are not the drafter's to name; they stay as they run (`approval.keep_the_others`).
+    content["systems"] = [system for system in content["systems"] if system in set(systems_for(by, consumer))]
     if kind == RequestKind.JOIN:
         # The joiner's own words and systems; the agreement's scope, limits and term.
         content = {**content, "systems": [], "technician": "", "exemption_reason": ""}
