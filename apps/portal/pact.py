@@ -163,7 +163,9 @@ def suspensions(agreement: Agreement, user) -> list:
 
 def suspendable(agreement: Agreement, parties, user) -> ConsumerSuspendForm | None:
     """The form to suspend one consumer; None when the person may not, or nobody is left to be suspended."""
-    if agreement.status != AgreementStatus.IN_FORCE or not user.has_perm("agreements.suspend", agreement):
+    if agreement.status not in (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED):
+        return None
+    if not user.has_perm("agreements.suspend", agreement):
         return None
     open_to = set(agreement.grants.filter(status=GrantStatus.ACTIVE).values_list("system__organization_id", flat=True))
     rows = [party for party in parties if party.side == Side.CONSUMER and party.organization_id in open_to]

@@ -12,10 +12,13 @@ from apps.agreements.actions import (
     approve_request,
     confirm_acceptance,
     lift_consumer_suspension,
+    resume_agreement,
     resume_grant,
     start_change,
+    suspend_agreement,
     suspend_consumer,
     suspend_grant,
+    terminate_agreement,
 )
 from apps.agreements.models import ConsumerSuspension, Grant
 from apps.audit.models import AuditEvent
@@ -99,6 +102,24 @@ def test_not_from_the_future_not_a_provider_and_not_twice(w):
     suspend_consumer(consumer_of(agreement), by=w.operator, **WHY)
     with pytest.raises((Conflict, FactMissing)):
         suspend_consumer(consumer_of(agreement), by=w.operator, **WHY)
+
+
+def test_a_consumer_stopped_while_the_agreement_stands_still_is_not_opened_by_its_resumption(w):
+    agreement = accepted(w)
+    suspend_agreement(agreement, by=w.operator, kind="force_majeure", violation="Mất điện.", plan="Chờ.")
+    made = suspend_consumer(consumer_of(agreement), by=w.provider_officer, **WHY)
+    resume_agreement(agreement, by=w.operator)
+    assert statuses(agreement) == {"suspended"}
+    assert agreement.grants.filter(held_by=made).exists()
+    lift_consumer_suspension(made, by=w.provider_officer)
+    assert statuses(agreement) == {"active"}
+
+
+def test_under_an_agreement_that_ends_no_consumer_is_stopped(w):
+    agreement = accepted(w)
+    terminate_agreement(agreement, by=w.operator, ground="purpose_gone", reason="Không còn phù hợp.")
+    with pytest.raises(FactMissing):
+        suspend_consumer(consumer_of(agreement), by=w.provider_officer, **WHY)
 
 
 def test_lifting_opens_what_was_held_and_not_what_was_suspended_on_its_own(w):

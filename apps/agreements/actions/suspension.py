@@ -26,6 +26,7 @@ from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator, organization_ids
 
+RUNNING = (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
 VIOLATION_NOTICE = "suspension.violation_notice"
 
 
@@ -132,7 +133,7 @@ def suspend_consumer(
 
     A provider stops the access to its own operations, the operator all of it; the others of the agreement go on. The
     consumer hears of it in the same transaction, so the day of the rule `suspension.violation_notice` runs from when the
-    violation was determined. Raises FactMissing when nothing is open to be stopped, Conflict when it is stopped already.
+    violation was determined. One found while the agreement itself is suspended holds when that is resumed. Raises FactMissing when nothing is open to be stopped, Conflict when it is stopped already.
     """
     agreement = party.agreement
     require(by, "agreements.suspend", agreement)
@@ -144,7 +145,7 @@ def suspend_consumer(
         raise InvalidFact(code="in_future", fields={"determined_at": [_("That moment lies in the future.")]})
     provider = _acting_for(agreement, by)
     grants = _grants_of(party, provider)
-    if agreement.status != AgreementStatus.IN_FORCE or party.side != Side.CONSUMER or not grants:
+    if agreement.status not in RUNNING or party.side != Side.CONSUMER or not grants:
         raise FactMissing(_("This consumer has no open access under the agreement."), code="no_open_access")
     try:
         with transaction.atomic():
