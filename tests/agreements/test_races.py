@@ -16,6 +16,7 @@ from apps.agreements.actions import (
     confirm_acceptance,
     decline_agreement,
     end_grant,
+    merge_organizations,
     propose_content,
     reopen_agreement,
     resume_grant,
@@ -24,6 +25,7 @@ from apps.agreements.actions import (
     suspend_consumer,
     suspend_grant,
 )
+from apps.agreements.actions.signing import lock_agreement
 from apps.agreements.models import Agreement, ConsumerSuspension, Signature
 from apps.audit.models import AuditEvent
 from apps.connections.actions import forward_request, sign_request, submit_request
@@ -34,7 +36,7 @@ from tests.connections.test_races import at_once, counted, on, worlds  # noqa: F
 from tests.factories.accounts import PASSWORD
 from tests.factories.agreements import accepted, awaiting_signatures, negotiating, recorded, special_world
 from tests.factories.connections import forwarded, world
-from tests.factories.organizations import officer
+from tests.factories.organizations import ReadyOrganizationFactory, officer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = [pytest.param(3, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)]
@@ -162,8 +164,8 @@ def changing(w, agreement):
     return forward_request(request, by=w.operator)
 
 
-def while_not_committed(first, second) -> list:
-    """Run `second` in a thread of its own while `first` is done but not committed; commit as soon as `second` waits for it."""
+def while_not_committed(first, second, then=None) -> list:
+    """Run `second` in a thread of its own while `first` is done but not committed; `then` and the commit come as soon as it waits."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     answers = []
     thread = threading.Thread(target=lambda: answers.extend(at_once(second)))
@@ -177,6 +179,8 @@ def while_not_committed(first, second) -> list:
                 if cursor.fetchone()[0] or not thread.is_alive():
                     break
                 time.sleep(0.01)
+        if then:
+            then()
     thread.join(timeout=60)
     return answers
 
@@ -216,6 +220,20 @@ def test_cc_01_one_access_is_not_suspended_as_the_row_that_a_new_version_has_jus
     )
     assert refusals([refused]) == [refused]
     assert agreement.grants.filter(environment="production", status="active").count() == 1
+
+
+def test_cc_01_a_merge_and_a_verb_of_its_agreement_do_not_wait_for_each_other():
+    w = world()
+    agreement = accepted(w)
+    grant, into = agreement.grants.get(environment="production"), ReadyOrganizationFactory()
+    answers = while_not_committed(
+        lambda: lock_agreement(agreement),
+        on(merge_organizations, w.consumer, w.operator, into=into, instrument="Nghị quyết 202/2025/QH15"),
+        then=lambda: suspend_grant(grant, by=w.provider_officer, reason="Bất thường"),
+    )
+    assert refusals(answers) == []
+    grant.refresh_from_db()
+    assert (grant.status, grant.system.organization) == ("suspended", into)
 
 
 def test_cc_05_a_double_click_on_sign_in_the_portal_signs_once_and_never_fails_hard():

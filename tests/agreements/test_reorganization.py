@@ -2,18 +2,28 @@
 
 import pytest
 
-from apps.agreements.actions import merge_organizations, start_change
+from apps.agreements.actions import (
+    approve_request,
+    lift_consumer_suspension,
+    merge_organizations,
+    resume_grant,
+    start_change,
+    suspend_consumer,
+    suspend_grant,
+)
 from apps.agreements.choices import GrantStatus, VersionState
-from apps.agreements.models import Agreement
+from apps.agreements.models import Agreement, ConsumerSuspension
 from apps.audit.models import AuditEvent
+from apps.connections.actions import forward_request, sign_request, submit_request
 from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.organizations.choices import OrganizationStatus, Role
 from tests.factories.agreements import accepted, agreement_in_force, special_world
-from tests.factories.connections import forwarded
-from tests.factories.organizations import ReadyOrganizationFactory, officer
+from tests.factories.connections import complete_draft, forwarded
+from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
 
 LAW = "Nghị quyết 202/2025/QH15"
+WHY = {"violation": "Chuyển tiếp cho bên thứ ba", "plan": "Xác minh", "restore_conditions": "Báo cáo khắc phục"}
 
 
 def rights(agreement) -> set:
@@ -62,26 +72,59 @@ def test_the_people_of_the_old_agency_have_no_role_until_they_get_one_anew(w):
     assert start_change(agreement, by=successor).consumer == into
 
 
-def test_merged_into_a_party_of_the_same_side_both_become_one(w):
+def with_two_consumers(w):
+    """An agreement of two agencies that consume, a parent and its child; each system has test access."""
     second = ReadyOrganizationFactory(parent=w.consumer)
-    from tests.factories.organizations import InformationSystemFactory
-
     signer = officer(Role.SIGNER, second)
-    from apps.agreements.actions import approve_request
-    from apps.connections.actions import forward_request, sign_request, submit_request
-    from tests.factories.connections import complete_draft
-
     request = complete_draft(w, systems=[w.system, InformationSystemFactory(organization=second)])
     sign_request(request, by=w.consumer_signer)
     sign_request(request, by=signer)
     submit_request(request, by=w.consumer_officer)
     forward_request(request, by=w.operator)
-    agreement = approve_request(request, by=w.provider_officer)
+    return approve_request(request, by=w.provider_officer), second
+
+
+def test_merged_into_a_party_of_the_same_side_both_become_one(w):
+    agreement, second = with_two_consumers(w)
     merge_organizations(second, w.consumer, by=w.operator, instrument=LAW)
     content = agreement.current_version.content
     assert [row["code"] for row in content["consumers"]] == [w.consumer.code]
     assert {row["organization"] for row in content["systems"]} == {w.consumer.code}
     assert agreement.current_version.signatures.count() == 2
+
+
+def test_what_a_provider_suspended_is_the_successors_to_lift_and_stays_held_until_then(w):
+    agreement = accepted(w)
+    grant = agreement.grants.get(environment="production")
+    suspend_grant(grant, by=w.provider_officer, reason="Lỗi kỹ thuật")
+    made = suspend_consumer(agreement.parties.get(side="consumer"), by=w.provider_officer, **WHY)
+    into = ReadyOrganizationFactory()
+    merge_organizations(w.provider, into, by=w.operator, instrument=LAW)
+    successor = officer(Role.PROVIDER_OFFICER, into)
+    for row in agreement.grants.exclude(status=GrantStatus.ENDED):
+        with pytest.raises(Conflict) as refused:
+            resume_grant(row, by=successor)
+        assert refused.value.code == "consumer_suspended"
+    made.refresh_from_db()
+    lift_consumer_suspension(made, by=successor)
+    open_now = agreement.grants.exclude(status=GrantStatus.ENDED).values_list("environment", "status")
+    assert sorted(open_now) == [("production", "suspended"), ("test", "active")]
+
+
+@pytest.mark.parametrize("suspended", ["source", "into", "both"])
+def test_a_suspended_consumer_that_becomes_one_with_another_is_suspended_as_a_whole(w, suspended):
+    agreement, second = with_two_consumers(w)
+    for name, organization in (("source", second), ("into", w.consumer)):
+        if suspended in (name, "both"):
+            suspend_consumer(agreement.parties.get(organization=organization), by=w.provider_officer, **WHY)
+    epoch = current_epoch()
+    merge_organizations(second, w.consumer, by=w.operator, instrument=LAW)
+    left = ConsumerSuspension.objects.open().get()
+    assert left.party.organization == w.consumer
+    assert set(agreement.grants.values_list("status", "held_by")) == {("suspended", left.pk)}
+    assert current_epoch() > epoch
+    lift_consumer_suspension(left, by=w.provider_officer)
+    assert set(agreement.grants.values_list("status", "held_by")) == {("active", None)}
 
 
 def test_what_is_unfinished_stops_the_merge_by_name(w):

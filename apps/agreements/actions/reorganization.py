@@ -10,8 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.actions.life import require_texts
+from apps.agreements.actions.suspension import active_grants_of, hold_grants
 from apps.agreements.announcements import tell_parties
-from apps.agreements.choices import AgreementStatus, SignatureBasis, VersionState
+from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis, VersionState
 from apps.agreements.content import representatives
 from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Party, Signature
 from apps.audit import actions as audit
@@ -43,8 +44,10 @@ def merge_organizations(source: Organization, into: Organization, *, by, instrum
     if source.pk == into.pk or any(row.status != OrganizationStatus.ACTIVE for row in rows):
         raise InvalidFact(_("Two different, active organizations are merged."), code="not_mergeable")
     _nothing_unfinished(source, into)
+    # Before the first row that raises the epoch, as every verb of an agreement does: else the two wait for each other.
+    rows = Agreement.objects.filter(status__in=LIVE, parties__organization=source).order_by("pk")
+    agreements = list(rows.select_for_update(of=("self",)))
     _carry_systems_and_services(source, into)
-    agreements = list(Agreement.objects.select_for_update().filter(status__in=LIVE, parties__organization=source))
     for agreement in agreements:
         _carry_over(agreement, source, into, by=by, instrument=instrument.strip())
     source.refresh_from_db()
@@ -128,7 +131,8 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
         state=VersionState.CURRENT, change_note=instrument,
     )  # fmt: skip
     _carry_signatures(current, version, old_party, party)
-    _carry_suspensions(old_party, party)
+    _carry_suspensions(old_party, party, by=by, instrument=instrument)
+    _hold_what_joined(agreement, by=by, number=number)
     raise_epoch("agreement", agreement.uuid)
     agreement.version += 1
     agreement.save(update_fields=["version", "updated_at"])
@@ -140,11 +144,33 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
                  successor=into.name)  # fmt: skip
 
 
-def _carry_suspensions(old_party: Party, party: Party) -> None:
-    """Who was suspended stays so under the successor's name; where the successor is suspended itself, that holds them all."""
-    for row in ConsumerSuspension.objects.open().filter(party=old_party):
-        if not ConsumerSuspension.objects.open().filter(party=party, provider=row.provider).exists():
-            ConsumerSuspension.objects.filter(pk=row.pk).update(party=party)
+def _carry_suspensions(old_party: Party, party: Party, *, by, instrument: str) -> None:
+    """Who was suspended, and who suspended, stay so under the successor's name; two that become the same become one."""
+    source, into = old_party.organization_id, party.organization_id
+    opened = ConsumerSuspension.objects.open().filter(agreement=party.agreement)
+    for row in opened.order_by("pk"):
+        whose = party.pk if row.party_id == old_party.pk else row.party_id
+        provider = into if row.provider_id == source else row.provider_id
+        same = opened.filter(party_id=whose, provider_id=provider).exclude(pk=row.pk).first()
+        carried = {"party_id": whose, "provider_id": provider}
+        if same is not None:
+            row.grants.exclude(status=GrantStatus.ENDED).update(held_by=same, status_reason=same.violation)
+            carried = {"lifted_at": timezone.now(), "lifted_by": by, "comment": instrument}
+        ConsumerSuspension.objects.filter(pk=row.pk).update(**carried, updated_at=timezone.now())
+
+
+def _hold_what_joined(agreement: Agreement, *, by, number: int) -> None:
+    """A suspension holds all that runs for its consumer with its provider, also what came to either of them by the merge."""
+    for row in ConsumerSuspension.objects.open().filter(agreement=agreement).select_related("party__organization", "provider"):
+        grants = active_grants_of(row.party, row.provider)
+        if not grants:
+            continue
+        hold_grants(grants, row, by=by)
+        tell_parties(
+            "consumer_suspended", agreement,
+            N_("Access of %(consumer)s under agreement %(number)s is suspended: %(violation)s"),
+            key=f"{row.uuid}:v{number}", consumer=row.party.organization.name, violation=row.violation,
+        )  # fmt: skip
 
 
 def _carry_signatures(current: AgreementVersion, version: AgreementVersion, old_party: Party, party: Party) -> None:

@@ -144,7 +144,7 @@ def suspend_consumer(
     if determined_at > now:
         raise InvalidFact(code="in_future", fields={"determined_at": [_("That moment lies in the future.")]})
     provider = _acting_for(agreement, by)
-    grants = _grants_of(party, provider)
+    grants = active_grants_of(party, provider)
     if agreement.status not in RUNNING or party.side != Side.CONSUMER or not grants:
         raise FactMissing(_("This consumer has no open access under the agreement."), code="no_open_access")
     try:
@@ -156,9 +156,7 @@ def suspend_consumer(
             )  # fmt: skip
     except IntegrityError as error:
         raise Conflict(_("This consumer is suspended already."), code="already_suspended") from error
-    for grant in grants:
-        GRANT.move(grant, "hold", by=by, status_reason=made.violation, held_by=made)
-        raise_epoch("grant", grant.uuid)
+    hold_grants(grants, made, by=by)
     audit.record(
         "consumer.suspended", agreement, by=by, organizations=agreement.party_uuids(), consumer=party.organization.code,
         determined_at=determined_at.isoformat(), told_late=made.was_told_late, grants=len(grants),
@@ -176,7 +174,14 @@ def _acting_for(agreement: Agreement, by) -> Organization | None:
     return Organization.objects.get(pk=min(mine)) if mine else None
 
 
-def _grants_of(party: Party, provider: Organization | None) -> list[Grant]:
+def hold_grants(grants: list[Grant], suspension: ConsumerSuspension, *, by) -> None:
+    for grant in grants:
+        GRANT.move(grant, "hold", by=by, status_reason=suspension.violation, held_by=suspension)
+        raise_epoch("grant", grant.uuid)
+
+
+def active_grants_of(party: Party, provider: Organization | None) -> list[Grant]:
+    """What runs for the systems of `party` on the operations of `provider` (of all providers when None), locked."""
     rows = party.agreement.grants.filter(system__organization=party.organization, status=GrantStatus.ACTIVE)
     if provider is not None:
         rows = rows.filter(operation__version__service__provider=provider)
