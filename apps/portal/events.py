@@ -46,6 +46,7 @@ LABELS = {
     "agreement.in_force": _("In force"),
     "agreement.reopened": _("Negotiation reopened"),
     "agreement.declined": _("Declined"),
+    "agreement.change_declined": _("Change declined"),
     "agreement.suspended": _("Suspended"),
     "agreement.resumed": _("Resumed"),
     "agreement.terminated": _("Termination complete"),

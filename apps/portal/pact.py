@@ -148,7 +148,12 @@ def agreement_buttons(agreement: Agreement, shown: AgreementVersion | None, user
     if shown and agreement.status == AgreementStatus.NEGOTIATING:
         newest = agreement.versions.order_by("-number").first()
         hide += ["agree"] if shown.pk != newest.pk or shown.consents.filter(officer=user).exists() else []
-    return buttons(AGREEMENT, agreement, user, AGREEMENT_FORMS, AGREEMENT_HELP, hide=tuple(hide))
+    found = buttons(AGREEMENT, agreement, user, AGREEMENT_FORMS, AGREEMENT_HELP, hide=tuple(hide))
+    running = agreement.status in (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
+    if running and shown and shown.state == VersionState.DRAFT and user.has_perm("agreements.negotiate", agreement):
+        told = gettext_lazy("Gives up the change that awaits signatures; the version in force stays.")
+        found.append(Button("decline_change", gettext_lazy("Decline the change"), "danger", ReasonForm(), told))
+    return found
 
 
 def suspensions(agreement: Agreement, user) -> list:

@@ -29,6 +29,7 @@ BODIES: dict[str, dict] = {
     "agreements/{uuid}/acceptances": {"system": "$systems", "tested_on": "2026-01-05", "summary": "x"},
     "agreements/{uuid}/agree": {"content_hash": HASH},
     "agreements/{uuid}/decline": REASON,
+    "agreements/{uuid}/decline-change": REASON,
     "agreements/{uuid}/reopen": REASON,
     "agreements/{uuid}/propose": {"changes": {"other_terms": "x"}, "note": "x"},
     "agreements/{uuid}/planned-suspensions": {

@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.agreements.actions import (
     approve_request,
     confirm_acceptance,
+    decline_change,
     end_grant,
     sign_agreement,
     start_change,
@@ -17,6 +18,7 @@ from apps.agreements.actions import (
     start_renewal,
     suspend_grant,
 )
+from apps.agreements.actions.signing import add_signature
 from apps.agreements.choices import GrantStatus, SignatureBasis, VersionState
 from apps.agreements.models import Credential, Grant
 from apps.connections.actions import (
@@ -29,7 +31,7 @@ from apps.connections.actions import (
     submit_request,
 )
 from apps.connections.choices import AttachmentKind, RequestKind
-from apps.core.errors import FactMissing, InvalidFact, NotPermitted
+from apps.core.errors import FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment
 from tests.factories.agreements import accepted, agreement_in_force, recorded, signed_special
@@ -327,6 +329,64 @@ def test_while_a_special_change_waits_for_signatures_another_is_not_approved(spe
     with pytest.raises(FactMissing) as refusal:
         approve_request(requests[1], by=w.provider_officer)
     assert refusal.value.code == "change_pending"
+
+
+def pending_change(w, **facts):
+    agreement = signed_special(w)
+    request = start_change(agreement, by=w.consumer_officer)
+    save_draft(request, by=w.consumer_officer, **facts)
+    submit_request(request, by=w.consumer_officer)
+    forward_request(request, by=w.operator)
+    approve_request(request, by=w.provider_officer)
+    return agreement, agreement.versions.get(number=2)
+
+
+@pytest.mark.parametrize("person", ["consumer_officer", "provider_officer"])
+def test_a_special_change_nobody_signs_is_declined_and_another_may_begin(special, person):
+    w = special
+    agreement, draft = pending_change(w, calls_per_day=900)
+    sign_agreement(agreement, by=w.consumer_signer, content_hash=draft.content_hash)
+    with pytest.raises(NotPermitted):
+        decline_change(agreement, by=w.stranger, reason="Không cần nữa.")
+    decline_change(agreement, by=getattr(w, person), reason="Không cần nữa.")
+    assert (agreement.status, agreement.current_version.number) == ("in_force", 1)
+    with pytest.raises(TransitionNotAllowed):
+        sign_agreement(agreement, by=w.provider_signer, content_hash=draft.content_hash)
+    with pytest.raises(FactMissing) as refusal:
+        decline_change(agreement, by=getattr(w, person), reason="Không cần nữa.")
+    assert refusal.value.code == "no_change_pending"
+    request = start_change(agreement, by=w.consumer_officer)
+    submit_request(request, by=w.consumer_officer)
+    forward_request(request, by=w.operator)
+    approve_request(request, by=w.provider_officer)
+    assert agreement.versions.get(number=3).state == VersionState.DRAFT
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_who_would_have_joined_by_a_declined_change_is_no_party(special, signed):
+    w = special
+    agreement, draft = pending_change(w, calls_per_day=900)
+    organization = ReadyOrganizationFactory()
+    joiner = agreement.parties.create(organization=organization, side="consumer")
+    content = {**draft.content, "consumers": [*draft.content["consumers"], {"code": organization.code}]}
+    joining = agreement.versions.create(number=3, content=content, content_hash="f" * 64, drafted_by=w.provider_officer)
+    if signed:
+        add_signature(joining, joiner, by=officer(Role.SIGNER, organization), basis="portal")
+    decline_change(agreement, by=w.provider_officer, reason="Không thống nhất.")
+    assert not agreement.present_parties().filter(organization=organization).exists()
+    assert agreement.present_parties().count() == 2
+    assert not agreement.versions.filter(state=VersionState.DRAFT).exists()
+
+
+def test_the_last_signature_under_a_change_whose_days_are_over_says_so(special):
+    w = special
+    end = timezone.localdate() + datetime.timedelta(days=40)
+    agreement, draft = pending_change(w, wanted_to=end)
+    sign_agreement(agreement, by=w.consumer_signer, content_hash=draft.content_hash)
+    with time_machine.travel(timezone.now() + datetime.timedelta(days=42), tick=False), pytest.raises(FactMissing) as refusal:
+        sign_agreement(agreement, by=w.provider_signer, content_hash=draft.content_hash)
+    assert refusal.value.code == "period_over"
+    assert agreement.current_version.number == 1
 
 
 def test_nothing_begins_from_an_agreement_that_ended(w):

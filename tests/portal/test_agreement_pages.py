@@ -119,6 +119,20 @@ def test_a_change_is_read_with_its_difference_and_signed_by_both_while_the_old_o
     assert set(agreement.grants.filter(status="active").values_list("quota_per_day", flat=True)) == {900}
 
 
+def test_a_change_nobody_signs_is_declined_on_its_page(special, as_person):
+    agreement = pending_change(special)
+    door = reverse("portal:agreement-step", args=[agreement.uuid, "decline_change"])
+    assert door not in as_person(special.consumer_signer).get(address(agreement, version=2)).content.decode()
+    browser = as_person(special.provider_officer)
+    assert door not in browser.get(address(agreement)).content.decode(), "the version in force is not declined"
+    assert door in browser.get(address(agreement, version=2)).content.decode()
+    agreement.refresh_from_db()
+    answer = browser.post(door, {"reason": "Không thống nhất.", "version": agreement.version}, follow=True)
+    assert "Đã từ chối thay đổi" in answer.content.decode()
+    assert agreement.versions.get(number=2).state == "superseded"
+    assert door not in browser.get(address(agreement, version=2)).content.decode()
+
+
 def test_a_change_that_waits_is_on_the_signers_home_page(special, as_person):
     agreement = pending_change(special)
     home = as_person(special.provider_signer).get(reverse("home")).content.decode()

@@ -25,6 +25,7 @@ from apps.agreements.actions.reorganization import merge_organizations, plan_mer
 from apps.agreements.actions.signing import (
     agree_content,
     decline_agreement,
+    decline_change,
     propose_content,
     reopen_agreement,
     sign_agreement,
@@ -55,6 +56,7 @@ __all__ = [
     "complete_duty",
     "confirm_acceptance",
     "decline_agreement",
+    "decline_change",
     "end_grant",
     "expire_agreements",
     "finish_termination",

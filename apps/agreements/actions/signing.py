@@ -131,6 +131,42 @@ def decline_agreement(agreement: Agreement, *, by, reason: str, version: int | N
 
 
 @transaction.atomic
+def decline_change(agreement: Agreement, *, by, reason: str, version: int | None = None) -> Agreement:
+    """Either side gives up a change, renewal or joining that awaits signatures; the version in force stays, another may begin.
+
+    Whoever would have joined by it is no party any more. Raises FactMissing (`no_change_pending`) when none awaits signatures.
+    """
+    agreement = lock_agreement(agreement, version)
+    require(by, "agreements.negotiate", agreement)
+    if not reason.strip():
+        raise FactMissing(fields={"reason": [_("This field is required.")]})
+    current = agreement.versions.filter(state=VersionState.CURRENT).first()
+    drafts = agreement.versions.filter(state=VersionState.DRAFT)
+    draft = drafts.order_by("-number").first()
+    if current is None or draft is None or agreement.status not in (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED):
+        raise FactMissing(_("No change of this agreement awaits signatures."), code="no_change_pending")
+    audit.record(
+        "agreement.change_declined", agreement, by=by, organizations=agreement.party_uuids(), version=draft.number,
+        reason=reason.strip(),
+    )  # fmt: skip
+    tell_parties("change_declined", agreement, N_("A change of agreement %(number)s was declined: %(reason)s."),
+                 key=f"v{draft.number}", reason=reason.strip())  # fmt: skip
+    drafts.update(state=VersionState.SUPERSEDED)
+    _dismiss_joiners(agreement, current, draft)
+    touch(agreement)
+    return agreement
+
+
+def _dismiss_joiners(agreement: Agreement, current: AgreementVersion, draft: AgreementVersion) -> None:
+    """Parties that only the declined content names; one that has signed it stays in the history."""
+    known, named = ({row["code"] for row in version.content["consumers"]} for version in (current, draft))
+    joiners = agreement.present_parties().filter(side=Side.CONSUMER, organization__code__in=named - known)
+    signed = joiners.filter(pk__in=draft.signatures.values("party_id"))
+    signed.update(left_at=timezone.now())
+    joiners.filter(left_at__isnull=True).delete()
+
+
+@transaction.atomic
 def sign_agreement(agreement: Agreement, *, by, content_hash: str, version: int | None = None) -> Signature:
     """Sign the agreed content in the portal for the party whose signer `by` is; the last signature puts it in force.
 
@@ -208,13 +244,13 @@ def complete_if_signed(agreement: Agreement, draft: AgreementVersion, *, by) -> 
     """With the last party's signature the agreement comes into force, and test grants open in the same transaction."""
     if agreement.present_parties().exclude(pk__in=draft.signatures.values("party_id")).exists():
         return
-    if agreement.status == AgreementStatus.IN_FORCE:
-        make_current(agreement, draft, by=by)
-        return
     now = timezone.now()
     starts, ends = term_of(draft.content, now)
     if ends is not None and ends <= starts:
         raise FactMissing(_("The agreed period is over already."), code="period_over")
+    if agreement.status == AgreementStatus.IN_FORCE:
+        make_current(agreement, draft, by=by)
+        return
     AGREEMENT.move(agreement, "sign", by=by, in_force_at=now, valid_from=starts, valid_to=ends)
     agreement.versions.filter(pk=draft.pk).update(state=VersionState.CURRENT)
     agreement.versions.filter(state=VersionState.DRAFT, number__lt=draft.number).update(state=VersionState.SUPERSEDED)

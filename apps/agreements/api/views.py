@@ -140,6 +140,12 @@ class Agreements(Rows):
     def decline(self, request, uuid=None) -> Response:
         return self.act(request, serializers.ReasonSerializer, actions.decline_agreement)
 
+    @extend_schema(request=serializers.ReasonSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"], url_path="decline-change")
+    def decline_change(self, request, uuid=None) -> Response:
+        """Give up the change that awaits signatures; the version in force stays."""
+        return self.act(request, serializers.ReasonSerializer, actions.decline_change)
+
     @extend_schema(request=serializers.AgreementSigningSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def sign(self, request, uuid=None) -> Response:

@@ -61,6 +61,7 @@ _AGREEMENT = {
     "agree": (actions.agree_content, None, lambda: _("Your agency has agreed to the content.")),
     "reopen": (actions.reopen_agreement, ReasonForm, lambda: _("The content is negotiated again.")),
     "decline": (actions.decline_agreement, ReasonForm, lambda: _("The agreement was declined.")),
+    "decline_change": (actions.decline_change, ReasonForm, lambda: _("The change was declined; the version in force stays.")),
     "suspend": (actions.suspend_agreement, SuspendForm, lambda: _("The agreement is suspended; the next call is refused.")),
     "resume": (actions.resume_agreement, CommentForm, lambda: _("The agreement is in force again.")),
     "terminate": (
