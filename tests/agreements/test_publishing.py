@@ -20,10 +20,10 @@ from apps.agreements.impact import impact, users_of
 from apps.agreements.models import Grant
 from apps.audit.models import AuditEvent
 from apps.connections.completeness import missing
-from apps.core.errors import Conflict, NotPermitted
+from apps.core.errors import Conflict, InvalidFact, NotPermitted
 from apps.core.models import PolicyChange
 from apps.notices.models import Notice
-from apps.registry.actions import add_version, define_contract
+from apps.registry.actions import add_version, change_service, define_contract, retire_service
 from apps.registry.contract import contract_of
 from tests.factories.agreements import accepted
 from tests.factories.connections import World, forwarded
@@ -160,6 +160,24 @@ def test_a_request_for_a_field_that_is_gone_says_so(w):
     draft = successor(w, without_field(w.fields()[0]))
     publish_service_version(draft, by=w.provider_officer)
     assert any(name == "scope" and w.fields()[0] in text for name, text in missing(request))
+
+
+def test_a_service_in_use_is_not_retired_past_its_versions_nor_given_another_protocol(w, live):
+    service = live.service
+    with pytest.raises(Conflict) as caught:
+        retire_service(service, by=w.provider_officer, reason="Thay bằng dịch vụ khác")
+    assert caught.value.code == "service_in_use"
+    with pytest.raises(InvalidFact) as refusal:
+        change_service(service, by=w.provider_officer, protocol="soap")
+    assert refusal.value.code == "service_in_use"
+    change_service(service, by=w.provider_officer, protocol=service.protocol, capacity_rps=7)
+    type(live).objects.filter(pk=live.pk).update(status="deprecated", deprecated_on=timezone.localdate())
+    live.refresh_from_db()
+    retire_service_version(live, by=w.provider_officer, reason="Thay bằng dịch vụ khác")
+    service.refresh_from_db()
+    change_service(service, by=w.provider_officer, protocol="soap")
+    retire_service(service, by=w.provider_officer, reason="Thay bằng dịch vụ khác")
+    assert service.status == "retired"
 
 
 def test_an_end_is_announced_to_who_uses_it_and_comes_on_its_day(w, live):

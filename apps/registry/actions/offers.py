@@ -71,6 +71,11 @@ def change_service(service: DataService, *, by, version: int | None = None, **fa
         raise Conflict(_("The service is retired."), code="service_retired")
     if "usage_regulation" in facts:
         _check(service, facts["usage_regulation"])
+    if facts.get("protocol", service.protocol) != service.protocol and _is_in_use(service):
+        raise InvalidFact(
+            code="service_in_use",
+            fields={"protocol": [_("Access of other systems rests on this service: its protocol stays as it is.")]},
+        )
     changed = change(service, facts=facts, allowed=FACTS, version=version)
     if changed:
         if ON_THE_WIRE & changed.keys():
@@ -98,9 +103,24 @@ def resume_service(service: DataService, *, by, reason: str = "", version: int |
 
 @transaction.atomic
 def retire_service(service: DataService, *, by, reason: str, version: int | None = None) -> DataService:
-    """The end of a service. Its agreements are terminated by their own verb; its calls end here."""
+    """The end of a service. Its agreements and versions are ended by their own verbs, which announce it; its calls end here.
+
+    Raises Conflict (`service_in_use`) while access rests on it.
+    """
     _reasoned(reason)
+    SERVICE.check(service, "retire", by=by, version=version)
+    if _is_in_use(service):
+        raise Conflict(
+            _("Access of other systems rests on this service: announce the end of its versions and retire them first."),
+            code="service_in_use",
+        )
     return _move(service, "retire", "service.retired", by=by, reason=reason, version=version)
+
+
+def _is_in_use(service: DataService) -> bool:
+    """Whether access that has not ended rests on it. Whoever opens access holds the service's row: the two take turns."""
+    DataService.objects.select_for_update().only("pk").get(pk=service.pk)
+    return service.versions.filter(operations__grants__status__in=("active", "suspended")).exists()
 
 
 def _move(service: DataService, verb: str, event: str, *, by, reason: str, version: int | None, **facts) -> DataService:
