@@ -22,8 +22,9 @@ def provides(user, agreement) -> bool:
 
 @rules.predicate
 def consumes(user, agreement) -> bool:
-    """Consumer officer of a party on the consuming side."""
-    return bool(organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER))
+    """Consumer officer of a party on the consuming side; one who is still to sign its joining is none yet."""
+    mine = organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER)
+    return bool(mine and mine - agreement.joining_ids())
 
 
 @rules.predicate

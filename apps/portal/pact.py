@@ -229,7 +229,9 @@ def acceptance_form(agreement: Agreement, user, data=None) -> AcceptanceForm | N
     if agreement.status != AgreementStatus.IN_FORCE or not user.has_perm("agreements.record_acceptance", agreement):
         return None
     tested = agreement.grants.filter(environment=Environment.TEST).exclude(status=GrantStatus.ENDED).values("system_id")
-    done = AcceptanceRecord.objects.filter(agreement=agreement, status__in=("recorded", "confirmed")).values("system_id")
+    done = AcceptanceRecord.objects.filter(
+        agreement=agreement, for_version=agreement.current_version, status__in=("recorded", "confirmed")
+    ).values("system_id")
     mine = organization_ids(user, Role.CONSUMER_OFFICER)
     systems = InformationSystem.objects.filter(pk__in=tested, organization_id__in=mine).exclude(pk__in=done)
     return AcceptanceForm(data, systems=systems) if systems.exists() else None
@@ -247,7 +249,8 @@ def duties(agreement: Agreement, user) -> list:
 def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> dict:
     """What may begin here: a change or renewal by the consumer, a planned suspension, a counter-proposal."""
     in_force = agreement.status == AgreementStatus.IN_FORCE
-    consumes = bool(organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER))
+    mine = organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER)
+    consumes = bool(mine and mine - agreement.joining_ids())
     suspends = in_force and user.has_perm("agreements.suspend", agreement)
     planned = agreement.planned_suspensions.open().first()
     negotiates = agreement.status == AgreementStatus.NEGOTIATING and user.has_perm("agreements.negotiate", agreement)

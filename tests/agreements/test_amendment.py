@@ -17,9 +17,10 @@ from apps.agreements.actions import (
     start_join,
     start_renewal,
     suspend_grant,
+    terminate_agreement,
 )
 from apps.agreements.actions.signing import add_signature
-from apps.agreements.choices import GrantStatus, SignatureBasis, VersionState
+from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis, VersionState
 from apps.agreements.models import Credential, Grant
 from apps.connections.actions import (
     attach_file,
@@ -294,10 +295,12 @@ def test_a_party_does_not_join_again(w):
         start_join(agreement_in_force(w), w.consumer, by=w.consumer_officer)
 
 
-def test_nobody_joins_in_another_agencys_name(w):
-    organization, _asker, _signer = joiner()
-    with pytest.raises(NotPermitted):
+@pytest.mark.parametrize("whose", ["outsider", "party"])
+def test_nobody_joins_in_another_agencys_name_nor_learns_who_is_a_party(w, whose):
+    organization = w.consumer if whose == "party" else joiner()[0]
+    with pytest.raises(NotPermitted) as refusal:
         start_join(agreement_in_force(w), organization, by=w.stranger)
+    assert refusal.value.code == "not_permitted"
 
 
 def test_a_special_agreement_changes_only_with_every_signature(special):
@@ -316,6 +319,29 @@ def test_a_special_agreement_changes_only_with_every_signature(special):
     sign_agreement(agreement, by=w.provider_signer, content_hash=draft.content_hash)
     assert agreement.current_version.number == 2
     assert agreement.grants.exclude(status=GrantStatus.ENDED).get().quota_per_day == 900
+
+
+def test_who_joins_a_special_agreement_has_no_say_before_all_have_signed(special):
+    w = special
+    agreement = signed_special(w)
+    organization, asker, signer = joiner()
+    request = start_join(agreement, organization, by=asker)
+    save_draft(request, by=asker, systems=[InformationSystemFactory(organization=organization)], technician="Lê Văn Nối")
+    submit_request(request, by=asker)
+    forward_request(request, by=w.operator)
+    approve_request(request, by=w.provider_officer)
+    with pytest.raises(NotPermitted):
+        terminate_agreement(agreement, by=asker, ground="consumer", reason="Không còn nhu cầu")
+    for begin in (start_change, start_renewal):
+        with pytest.raises(NotPermitted):
+            begin(agreement, by=asker)
+    draft = agreement.versions.order_by("-number").first()
+    for person in (signer, w.consumer_signer, w.provider_signer):
+        sign_agreement(agreement, by=person, content_hash=draft.content_hash)
+    assert start_change(agreement, by=asker).consumer == organization
+    terminate_agreement(agreement, by=asker, ground="consumer", reason="Không còn nhu cầu")
+    agreement.refresh_from_db()
+    assert agreement.status == AgreementStatus.ENDING
 
 
 def test_while_a_special_change_waits_for_signatures_another_is_not_approved(special):

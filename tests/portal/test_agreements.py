@@ -9,9 +9,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.agreements.actions import approve_request, start_change
 from apps.agreements.choices import AgreementStatus, CredentialStatus, GrantStatus
 from apps.agreements.models import AcceptanceRecord, Agreement, Credential
 from apps.agreements.secrets import secret_matches
+from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
 from apps.registry.choices import Environment
 from tests.factories import agreements
 from tests.factories.accounts import PASSWORD
@@ -153,6 +155,22 @@ def test_the_test_record_opens_production(world, agreement, as_person):
     )
     post(provider, "portal:acceptance-step", record, "confirm")
     assert agreement.grants.get(environment=Environment.PRODUCTION).status == GrantStatus.ACTIVE
+
+
+def test_what_a_change_widened_gets_its_own_test_record(world, as_person):
+    agreement = agreements.accepted(world)
+    consumer, form = as_person(world.consumer_officer), reverse("portal:acceptance-new", args=[agreement.uuid])
+    assert form not in consumer.get(page_of(agreement)).content.decode()
+    request = start_change(agreement, by=world.consumer_officer)
+    save_draft(request, by=world.consumer_officer, scope={world.operation: world.fields(5)})
+    sign_request(request, by=world.consumer_signer)
+    submit_request(request, by=world.consumer_officer)
+    forward_request(request, by=world.operator)
+    approve_request(request, by=world.provider_officer)
+    assert form in consumer.get(page_of(agreement)).content.decode()
+    day = timezone.localdate().strftime("%d/%m/%Y")
+    post(consumer, "portal:acceptance-new", agreement, system=world.system.code, tested_on=day, summary="10 lượt gọi, đúng.")
+    assert AcceptanceRecord.objects.filter(for_version=agreement.current_version).exists()
 
 
 def test_the_secret_is_shown_once_and_kept_nowhere(world, agreement, as_person):

@@ -17,6 +17,7 @@ from apps.connections.choices import RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.connections.scope import systems_for
 from apps.core.errors import FactMissing, InvalidFact, NotPermitted
+from apps.core.workflow import require
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem, Organization
 from apps.organizations.roles import organization_ids
@@ -45,6 +46,8 @@ def start_join(agreement: Agreement, consumer: Organization, *, by) -> Connectio
 
     Raises NotPermitted when the agreement is not open to others, InvalidFact for one who is a party already.
     """
+    # Before anything is said of the agreement: who files for nobody learns nothing of it.
+    require(by, "connections.draft_request", consumer)
     if consumer.pk in agreement.organization_ids():
         raise InvalidFact(_("This organization is a party already."), code="already_party")
     if not agreement.current_version.content.get("open_to_join"):
@@ -53,8 +56,8 @@ def start_join(agreement: Agreement, consumer: Organization, *, by) -> Connectio
 
 
 def _consumer_of(agreement: Agreement, by) -> Organization:
-    """The consuming party for which `by` files."""
-    mine = organization_ids(by, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER)
+    """The consuming party for which `by` files. One whose joining is not signed by all yet is none."""
+    mine = organization_ids(by, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER) - agreement.joining_ids()
     if not mine:
         raise NotPermitted(code="not_a_party")
     return Organization.objects.get(pk=min(mine))

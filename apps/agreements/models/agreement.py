@@ -20,6 +20,7 @@ from apps.agreements.querysets import (
     StandardClauseQuerySet,
 )
 from apps.audit.models import WithHistory
+from apps.connections.choices import RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.core.models import StatefulModel, TimedModel
 from apps.core.search import SearchLineField, search_index
@@ -84,6 +85,14 @@ class Agreement(WithHistory, StatefulModel):
     def organization_ids(self, side: str | None = None) -> frozenset[int]:
         rows = self.parties.filter(side=side) if side else self.parties.all()
         return frozenset(rows.values_list("organization_id", flat=True))
+
+    def joining_ids(self) -> frozenset[int]:
+        """Who joins by a version that is not in force yet: named as a party so that it can sign, without a party's say."""
+        joins = [row.request for row in self.bases.filter(request__kind=RequestKind.JOIN, version__state=VersionState.DRAFT)]
+        if not joins:
+            return frozenset()
+        bound = self.parties.filter(signatures__version__state=VersionState.CURRENT).values_list("organization_id", flat=True)
+        return frozenset().union(*(request.consumer_ids() for request in joins)) - frozenset(bound)
 
     def present_parties(self):
         """The parties that are bound today; one whose agency was merged into another stays in the history only."""
