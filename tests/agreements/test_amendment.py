@@ -344,6 +344,21 @@ def test_who_joins_a_special_agreement_has_no_say_before_all_have_signed(special
     assert agreement.status == AgreementStatus.ENDING
 
 
+def test_who_signed_a_joining_that_was_declined_has_no_say_either(special):
+    w = special
+    agreement = signed_special(w)
+    organization, asker, signer = joiner()
+    request = start_join(agreement, organization, by=asker)
+    save_draft(request, by=asker, systems=[InformationSystemFactory(organization=organization)], technician="Lê Văn Nối")
+    submit_request(request, by=asker)
+    forward_request(request, by=w.operator)
+    approve_request(request, by=w.provider_officer)
+    sign_agreement(agreement, by=signer, content_hash=agreement.versions.order_by("-number").first().content_hash)
+    decline_change(agreement, by=w.consumer_officer, reason="Không đồng ý")
+    with pytest.raises(NotPermitted):
+        terminate_agreement(agreement, by=asker, ground="consumer", reason="Không còn nhu cầu")
+
+
 def test_while_a_special_change_waits_for_signatures_another_is_not_approved(special):
     w = special
     agreement = signed_special(w)

@@ -87,8 +87,9 @@ class Agreement(WithHistory, StatefulModel):
         return frozenset(rows.values_list("organization_id", flat=True))
 
     def joining_ids(self) -> frozenset[int]:
-        """Who joins by a version that is not in force yet: named as a party so that it can sign, without a party's say."""
-        joins = [row.request for row in self.bases.filter(request__kind=RequestKind.JOIN, version__state=VersionState.DRAFT)]
+        """Who joins by a version that is not in force, or was declined: named as a party so that it can sign, without its say."""
+        rows = self.bases.filter(request__kind=RequestKind.JOIN, version__isnull=False).select_related("request")
+        joins = [row.request for row in rows]
         if not joins:
             return frozenset()
         bound = self.parties.filter(signatures__version__state=VersionState.CURRENT).values_list("organization_id", flat=True)
