@@ -21,7 +21,7 @@ from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
 from apps.core.errors import FactMissing
 from apps.organizations.models import InformationSystem
-from apps.registry.choices import Environment
+from apps.registry.choices import Environment, SharingForm
 from apps.registry.models import DataService, Operation, Purpose
 from apps.registry.querysets import LIVE
 
@@ -146,7 +146,7 @@ def follow_version(version: AgreementVersion, systems, *, by) -> None:
     Test access is the new content at once. Production keeps what was tested: of each operation the fields that
     the old grant had and the new content still has; the rest opens with the acceptance of the new version. So a
     narrower content narrows production at once, and a wider one widens it only after a test (WF-35, section 7).
-    What was suspended on its own stays suspended; when somebody joins, what ended before stays ended for the others.
+    What was suspended on its own stays suspended; what ended before opens again only for those who asked for the version.
     """
     hold_services(row["service"] for row in version.content["scope"])
     agreement, limits = version.agreement, (_("replaced by version %(number)s") % {"number": version.number})
@@ -167,10 +167,18 @@ def follow_version(version: AgreementVersion, systems, *, by) -> None:
 
 
 def _opened_anew(version: AgreementVersion, systems) -> list[InformationSystem]:
-    """The systems whose test access is the new content: all of them, or only the newcomers when somebody joins."""
+    """The systems whose test access is the new content; the others' follows what runs.
+
+    Default sharing: those of the agencies that asked, as the others signed nothing. Special sharing: all of them, or only
+    the newcomers when somebody joins.
+    """
+    agreement = version.agreement
+    if agreement.sharing_form == SharingForm.DEFAULT:
+        asked = agreement.bases.get(version=version).request.consumer_ids()
+        return [system for system in systems if system.organization_id in asked]
     if "addendum" not in version.content:
         return list(systems)
-    old = version.agreement.versions.get(content_hash=version.content["supersedes"])
+    old = agreement.versions.get(content_hash=version.content["supersedes"])
     known = {row["code"] for row in old.content["systems"]}
     return [system for system in systems if system.code not in known]
 

@@ -95,10 +95,7 @@ def test_the_new_version_supersedes_the_old_one_by_its_hash(w):
 
 
 def by_joining(agreement, w):
-    organization, asker, signer = joiner()
-    request = start_join(agreement, organization, by=asker)
-    save_draft(request, by=asker, systems=[InformationSystemFactory(organization=organization)], technician="Lê Văn Nối")
-    decide(request, w, officer_=asker, signer=signer)
+    joined(agreement, w)
 
 
 def by_a_change(agreement, w):
@@ -128,6 +125,17 @@ def test_an_access_that_was_ended_is_not_opened_by_somebody_who_joins(w, environ
     by_joining(agreement, w)
     (left,) = agreement.grants.exclude(status=GrantStatus.ENDED).filter(system=w.system)
     assert left.environment != environment
+
+
+def test_an_access_that_was_ended_is_not_opened_by_another_consumers_change_but_by_ones_own(w):
+    agreement = accepted(w)
+    _system, asker, signer = joined(agreement, w)
+    mine = agreement.grants.filter(system=w.system).exclude(status=GrantStatus.ENDED)
+    end_grant(mine.get(environment=Environment.TEST), by=w.provider_officer, reason="Không dùng nữa")
+    decide(start_change(agreement, by=asker), w, officer_=asker, signer=signer)
+    assert [grant.environment for grant in mine.all()] == [Environment.PRODUCTION]
+    by_a_change(agreement, w)
+    assert mine.count() == 2
 
 
 def test_two_changes_from_the_same_version_do_not_both_pass(w):
@@ -357,6 +365,24 @@ def test_who_signed_a_joining_that_was_declined_has_no_say_either(special):
     decline_change(agreement, by=w.consumer_officer, reason="Không đồng ý")
     with pytest.raises(NotPermitted):
         terminate_agreement(agreement, by=asker, ground="consumer", reason="Không còn nhu cầu")
+
+
+def test_a_joiner_of_a_special_agreement_opens_its_own_access_and_not_what_ended(special):
+    w = special
+    agreement = signed_special(w)
+    end_grant(agreement.grants.get(), by=w.provider_officer, reason="Không dùng nữa")
+    organization, asker, signer = joiner()
+    system = InformationSystemFactory(organization=organization)
+    request = start_join(agreement, organization, by=asker)
+    save_draft(request, by=asker, systems=[system], technician="Lê Văn Nối")
+    submit_request(request, by=asker)
+    forward_request(request, by=w.operator)
+    approve_request(request, by=w.provider_officer)
+    draft = agreement.versions.get(state=VersionState.DRAFT)
+    for person in (w.consumer_signer, w.provider_signer, signer):
+        sign_agreement(agreement, by=person, content_hash=draft.content_hash)
+    assert agreement.current_version == draft
+    assert [grant.system for grant in agreement.grants.exclude(status=GrantStatus.ENDED)] == [system]
 
 
 def test_while_a_special_change_waits_for_signatures_another_is_not_approved(special):
