@@ -39,7 +39,9 @@ def is_on_consuming_side(user, record) -> bool:
 
 @rules.predicate
 def provides_for_record(user, record) -> bool:
-    return provides(user, record.agreement)
+    """Who acts for all that is opened: one provider of several does not open the operations of the others, the operator does."""
+    providers = set(record.agreement.present_parties().filter(side=Side.PROVIDER).values_list("organization_id", flat=True))
+    return bool(providers) and providers <= organization_ids(user, Role.PROVIDER_OFFICER)
 
 
 @rules.predicate

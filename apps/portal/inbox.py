@@ -14,8 +14,8 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus
-from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Signature
+from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, Side
+from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Party, Signature
 from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Release
 from apps.connections.choices import DecisionStatus, RequestStatus
@@ -163,7 +163,10 @@ def _to_confirm(user):
     mine = organization_ids(user, Role.PROVIDER_OFFICER)
     rows = AcceptanceRecord.objects.filter(status=AcceptanceStatus.RECORDED)
     if not is_operator(user):
-        rows = rows.filter(agreement__parties__organization_id__in=mine, agreement__parties__side="provider").distinct()
+        # One provider of several does not confirm for the others.
+        others = Party.objects.filter(side=Side.PROVIDER, left_at__isnull=True).exclude(organization_id__in=mine)
+        rows = rows.filter(agreement__parties__organization_id__in=mine, agreement__parties__side=Side.PROVIDER).distinct()
+        rows = rows.exclude(agreement_id__in=others.values("agreement_id"))
     if mine or is_operator(user):
         for row in rows.select_related("agreement", "system").order_by("id")[:MOST]:
             yield Task(_("Confirm the test record"), row.agreement.number, str(row.system),

@@ -33,9 +33,22 @@ from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, T
 from apps.core.models import PolicyChange
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
+from apps.portal import inbox
 from apps.registry.choices import Environment
 from tests.factories.agreements import accepted, agreement_in_force, collected, recorded
+from tests.factories.connections import forwarded
 from tests.factories.organizations import InformationSystemFactory, officer
+from tests.factories.registry import PublishedServiceFactory, operation_of
+
+
+def with_two_providers(w):
+    """In force and tested: an agreement over services of two providers; the officer of the second one beside it."""
+    service = PublishedServiceFactory()
+    second = officer(Role.PROVIDER_OFFICER, service.provider)
+    request = forwarded(w, scope={w.operation: w.fields(), operation_of(service): w.fields()})
+    approve_request(request, by=w.provider_officer)
+    agreement = approve_request(request, by=second)
+    return agreement, recorded(w, agreement), second
 
 
 def raised(before: int) -> set:
@@ -43,6 +56,18 @@ def raised(before: int) -> set:
 
 
 # --- acceptance ---------------------------------------------------------------------------------
+
+
+def test_one_provider_of_several_does_not_open_what_is_the_others(w):
+    agreement, record, second = with_two_providers(w)
+    for person in (w.provider_officer, second):
+        with pytest.raises(NotPermitted):
+            confirm_acceptance(record, by=person)
+        assert not [task for task in inbox.tasks(person) if task.name == agreement.number]
+    assert not agreement.grants.filter(environment=Environment.PRODUCTION).exists()
+    assert [task for task in inbox.tasks(w.operator) if task.name == agreement.number]
+    confirm_acceptance(record, by=w.operator)
+    assert agreement.grants.filter(environment=Environment.PRODUCTION, status=GrantStatus.ACTIVE).count() == 2
 
 
 @pytest.mark.parametrize("person", ["provider_officer", "operator"])
