@@ -126,7 +126,7 @@ class Gateway:
             return
         try:
             # An account collected a moment ago must work, and one revoked a moment ago must not: read the present policy.
-            policy = await self.runtime.refresh()
+            policy = await self.runtime.refresh(of_now=True)
         except LedgerDown:
             await self.calls.refuse_stranger(exchange, Refused("not_ready"))
             return

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from base64 import b64encode
 
 import pytest
 from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
+from django.db import connection, transaction
 from oauthlib.oauth2 import BackendApplicationClient
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
-from apps.core.epoch import current_epoch
+from apps.core.epoch import current_epoch, raise_epoch
 from apps.gateway import actions
+from apps.gateway.app import Gateway
 from apps.gateway.models import AccessToken
+from apps.gateway.runtime import Runtime
+from apps.gateway.server import MARK
 from apps.organizations.choices import Role
 from tests.factories.organizations import officer
 from tests.gateway.conftest import ask_token, send, wait_for_epoch
+from tests.gateway.processes import database_url
+from tests.gateway.world import make_credential
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -50,6 +57,73 @@ def test_requests_oauthlib_gets_a_token_and_calls(url, world, monkeypatch, basic
         session.fetch_token(f"{url}/oauth/token", client_secret=world.secret, include_client_id=True)
     answer = session.get(url + world.path, headers={"X-Purpose-Code": world.purpose.code})
     assert answer.status_code == 200
+
+
+class Slow(Runtime):
+    """A runtime whose reads, once `held`, are known only when they are let go."""
+
+    held, begun, let_go = False, None, None
+
+    async def _refresh(self):
+        new = await super()._refresh()
+        if self.held:
+            self.held = False
+            self.begun.set()
+            await self.let_go.wait()
+        return new
+
+
+async def ask_while_a_read_runs(make_account) -> int:
+    """Make an account while a read of the policy that does not know it is still running, and ask for a token at once."""
+    runtime = Slow(database_url())
+    runtime.begun, runtime.let_go = asyncio.Event(), asyncio.Event()
+    await runtime.start()
+    try:
+        runtime.held = True
+        early = asyncio.ensure_future(runtime.refresh())
+        await runtime.begun.wait()
+        credential, secret = await asyncio.to_thread(make_account)
+        asked = asyncio.ensure_future(post_token(Gateway(runtime), credential.client_id, secret))
+        await asyncio.sleep(0.05)
+        runtime.let_go.set()
+        await early
+        return await asked
+    finally:
+        await runtime.stop()
+
+
+async def post_token(app: Gateway, client_id: str, secret: str) -> int:
+    body = f"grant_type=client_credentials&client_id={client_id}&client_secret={secret}".encode()
+    headers = [(b"content-type", FORM["Content-Type"].encode()), (b"content-length", b"%d" % len(body))]
+    scope = {
+        "type": "http", "method": "POST", "path": "/oauth/token", "raw_path": b"/oauth/token", "query_string": b"", "headers": headers,
+        "client": ("127.0.0.1", 1), "scheme": "http", "http_version": "1.1", "extensions": {MARK: None},
+    }  # fmt: skip
+    sent: list[dict] = []
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send_(message: dict) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send_)
+    return sent[0]["status"]
+
+
+def test_an_account_collected_while_the_policy_is_being_read_works_at_once(world):
+    """The regular read of the policy, begun a moment before, does not know the account: a read of its own must be waited for."""
+
+    def make_account():
+        try:
+            with transaction.atomic():
+                made = make_credential(world.system)
+                raise_epoch("credential", made[0].uuid)
+            return made
+        finally:
+            connection.close()
+
+    assert asyncio.run(ask_while_a_read_runs(make_account)) == 200
 
 
 def test_a_token_is_kept_as_its_hash_only(token):
