@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from benchmarks.gateway import machine, targets
 RATE, SECONDS, ROUNDS, CLIENTS = 1000, 6, 3, 50
 OTHER_RATES = (200, 4000)
 QUICK_SECONDS = 2
-NEIGHBOUR_RATE = 500
+NEIGHBOUR_RATE, DEAD_RATE, ISOLATION_ROUNDS = 500, 128, 7
 
 
 def rate(wanted: dict[str, targets.Target], pairs: list[dict], *, quick: bool) -> int:
@@ -51,16 +52,7 @@ def rate(wanted: dict[str, targets.Target], pairs: list[dict], *, quick: bool) -
 
 def times(target: targets.Target, pair: dict, per_second: int, seconds: int) -> list[float]:
     """Milliseconds of the answers that were 200, sorted."""
-    asked = [
-        sys.executable,
-        "-m",
-        "benchmarks.gateway.openloop",
-        _url(target, pair),
-        pair["token"],
-        str(per_second),
-        str(seconds),
-    ]
-    done = subprocess.run(asked, capture_output=True, check=True, text=True)
+    done = subprocess.run(_open_loop(target, pair, per_second, seconds), capture_output=True, check=True, text=True)
     rows = [(status, int(us)) for status, us in (line.split() for line in done.stdout.splitlines())]
     return _answered(target, rows, per_second, seconds)
 
@@ -75,6 +67,18 @@ def bursts(target: targets.Target, pair: dict, per_second: int, seconds: int) ->
         )  # fmt: skip
         rows = [line.split() for line in Path(log.name).read_text().splitlines()]
     return _answered(target, [(row[1], int(row[2])) for row in rows], per_second, seconds)
+
+
+def _open_loop(target: targets.Target, pair: dict, per_second: int, seconds: int) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "benchmarks.gateway.openloop",
+        _url(target, pair),
+        pair["token"],
+        str(per_second),
+        str(seconds),
+    ]
 
 
 def _url(target: targets.Target, pair: dict) -> str:
@@ -104,24 +108,41 @@ def _say(what: str, rounds: list[list[float]]) -> None:
 def isolation(
     database: targets.Database, provider: targets.Target, gateway: targets.Target, pairs: list[dict], *, quick: bool
 ) -> int:
-    """The p99 of one service while callers of another, whose provider takes connections and never answers, hang on."""
-    seconds = QUICK_SECONDS if quick else SECONDS
+    """The p99 of one service while another one's provider takes connections and never answers.
+
+    The neighbour is called at the same rate, by the same seed, in both halves of a round: in one its provider answers, in the other
+    it is dead. So the ratio says what the death costs the others, not what more calls on the same machine cost. What the neighbour's
+    calls cost at all stands beside it. The halves change places from round to round.
+    """
+    seconds, rounds = (QUICK_SECONDS, 1) if quick else (SECONDS, ISOLATION_ROUNDS)
     healthy = pairs[0]
-    dead = next(pair for pair in pairs if pair["service"] != healthy["service"])
-    with _black_hole() as port, targets.gateway(database, provider, allow=[port]) as alone:
-        _point(database, dead["service"], f"http://127.0.0.1:{port}/api")
-        ratios = []
-        for _round in range(1 if quick else ROUNDS):
-            before = percentile(times(alone, healthy, NEIGHBOUR_RATE, seconds), 99)
-            with _callers(alone, dead, 64) as codes:
-                time.sleep(0.5)
-                during = percentile(times(alone, healthy, NEIGHBOUR_RATE, seconds), 99)
-            ratios.append(during / before)
-        print(f"# p99 at {NEIGHBOUR_RATE}/s beside a dead provider with 64 callers ({len(codes)} refused or timed out in the last round): "
-              f"rounds {', '.join(f'{r:.2f}' for r in ratios)} times that without it")  # fmt: skip
-        print(f"gateway_p99_beside_dead_provider_ratio {statistics.median(ratios):.2f}")
-        _point(database, dead["service"], provider.url + "/api")
-    return 0
+    other = next(pair for pair in pairs if pair["service"] != healthy["service"])
+    found: dict[str, list[float]] = {"alone": [], "alive": [], "dead": []}
+    codes: Counter[str] = Counter()
+    with _black_hole() as port, targets.gateway(database, provider, allow=[port]) as measured:
+        addresses = {"alive": provider.url + "/api", "dead": f"http://127.0.0.1:{port}/api"}
+        times(measured, healthy, NEIGHBOUR_RATE, QUICK_SECONDS)
+        for number in range(rounds):
+            found["alone"].append(percentile(times(measured, healthy, NEIGHBOUR_RATE, seconds), 99))
+            for half in ("alive", "dead") if number % 2 else ("dead", "alive"):
+                _point(database, other["service"], addresses[half])
+                with _callers(measured, other, DEAD_RATE, seconds + 2) as told:
+                    time.sleep(1)
+                    found[half].append(percentile(times(measured, healthy, NEIGHBOUR_RATE, seconds), 99))
+                if half == "dead":
+                    codes.update(told)
+        _point(database, other["service"], addresses["alive"])
+    for half, values in found.items():
+        print(f"# p99 at {NEIGHBOUR_RATE}/s, neighbour {half}: {', '.join(f'{value:.2f}' for value in values)} ms")
+    print(f"# the dead neighbour's callers, {DEAD_RATE}/s, were answered {dict(sorted(codes.items()))}")
+    print(f"# beside a living neighbour against none: {_ratio(found['alive'], found['alone']):.2f}; "
+          f"beside a dead one against none: {_ratio(found['dead'], found['alone']):.2f}")  # fmt: skip
+    print(f"gateway_p99_beside_dead_provider_ratio {_ratio(found['dead'], found['alive']):.2f}")
+    return 0 if codes["503"] and "200" not in codes else 1
+
+
+def _ratio(values: list[float], others: list[float]) -> float:
+    return statistics.median(value / other for value, other in zip(values, others, strict=True))
 
 
 @contextlib.contextmanager
@@ -145,28 +166,15 @@ def _black_hole() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _callers(target: targets.Target, pair: dict, number: int) -> Iterator[list[int]]:
-    """Callers of one service, one after the other each, as consumers do that do not know yet that nobody answers."""
-    stop, codes = threading.Event(), []
-
-    def work() -> None:
-        while not stop.is_set():
-            with contextlib.suppress(OSError):
-                status, _body = targets.get(
-                    target, f"/gw/{pair['service']}/v1/small/1", Authorization=f"Bearer {pair['token']}", X_Purpose_Code="bench"
-                )
-                codes.append(status)
-            stop.wait(0.5)
-
-    threads = [threading.Thread(target=work, daemon=True) for _n in range(number)]
-    for thread in threads:
-        thread.start()
+def _callers(target: targets.Target, pair: dict, per_second: int, seconds: int) -> Iterator[list[str]]:
+    """Callers of one service who come by chance, whatever became of the earlier ones; the list has their answers' codes at the end."""
+    codes: list[str] = []
+    running = subprocess.Popen(_open_loop(target, pair, per_second, seconds), stdout=subprocess.PIPE, text=True)
     try:
         yield codes
     finally:
-        stop.set()
-        for thread in threads:
-            thread.join(30)
+        printed, _nothing = running.communicate()
+        codes += [line.split()[0] for line in printed.splitlines()]
 
 
 def _point(database: targets.Database, service: str, base_url: str) -> None:
