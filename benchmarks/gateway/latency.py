@@ -99,7 +99,9 @@ def percentile(values: list[float], part: float) -> float:
 
 
 def _say(what: str, rounds: list[list[float]]) -> None:
-    middle = lambda part: statistics.median(percentile(values, part) for values in rounds)  # noqa: E731
+    def middle(part):
+        return statistics.median(percentile(values, part) for values in rounds)
+
     print(
         f"# {what}: p50 {middle(50):.2f}, p99 {middle(99):.2f}, p99.9 {middle(99.9):.2f} ms ({sum(map(len, rounds))} answers)"
     )

@@ -48,7 +48,10 @@ def load(when: str) -> None:
 
 def durable(database) -> None:
     with psycopg.connect(database.url) as connection:
-        ask = lambda name: connection.execute(f"SHOW {name}").fetchone()[0]  # noqa: E731
+
+        def ask(name):
+            return connection.execute(f"SHOW {name}").fetchone()[0]
+
         facts = {name: ask(name) for name in ("server_version", "fsync", "synchronous_commit", "full_page_writes")}
     if {facts[name] for name in ("fsync", "synchronous_commit", "full_page_writes")} != {"on"}:
         raise SystemExit("the bench refuses to run without fsync, synchronous_commit and full_page_writes")

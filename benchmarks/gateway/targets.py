@@ -251,7 +251,10 @@ def _has(target: Target, pair: dict, service: str) -> bool:
 
 def counts(database: Database) -> dict[str, int]:
     with psycopg.connect(database.url) as connection:
-        ask = lambda sql: connection.execute(sql).fetchone()[0]  # noqa: E731
+
+        def ask(sql):
+            return connection.execute(sql).fetchone()[0]
+
         return {
             "intents": ask("SELECT count(*) FROM call_intent"),
             "outcomes": ask(

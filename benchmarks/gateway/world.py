@@ -42,7 +42,10 @@ def build(base_url: str, grants: int) -> list[dict]:
     rng, now = random.Random(2026), timezone.now()
     user = User.objects.create(username="bench", is_machine=True)
     purpose = Purpose.objects.create(code="bench", name="Bench")
-    make = lambda code: Organization(name=f"Agency {code}", code=code, folded="", sort_key="")  # noqa: E731
+
+    def make(code):
+        return Organization(name=f"Agency {code}", code=code, folded="", sort_key="")
+
     agencies = Organization.objects.bulk_create([make(f"H03.B{n}") for n in range(SYSTEMS + 1)])
     systems = InformationSystem.objects.bulk_create(
         [InformationSystem(organization=agencies[n], code=f"bench-{n}", name=f"System {n}") for n in range(SYSTEMS)]

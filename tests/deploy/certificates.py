@@ -37,7 +37,10 @@ class Authority:
     @staticmethod
     def _sign(subject: str, public_key, signer, issuer: str, *, ca: bool) -> x509.Certificate:
         now = datetime.datetime.now(datetime.timezone.utc)
-        as_name = lambda text: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])  # noqa: E731
+
+        def as_name(text):
+            return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
         names = [
             x509.DNSName("lgsp.example"),
             x509.DNSName("gateway.lgsp.example"),

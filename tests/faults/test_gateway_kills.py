@@ -7,7 +7,6 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -134,7 +133,10 @@ def test_sigterm_lets_running_calls_finish(gateways, client, world, provider):
     threads = [threading.Thread(target=client.once, args=(process.url,)) for _number in range(callers)]
     for thread in threads:
         thread.start()
-    waiting: Callable[[], bool] = lambda: len(provider.seen) == callers  # noqa: E731
+
+    def waiting():
+        return len(provider.seen) == callers
+
     until(waiting, lambda: f"{len(provider.seen)} of {callers} calls are at the provider, {client.attempts}")
     process.signal(signal.SIGTERM)
     until(lambda: not process.is_listening(), "the process still accepts")

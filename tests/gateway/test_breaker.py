@@ -120,7 +120,10 @@ def test_people_see_what_all_processes_learned_together():
     """A pause of some of the processes: how many of those alive, since the first of them, tried again by the first of them."""
     upstream = make_service("http://127.0.0.1:9/api")[1].upstreams.get()
     now = timezone.now()
-    at = lambda seconds: (now + timedelta(seconds=seconds)).isoformat()  # noqa: E731
+
+    def at(seconds):
+        return (now + timedelta(seconds=seconds)).isoformat()
+
     told = [[(-30, 20)], [(-10, 5)], [], [(-99, 1)]]
     for number, pauses in enumerate(told):
         GatewayProcess.objects.create(

@@ -159,7 +159,9 @@ def test_an_announced_suspension_is_answered_503_until_its_end(world):
     from apps.agreements.models import PlannedSuspension
     from tests.factories.accounts import UserFactory
 
-    moment = lambda seconds: datetime.datetime.fromtimestamp(NOW + seconds, datetime.timezone.utc)  # noqa: E731
+    def moment(seconds):
+        return datetime.datetime.fromtimestamp(NOW + seconds, datetime.timezone.utc)
+
     planned = PlannedSuspension.objects.create(
         agreement=world.agreement, starts_at=moment(100), ends_at=moment(3700), reason="Nâng cấp", announced_by=UserFactory()
     )
@@ -193,7 +195,9 @@ def test_announced_maintenance_of_a_service_is_answered_503_until_its_end(world)
     from apps.disputes.models import Maintenance
     from tests.factories.accounts import UserFactory
 
-    moment = lambda seconds: datetime.datetime.fromtimestamp(NOW + seconds, datetime.timezone.utc)  # noqa: E731
+    def moment(seconds):
+        return datetime.datetime.fromtimestamp(NOW + seconds, datetime.timezone.utc)
+
     row = Maintenance.objects.create(
         service=world.service, starts_at=moment(100), ends_at=moment(3700), reason="Nâng cấp", announced_by=UserFactory()
     )

@@ -95,7 +95,10 @@ def test_every_refusal_has_both_languages_and_a_known_place(row):
 @pytest.mark.django_db(transaction=True)
 def test_a_refusal_cites_the_provision_of_its_day(call, world):
     """From its day on the next call is told the next provision, on a process that runs; one that is still to come is not cited."""
-    cited = lambda: call(**{"X-Purpose-Code": "khac"}).json["clause"]  # noqa: E731
+
+    def cited():
+        return call(**{"X-Purpose-Code": "khac"}).json["clause"]
+
     legal = officer(Role.LEGAL_OFFICER)
     assert cited() == CITATIONS["purpose"]
     change_basis("purpose", by=legal, citation="Luật 1/2026/QH16, Điều 5", effective_from=timezone.localdate())

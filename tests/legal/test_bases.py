@@ -34,7 +34,10 @@ def test_the_next_provision_is_cited_from_its_day_on_record_and_known_to_the_gat
     day = timezone.localdate() + datetime.timedelta(days=3)
     before, epoch = LegalBasis.objects.get(code="scope"), current_epoch()
     made = change_basis("scope", by=legal, citation=f" {NEXT} ", effective_from=day)
-    cited = lambda on: LegalBasis.objects.citations(on)["scope"]  # noqa: E731
+
+    def cited(on):
+        return LegalBasis.objects.citations(on)["scope"]
+
     assert [cited(day - datetime.timedelta(days=1)), cited(day)] == [before.citation, NEXT]
     event = AuditEvent.objects.about(made).get(event="legal_basis.changed")
     assert (event.actor, event.facts["before"], event.facts["after"]) == (legal, before.citation, NEXT)

@@ -63,7 +63,10 @@ def test_what_is_not_there_is_not_found(member, agency, code):
 
 def test_agencies_are_found_without_tones_and_by_what_they_lack(member, agency):
     OrganizationFactory(name="Ủy ban nhân dân xã Đồng Phúc", kind="commune")
-    found = lambda query: [row["name"] for row in member.get(f"/api/v1/organizations?{query}").json()["results"]]  # noqa: E731
+
+    def found(query):
+        return [row["name"] for row in member.get(f"/api/v1/organizations?{query}").json()["results"]]
+
     assert found("q=dong phuc") == ["Ủy ban nhân dân xã Đồng Phúc"]
     assert found("kind=commune") == ["Ủy ban nhân dân xã Đồng Phúc"]
     assert found("code=000.00.12.h03") == ["Sở Nội vụ"]

@@ -21,7 +21,10 @@ def test_every_cure_a_refusal_names_has_a_page(db, client, fix):
 
 def test_the_page_of_codes_cites_the_provisions_of_today(db, client):
     client.force_login(officer(Role.AUDITOR), backend="django.contrib.auth.backends.ModelBackend")
-    page = lambda: client.get("/go/refusal/?code=purpose_missing").content.decode()  # noqa: E731
+
+    def page():
+        return client.get("/go/refusal/?code=purpose_missing").content.decode()
+
     assert page().count("Luật 91/2025/QH15") == 3, "the one asked for, and two lines of the list"
     change_basis("purpose", by=officer(Role.LEGAL_OFFICER), citation="Luật 1/2026/QH16", effective_from=timezone.localdate())
     assert (page().count("Luật 91/2025/QH15"), page().count("Luật 1/2026/QH16")) == (0, 3)

@@ -222,7 +222,10 @@ def test_a_list_holds_ones_own_default_services(service, person):
 
 def test_a_review_is_told_thirty_days_before_and_again_when_late(service, person):
     decide(service, person)
-    at = lambda *day: datetime.datetime(*day, 3, tzinfo=datetime.UTC)  # noqa: E731
+
+    def at(*day):
+        return datetime.datetime(*day, 3, tzinfo=datetime.UTC)
+
     clock.remind(at(2026, 6, 14))
     assert not Notice.objects.exists()
     for day in ((2026, 6, 15), (2026, 7, 1)):
