@@ -20,9 +20,20 @@ from apps.legal.forms import (
 from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 
 
-def _period(obj) -> str:
-    first = date_format(obj.effective_from, "d/m/Y")
-    return f"{first} – {date_format(obj.effective_to, 'd/m/Y')}" if obj.effective_to else f"{first} –"
+class BetweenDatesRegister(Register):
+    """Rows of law, the newest of a code first. They are followed by another row or ended, never edited."""
+
+    ordering = ["code", "-effective_from"]
+    search_fields = ["code", "name", "citation"]
+
+    @admin.display(description=_("in force"), ordering="effective_from")
+    def in_force(self, obj):
+        first = date_format(obj.effective_from, "d/m/Y")
+        return f"{first} – {date_format(obj.effective_to, 'd/m/Y')}" if obj.effective_to else f"{first} –"
+
+
+def _is_open(row: LegalRule | RefusalGround | LegalBasis) -> bool:
+    return row.effective_to is None
 
 
 def _change_rule(request, obj, form):
@@ -30,18 +41,16 @@ def _change_rule(request, obj, form):
 
 
 @admin.register(LegalRule)
-class LegalRuleAdmin(Register):
+class LegalRuleAdmin(BetweenDatesRegister):
     """Values the law sets, between their dates. They are followed by another value, never edited."""
 
     list_display = ["titled", "amount", "citation", "in_force", "evidence"]
-    ordering = ["code", "-effective_from"]
     list_filter = ["unit", "evidence"]
-    search_fields = ["code", "name", "citation"]
     fields = ["name", "code", "amount", "citation", "effective_from", "effective_to", "evidence"]
     readonly_fields = ["amount"]
     verb_pages = (
         VerbPage("change", _("Give it another value"), _change_rule, "legal.change_rule", RuleChangeForm, "primary",
-                 when=lambda row: row.effective_to is None,
+                 when=_is_open,
                  help=_("From the day you name; cases that run already keep the value they began under.")),
     )  # fmt: skip
 
@@ -52,10 +61,6 @@ class LegalRuleAdmin(Register):
     @admin.display(description=_("value"), ordering="value")
     def amount(self, obj):
         return f"{floatformat(obj.value, '-2g')} {obj.get_unit_display()}"
-
-    @admin.display(description=_("in force"), ordering="effective_from")
-    def in_force(self, obj):
-        return _period(obj)
 
 
 def _add(request, _obj, form):
@@ -75,17 +80,11 @@ def _change_basis(request, obj, form):
     return actions.change_basis(obj.code, by=request.user, seen=obj, **form.facts())
 
 
-def _is_open(row: RefusalGround | LegalBasis) -> bool:
-    return row.effective_to is None
-
-
 @admin.register(RefusalGround)
-class RefusalGroundAdmin(Register):
+class RefusalGroundAdmin(BetweenDatesRegister):
     """Grounds on which a request may be refused. They are followed by another wording or ended, never edited."""
 
     list_display = ["code", "name", "citation", "in_force"]
-    search_fields = ["code", "name", "citation"]
-    ordering = ["code", "-effective_from"]
     fields = ["code", "name", "citation", "effective_from", "effective_to"]
     verb_pages = (
         VerbPage("add", _("Add a ground"), _add, "legal.change_rule", GroundForm, "primary", on_list=True,
@@ -96,27 +95,17 @@ class RefusalGroundAdmin(Register):
                  help=_("From that day on nobody refuses on it.")),
     )  # fmt: skip
 
-    @admin.display(description=_("in force"), ordering="effective_from")
-    def in_force(self, obj):
-        return _period(obj)
-
 
 @admin.register(LegalBasis)
-class LegalBasisAdmin(Register):
+class LegalBasisAdmin(BetweenDatesRegister):
     """The provisions that the gateway's refusals cite. They are followed by another one, never edited."""
 
     list_display = ["name", "code", "citation", "in_force"]
-    search_fields = ["code", "name", "citation"]
-    ordering = ["code", "-effective_from"]
     fields = ["code", "name", "citation", "effective_from", "effective_to"]
     verb_pages = (
         VerbPage("change", _("Cite another provision"), _change_basis, "legal.change_rule", BasisChangeForm, "primary", when=_is_open,
                  help=_("From the day you name, refusals of calls cite it.")),
     )  # fmt: skip
-
-    @admin.display(description=_("in force"), ordering="effective_from")
-    def in_force(self, obj):
-        return _period(obj)
 
 
 def _set_day(request, _obj, form):

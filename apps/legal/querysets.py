@@ -9,22 +9,22 @@ from django.utils.translation import gettext as _
 from apps.core.errors import InvalidFact
 
 
-class BetweenDates(models.QuerySet):
+class BetweenDatesQuerySet(models.QuerySet):
     def in_force(self, day: datetime.date):
         return self.filter(effective_from__lte=day).filter(Q(effective_to__isnull=True) | Q(effective_to__gt=day))
 
 
-class RefusalGroundQuerySet(BetweenDates):
+class RefusalGroundQuerySet(BetweenDatesQuerySet):
     pass
 
 
-class LegalBasisQuerySet(BetweenDates):
+class LegalBasisQuerySet(BetweenDatesQuerySet):
     def citations(self, day: datetime.date) -> dict[str, str]:
         """Code → the provision cited on `day`."""
         return dict(self.in_force(day).values_list("code", "citation"))
 
 
-class LegalRuleQuerySet(BetweenDates):
+class LegalRuleQuerySet(BetweenDatesQuerySet):
     def rule(self, code: str, day: datetime.date):
         """The rule `code` as it stands on `day`. Raises InvalidFact when the law has none for that day."""
         found = self.in_force(day).filter(code=code).order_by("-effective_from").first()

@@ -15,15 +15,17 @@ from apps.legal.deadlines import working_days
 from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 
 
-class LegalRuleFilter(filters.FilterSet):
-    in_force_on = filters.DateFilter(method="on_day", label="only rules in force on this day")
-
-    class Meta:
-        model = LegalRule
-        fields = ["code", "unit", "evidence"]
+class BetweenDatesFilter(filters.FilterSet):
+    in_force_on = filters.DateFilter(method="on_day", label="only rows in force on this day")
 
     def on_day(self, rows, _name, day):
         return rows.in_force(day)
+
+
+class LegalRuleFilter(BetweenDatesFilter):
+    class Meta:
+        model = LegalRule
+        fields = ["code", "unit", "evidence"]
 
 
 class LegalRules(mixins.ListModelMixin, viewsets.GenericViewSet):
@@ -48,15 +50,10 @@ class LegalRuleChange(APIView):
         return Response(serializers.LegalRuleSerializer(rule).data, status=status.HTTP_201_CREATED)
 
 
-class RefusalGroundFilter(filters.FilterSet):
-    in_force_on = filters.DateFilter(method="on_day", label="only grounds that may be chosen on this day")
-
+class RefusalGroundFilter(BetweenDatesFilter):
     class Meta:
         model = RefusalGround
         fields = ["code"]
-
-    def on_day(self, rows, _name, day):
-        return rows.in_force(day)
 
 
 class RefusalGrounds(mixins.ListModelMixin, viewsets.GenericViewSet):
@@ -91,15 +88,10 @@ class RefusalGrounds(mixins.ListModelMixin, viewsets.GenericViewSet):
         return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
 
 
-class LegalBasisFilter(filters.FilterSet):
-    in_force_on = filters.DateFilter(method="on_day", label="only provisions cited on this day")
-
+class LegalBasisFilter(BetweenDatesFilter):
     class Meta:
         model = LegalBasis
         fields = ["code"]
-
-    def on_day(self, rows, _name, day):
-        return rows.in_force(day)
 
 
 class LegalBases(mixins.ListModelMixin, viewsets.GenericViewSet):
