@@ -1,7 +1,7 @@
 """Maintenance of a service that its provider announces: for all consumers at once, begun and ended by the clock (NĐ 47/2020 Điều 43).
 
 From the announced beginning to the announced end the gateway answers 503 with `Retry-After`, by its own reading of these rows; no
-state of an agreement changes. What cannot wait for the notice of the rule is `registry.actions.suspend_service`.
+state of an agreement changes. What cannot wait for the notice of the rule is `agreements.actions.suspend_service`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
-from apps.agreements.choices import GrantStatus
-from apps.agreements.models import Grant
+from apps.agreements.actions.offers import tell_of_service
 from apps.audit import actions as audit
-from apps.connections.announcements import people
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing
 from apps.core.workflow import require
 from apps.disputes.models import Maintenance
 from apps.legal.announced import check_notice, local
-from apps.notices.actions import notify
-from apps.organizations.choices import Role
 from apps.registry.choices import ServiceStatus
 from apps.registry.models import DataService
 
@@ -83,17 +79,7 @@ def close_maintenance(maintenance: Maintenance, *, by) -> int:
 
 
 def _tell(maintenance: Maintenance, event: str, message: str) -> None:
-    """The officers of those who may call the service, those of its provider and the operator, once."""
-    service = maintenance.service
-    grants = Grant.objects.filter(operation__version__service=service).exclude(status=GrantStatus.ENDED)
-    consumers = set(grants.values_list("system__organization", flat=True))
-    recipients = [
-        *people(Role.CONSUMER_OFFICER, consumers),
-        *people(Role.PROVIDER_OFFICER, [service.provider_id]),
-        *people(Role.OPERATOR),
-    ]
-    notify(
-        recipients, f"maintenance.{event}", key=f"maintenance.{event}:{maintenance.uuid}", message=message,
-        url=f"/portal/services/{service.code}/", name=service.name, start=local(maintenance.starts_at), end=local(maintenance.ends_at),
-        reason=maintenance.reason,
+    tell_of_service(
+        maintenance.service, f"maintenance.{event}", message, key=str(maintenance.uuid), start=local(maintenance.starts_at),
+        end=local(maintenance.ends_at), reason=maintenance.reason,
     )  # fmt: skip

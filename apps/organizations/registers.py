@@ -23,6 +23,7 @@ EVENTS = {
     "service.retired": _("Retired"), "service_version.drafted": _("Draft opened"),
     "service_version.contract_defined": _("Contract written"), "service_version.ready": _("Ready"),
     "service_version.published": _("Published"), "service_version.deprecated": _("End announced"),
+    "service_version.postponed": _("Later end announced"),
     "service_version.retired": _("Retired"), "service_version.discarded": _("Discarded"), "upstream.set": _("Address set"),
     "usage_regulation.written": _("Written"), "usage_regulation.changed": _("Changed"), "usage_regulation.signed": _("Signed"),
     "usage_regulation.ended": _("End set"), "default_list.decided": _("Entered"), "purpose.named": _("Entered"),

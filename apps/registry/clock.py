@@ -90,8 +90,8 @@ def _announced_ends(today: datetime.date) -> int:
     ended = ServiceVersion.objects.filter(status=VersionStatus.DEPRECATED, deprecated_on__lte=today).select_related("service")
     for version in ended:
         notify(
-            _officers(version.service.provider_id), "service_version.end_reached", key=f"service_version.end:{version.uuid}",
-            message=gettext_noop("The announced end of “%(service)s” %(number)s is reached: retire it or announce another day."),
+            _officers(version.service.provider_id), "service_version.end_reached", key=f"service_version.end:{version.uuid}:{version.deprecated_on}",
+            message=gettext_noop("The announced end of “%(service)s” %(number)s is reached: retire it or announce a later day."),
             url=f"/portal/service-versions/{version.uuid}/", service=version.service.name, number=version.number,
         )  # fmt: skip
         told += 1

@@ -21,6 +21,8 @@ VERSION = Workflow(
     (
         Step("publish", (V.DRAFT,), V.PUBLISHED, "registry.publish_version", _("Publish"), "primary"),
         Step("deprecate", (V.PUBLISHED,), V.DEPRECATED, "registry.deprecate_version", _("Announce the end")),
+        Step("postpone", (V.DEPRECATED,), V.DEPRECATED, "registry.deprecate_version", _("Announce a later end"),
+             note="Never an earlier one: its users have planned with the day they were told."),
         Step("replace", (V.PUBLISHED, V.DEPRECATED), V.RETIRED, "registry.publish_version", _("Replace"),
              note="Taken only by the publishing of the next minor version, in the same transaction."),
         Step("retire", (V.PUBLISHED, V.DEPRECATED), V.RETIRED, "registry.retire_version", _("Retire"), "danger"),

@@ -6,6 +6,7 @@ says so. What is posted is what the page holds: a guard that the page does not c
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,6 +89,13 @@ def _rename(version, by):
     registry.complete_operation(version, ENTERPRISE, by=by, facts={"name": NOW})
 
 
+def _deprecated():
+    version = PublishedVersionFactory(service=DataServiceFactory())
+    return registry.deprecate_version(
+        version, by=_person(version, Role.PROVIDER_OFFICER), until=timezone.localdate() + datetime.timedelta(days=30)
+    )
+
+
 LATER = datetime.date(2028, 1, 1)
 VERSION_TABLES = (ServiceVersion, Operation, Field)
 OPERATION = Case(Role.PROVIDER_OFFICER, _draft, _rename, {"name": MINE}, tables=VERSION_TABLES)
@@ -115,6 +123,7 @@ END_OF_VERSION = Case(
     Role.PROVIDER_OFFICER, lambda: PublishedVersionFactory(service=DataServiceFactory()),
     lambda row, by: ServiceVersion.objects.filter(pk=row.pk).update(version=row.version + 1), {}, "", "", (ServiceVersion,),
 )  # fmt: skip
+POSTPONED = dataclasses.replace(END_OF_VERSION, make=_deprecated)
 
 CASES = {
     "organizations.organization change": Case(
@@ -159,6 +168,7 @@ CASES = {
     "registry.serviceversion document": NOTHING_TYPED,
     "portal version document": NOTHING_TYPED,
     "portal version deprecate": END_OF_VERSION,
+    "portal version postpone": POSTPONED,
     "portal version retire": END_OF_VERSION,
     "registry.serviceversion address": ADDRESS,
     "portal version address": ADDRESS,
@@ -240,7 +250,7 @@ def _more(name: str) -> dict:
     """What the browser posts of a date, and what a form without anything to type needs."""
     if name.endswith("document"):
         return {"file": SimpleUploadedFile("mo-ta.json", b"{}")}
-    if name.endswith("deprecate"):
+    if name.endswith(("deprecate", "postpone")):
         return {"until": (timezone.localdate() + datetime.timedelta(days=90)).strftime("%d/%m/%Y")}
     return {"reason": "x"} if name.endswith("retire") else {}
 

@@ -413,6 +413,7 @@ def test_one_draft_at_a_time(owner, complete):
 TAKE = {
     "publish": lambda v, by: actions.publish_version(v, by=by),
     "deprecate": lambda v, by: actions.deprecate_version(v, by=by, until=timezone.localdate() + datetime.timedelta(days=30)),
+    "postpone": lambda v, by: actions.postpone_end(v, by=by, until=timezone.localdate() + datetime.timedelta(days=90)),
     "retire": lambda v, by: actions.retire_version(v, by=by, reason=REASON),
     "discard": lambda v, by: actions.discard_version(v, by=by),
 }

@@ -20,7 +20,13 @@ from apps.agreements.actions.life import (
     suspend_agreement,
     terminate_agreement,
 )
-from apps.agreements.actions.publishing import announce_end_of_version, publish_service_version, retire_service_version
+from apps.agreements.actions.offers import resume_service, suspend_service
+from apps.agreements.actions.publishing import (
+    announce_end_of_version,
+    postpone_end_of_version,
+    publish_service_version,
+    retire_service_version,
+)
 from apps.agreements.actions.reorganization import merge_organizations, plan_merge
 from apps.agreements.actions.signing import (
     agree_content,
@@ -40,6 +46,9 @@ from apps.agreements.actions.suspension import (
 
 __all__ = [
     "announce_end_of_version",
+    "postpone_end_of_version",
+    "resume_service",
+    "suspend_service",
     "publish_service_version",
     "retire_service_version",
     "announce_suspension",

@@ -64,6 +64,24 @@ def announce_end_of_version(
 
 
 @transaction.atomic
+def postpone_end_of_version(
+    version: ServiceVersion, *, by, until: datetime.date, expected: int | None = None
+) -> ServiceVersion:
+    """Announce a later day than the one announced before, and tell everybody whose access rests on the version.
+
+    Never an earlier one: those who use it have planned with the day they were told.
+    """
+    registry.postpone_end(version, by=by, until=until, expected=expected)
+    day = until.strftime("%d/%m/%Y")
+    grants = list(grants_on(version).select_related("system"))
+    _tell_users(
+        grants, version, "end_postponed", N_("“%(service)s” version %(number)s goes on longer: it will be retired on %(day)s."),
+        key=day, day=day,
+    )  # fmt: skip
+    return version
+
+
+@transaction.atomic
 def retire_service_version(version: ServiceVersion, *, by, reason: str, expected: int | None = None) -> ServiceVersion:
     """End a version. While access rests on it, only after the announced day; what is left of the access ends with it.
 
@@ -117,12 +135,12 @@ def _carry_over(found: Impact, version: ServiceVersion, *, by) -> list[Grant]:
     return grants
 
 
-def _tell_users(grants: list[Grant], version: ServiceVersion, event: str, message: str, **params) -> None:
-    """The consumer officers of the systems behind `grants`, each once."""
+def _tell_users(grants: list[Grant], version: ServiceVersion, event: str, message: str, *, key: str = "", **params) -> None:
+    """The consumer officers of the systems behind `grants`, each once (for each `key`, where the event may come again)."""
     owners = {grant.system.organization_id for grant in grants}
     if owners:
         notify(
-            people(Role.CONSUMER_OFFICER, owners), f"service_version.{event}", key=f"service_version.{event}:{version.uuid}",
+            people(Role.CONSUMER_OFFICER, owners), f"service_version.{event}", key=f"service_version.{event}:{version.uuid}:{key}".rstrip(":"),
             message=message, url=f"/portal/services/{version.service.code}/", service=version.service.name,
             number=version.number, **params,
         )  # fmt: skip

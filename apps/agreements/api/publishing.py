@@ -1,4 +1,4 @@
-"""Publishing, announcing an end and ending of service versions: doors on the floor that knows who uses them."""
+"""Steps of services and their versions that concern who uses them: their doors are on the floor that knows who does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from apps.agreements import actions
 from apps.agreements.impact import impact
 from apps.core.api.doors import Door, body, step
 from apps.organizations.api.serializers import StepReasonSerializer
-from apps.registry.api.serializers import DeprecationSerializer, DifferenceSerializer, ExpectedSerializer, VersionRefSerializer
+from apps.registry.api.serializers import (
+    DeprecationSerializer,
+    DifferenceSerializer,
+    ExpectedSerializer,
+    ServiceSerializer,
+    VersionRefSerializer,
+)
+from apps.registry.api.views import Services
 from apps.registry.models import ServiceVersion
 
 
@@ -29,6 +36,20 @@ class ImpactSerializer(serializers.Serializer):
     changes = DifferenceSerializer(many=True)
     breakages = BreakageSerializer(many=True)
     unseen = serializers.IntegerField()
+
+
+class ServiceLife(Services):
+    """Steps of a service that stop or open what consumers were granted; they are told."""
+
+    @step(StepReasonSerializer, ServiceSerializer)
+    def suspend(self, request, code: str) -> Response:
+        """Suspend: no call of it is admitted from the next one on (its provider, or the operator)."""
+        return self.move(request, "registry.suspend_service", actions.suspend_service)
+
+    @step(StepReasonSerializer, ServiceSerializer)
+    def resume(self, request, code: str) -> Response:
+        """Open it again; what the operator suspended only the operator opens."""
+        return self.move(request, "registry.resume_service", actions.resume_service)
 
 
 class VersionLife(Door):
@@ -68,6 +89,15 @@ class VersionLife(Door):
         self.may("registry.deprecate_version", row)
         facts = body(request, DeprecationSerializer)
         verb = actions.announce_end_of_version
+        return self.answer(verb(row, by=request.user, until=facts["until"], expected=facts.get("version")))
+
+    @step(DeprecationSerializer, VersionRefSerializer)
+    def postpone(self, request, uuid) -> Response:
+        """Announce a later day than the one announced before; whoever uses the version is told."""
+        row = self.get_object()
+        self.may("registry.deprecate_version", row)
+        facts = body(request, DeprecationSerializer)
+        verb = actions.postpone_end_of_version
         return self.answer(verb(row, by=request.user, until=facts["until"], expected=facts.get("version")))
 
     @step(StepReasonSerializer, VersionRefSerializer)

@@ -20,7 +20,17 @@ urlpatterns = [
             publishing.VersionLife.as_view({method: name}),
             name=f"service-version-{name}",
         )
-        for name, method in (("impact", "get"), ("publish", "post"), ("deprecate", "post"), ("retire", "post"))
+        for name, method in (
+            ("impact", "get"),
+            ("publish", "post"),
+            ("deprecate", "post"),
+            ("postpone", "post"),
+            ("retire", "post"),
+        )
+    ),
+    *(
+        path(f"services/<slug:code>/{name}", publishing.ServiceLife.as_view({"post": name}), name=f"service-{name}")
+        for name in ("suspend", "resume")
     ),
     path("requests/<uuid:uuid>/approve", views.RequestApproval.as_view({"post": "approve"}), name="request-approve"),
     path("joining/<str:number>", views.Joining.as_view({"post": "join"}), name="agreement-join"),

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.agreements.actions import resume_service, suspend_service
 from apps.agreements.choices import GrantStatus
 from apps.agreements.models import Grant
 from apps.core.registers import VerbPage, facts_of, steps
@@ -112,7 +113,7 @@ PAGES = {
                  OfferChangeForm, when=_is_alive, template="portal/offer_form.html"),
         VerbPage("add-version", gettext_lazy("Open a new version"), _add_version, "registry.add_version", forms.NewVersionForm,
                  help=gettext_lazy("It starts with the contract and the addresses of the newest version."), when=_is_alive),
-        *steps(SERVICE, {"suspend": actions.suspend_service, "resume": actions.resume_service, "retire": actions.retire_service}),
+        *steps(SERVICE, {"suspend": suspend_service, "resume": resume_service, "retire": actions.retire_service}),
     )
 }  # fmt: skip
 

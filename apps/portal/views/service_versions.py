@@ -11,7 +11,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.agreements.actions import announce_end_of_version, publish_service_version, retire_service_version
+from apps.agreements.actions import (
+    announce_end_of_version,
+    postpone_end_of_version,
+    publish_service_version,
+    retire_service_version,
+)
 from apps.core.registers import NoFacts, VerbPage, facts_of
 from apps.portal import case, workbench
 from apps.portal.doors import asked, find, form_page, page
@@ -108,6 +113,9 @@ PAGES = {
         _page("deprecate", gettext_lazy("Announce the end"), facts_of(announce_end_of_version), "deprecate_version",
               forms.DeprecationForm, when=_is(PUBLISHED),
               help=gettext_lazy("It keeps answering until that day; the agencies that use it are told.")),
+        _page("postpone", gettext_lazy("Announce a later end"), facts_of(postpone_end_of_version), "deprecate_version",
+              forms.DeprecationForm, when=_is(DEPRECATED),
+              help=gettext_lazy("Only a later day than the one announced; the agencies that use it are told.")),
         _page("retire", gettext_lazy("Retire"), facts_of(retire_service_version), "retire_version", forms.RetirementForm,
               "danger", when=_is(PUBLISHED, DEPRECATED),
               help=gettext_lazy("While access rests on it, only after the announced day. Its calls end with the next one.")),

@@ -20,6 +20,7 @@ from apps.registry.actions.versions import (
     deprecate_version,
     discard_version,
     mark_ready,
+    postpone_end,
     publish_version,
     retire_version,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "import_document",
     "mark_ready",
     "name_purpose",
+    "postpone_end",
     "publish_version",
     "register_service",
     "remove_operation",

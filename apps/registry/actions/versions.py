@@ -103,6 +103,22 @@ def deprecate_version(version: ServiceVersion, *, by, until: datetime.date, expe
 
 
 @transaction.atomic
+def postpone_end(version: ServiceVersion, *, by, until: datetime.date, expected: int | None = None) -> ServiceVersion:
+    """Announce a later day for the end of a deprecated version.
+
+    Raises InvalidFact unless `until` lies after today and after the day that was announced.
+    """
+    VERSION.check(version, "postpone", by=by, version=expected)
+    announced = version.deprecated_on
+    if until <= max(announced, timezone.localdate()):
+        raise InvalidFact(fields={"until": [_("Choose a day that is still to come, later than the one announced.")]})
+    VERSION.move(version, "postpone", by=by, version=expected, deprecated_on=until)
+    audit.record("service_version.postponed", version, by=by, organizations=[version.service.provider], until=str(until),
+                 before=str(announced))  # fmt: skip
+    return version
+
+
+@transaction.atomic
 def retire_version(version: ServiceVersion, *, by, reason: str, expected: int | None = None) -> ServiceVersion:
     """End a version: no call of it is admitted from the next one on."""
     if not reason.strip():

@@ -30,6 +30,8 @@ def add_version(request, service, form):
 
 @admin.register(DataService)
 class DataServiceAdmin(AuditedRegister):
+    """Suspending and resuming tell those who have access: their doors are in the portal (`portal:offer`)."""
+
     public_id = "code"
     list_display = ["name", "code", "provider", "sharing_form", "protocol", "is_master_data", "shown_status"]
     list_filter = ["sharing_form", "protocol", "status", "is_master_data"]
@@ -47,11 +49,7 @@ class DataServiceAdmin(AuditedRegister):
                  when=lambda row: row.status != ServiceStatus.RETIRED),
         VerbPage("add-version", _("Open a new version"), add_version, "registry.add_version", forms.NewVersionForm, "primary",
                  when=lambda row: row.status != ServiceStatus.RETIRED),
-        *steps(SERVICE, {
-            "suspend": actions.suspend_service,
-            "resume": actions.resume_service,
-            "retire": actions.retire_service,
-        }),
+        *steps(SERVICE, {"retire": actions.retire_service}),
     )  # fmt: skip
 
     def get_object(self, request, object_id, from_field=None):

@@ -75,21 +75,10 @@ class Services(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
 
     @step(StepReasonSerializer, serializers.ServiceSerializer)
     @action(detail=True, methods=["post"])
-    def suspend(self, request, code: str) -> Response:
-        """Suspend: no call of it is admitted from the next one on (its provider, or the operator)."""
-        return self._move(request, "registry.suspend_service", actions.suspend_service)
-
-    @step(StepReasonSerializer, serializers.ServiceSerializer)
-    @action(detail=True, methods=["post"])
-    def resume(self, request, code: str) -> Response:
-        return self._move(request, "registry.resume_service", actions.resume_service)
-
-    @step(StepReasonSerializer, serializers.ServiceSerializer)
-    @action(detail=True, methods=["post"])
     def retire(self, request, code: str) -> Response:
-        return self._move(request, "registry.retire_service", actions.retire_service)
+        return self.move(request, "registry.retire_service", actions.retire_service)
 
-    def _move(self, request, permission: str, verb) -> Response:
+    def move(self, request, permission: str, verb) -> Response:
         row = self.get_object()
         self.may(permission, row)
         return self.answer(verb(row, by=request.user, **body(request, StepReasonSerializer)))
