@@ -77,7 +77,13 @@ class WhoForm(ShowsRefusal, forms.Form):
         self.fields["systems"].queryset = systems
 
 
-class PaperForm(ShowsRefusal, forms.Form):
+class KeyForm(forms.Form):
+    """The key of one rendering of a form: sent twice, it makes one object (CC-05)."""
+
+    uuid = forms.UUIDField(widget=forms.HiddenInput)
+
+
+class PaperForm(ShowsRefusal, KeyForm):
     """A request that came on paper (WF-17): from whom, when it was received, who signed it."""
 
     consumer = forms.ModelChoiceField(Organization.objects.none(), label=_("Requesting agency"))
@@ -350,7 +356,7 @@ class SignedFileForm(forms.Form):
     file = forms.FileField(label=_("The signed PDF"), widget=forms.FileInput(attrs={"accept": ".pdf,application/pdf"}))
 
 
-class JoinForm(forms.Form):
+class JoinForm(KeyForm):
     """An outsider's wish to join an agreement in force (NĐ 47/2020 Điều 36(4))."""
 
     number = forms.CharField(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid as uuids
+
 from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
@@ -256,6 +258,7 @@ def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> di
     negotiates = agreement.status == AgreementStatus.NEGOTIATING and user.has_perm("agreements.negotiate", agreement)
     return {
         "may_change": in_force and consumes,
+        "start_keys": {kind: uuids.uuid4() for kind in ("change", "renewal")},
         "planned": planned,
         "maintenances": Maintenance.objects.open()
         .filter(service__in=agreement.grants.values("operation__version__service"))

@@ -1,6 +1,7 @@
 """Change, renewal, join: a new request from what runs; the old version stays in force until the new one is."""
 
 import datetime
+import uuid
 
 import pytest
 import time_machine
@@ -32,7 +33,7 @@ from apps.connections.actions import (
     submit_request,
 )
 from apps.connections.choices import AttachmentKind, RequestKind
-from apps.core.errors import FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment
 from tests.factories.agreements import accepted, agreement_in_force, recorded, signed_special
@@ -296,6 +297,31 @@ def test_a_join_opens_nothing_but_what_the_joiner_signed(w, part):
     assert (refusal.value.code, set(refusal.value.extra["fields"])) == ("join_differs", {part})
     assert organization.pk not in agreement.organization_ids()
     assert not Grant.objects.filter(system__in=systems).exists()
+
+
+@pytest.mark.parametrize("begin", [start_change, start_renewal])
+def test_cc_05_a_beginning_that_is_repeated_finds_its_draft_as_it_is_by_now(w, begin):
+    agreement, key = accepted(w), uuid.uuid4()
+    request = begin(agreement, by=w.consumer_officer, uuid=key)
+    save_draft(request, by=w.consumer_officer, calls_per_day=7)
+    terminate_agreement(agreement, by=w.operator, ground="authority", reason="Yêu cầu")
+    again = begin(agreement, by=w.consumer_officer, uuid=key)
+    assert (again, again.calls_per_day) == (request, 7)
+
+
+def test_cc_05_a_key_belongs_to_one_act_on_one_agreement(w):
+    first, second, key = accepted(w), agreement_in_force(w), uuid.uuid4()
+    start_change(first, by=w.consumer_officer, uuid=key)
+    facts = {"received_on": timezone.localdate(), "paper_signer": "x"}
+    for act in (
+        lambda: start_change(second, by=w.consumer_officer, uuid=key),
+        lambda: start_renewal(first, by=w.consumer_officer, uuid=key),
+        lambda: draft_request(w.consumer, by=w.consumer_officer, uuid=key),
+        lambda: enter_paper_request(w.consumer, by=w.operator, uuid=key, **facts),
+    ):
+        with pytest.raises(Conflict) as refusal:
+            act()
+        assert refusal.value.code == "idempotency_key_reused"
 
 
 def test_a_party_does_not_join_again(w):

@@ -267,6 +267,64 @@ def test_cc_05_twenty_posts_of_one_form_at_once_make_one_draft(door):
     assert AuditEvent.objects.filter(event="request.drafted").count() == 1
 
 
+def _beginning(kind: str):
+    """What begins on an agreement in force: the API's address, the portal's, and what is posted to each."""
+
+    def api(w, agreement):
+        if kind == "join":
+            return f"/api/v1/joining/{agreement.number}", {"consumer": w.stranger.memberships.first().organization.code}
+        return f"/api/v1/agreements/{agreement.uuid}/{'renew' if kind == 'renewal' else kind}", {}
+
+    def portal(w, agreement):
+        if kind == "join":
+            facts = {"number": agreement.number, "consumer": w.stranger.memberships.first().organization_id}
+            return "/portal/joining/", facts
+        return f"/portal/agreements/{agreement.uuid}/start/{kind}/", {}
+
+    return api, portal
+
+
+def _on_paper():
+    facts = {"received_on": "2026-01-05", "paper_signer": "Giám đốc", "title": "Một lần"}
+    return (
+        lambda w, _agreement: ("/api/v1/requests/paper", {"consumer": w.consumer.code, **facts}),
+        lambda w, _agreement: ("/portal/requests/paper/", {"consumer": w.consumer.pk, **facts, "received_on": "05/01/2026"}),
+    )
+
+
+BEGINNINGS = {
+    "change": _beginning("change"), "renewal": _beginning("renewal"), "join": _beginning("join"), "paper": _on_paper(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("through", ["api", "portal"])
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_cc_05_twenty_posts_of_one_beginning_at_once_make_one_draft(name, through):
+    w, key = world(), uuid.uuid4()
+    agreement = agreement_in_force(w)
+    before = set(ConnectionRequest.objects.values_list("pk", flat=True))
+    person = {"join": w.stranger, "paper": w.operator}.get(name, w.consumer_officer)
+    where, body = BEGINNINGS[name][through == "portal"](w, agreement)
+    browsers = [Client() for _turn in range(20)]
+    for browser in browsers:
+        browser.force_login(person)
+        browser.get("/portal/requests/")
+    if through == "api":
+        kind, done = {"content_type": "application/json", "headers": {"Idempotency-Key": str(key)}}, 201
+    else:
+        kind, body, done = {}, {**body, "uuid": str(key)}, 302
+    answers = at_once(*[lambda browser=browser: browser.post(where, body, **kind) for browser in browsers])
+    assert {getattr(answer, "status_code", answer) for answer in answers} == {done}
+    made = ConnectionRequest.objects.exclude(pk__in=before).get()
+    assert made.uuid == key
+    if through == "api":
+        assert {answer.json()["uuid" if name == "paper" else "request"] for answer in answers} == {str(key)}
+    else:
+        assert {answer.url for answer in answers} == {f"/portal/requests/{key}/edit/who/"}
+    begun = "request.entered_from_paper" if name == "paper" else f"agreement.{name}_begun"
+    assert AuditEvent.objects.filter(event=begun).count() == 1
+
+
 @pytest.mark.parametrize("each", [pytest.param(5, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)])
 def test_cc_06_numbers_are_unique_and_without_gaps_under_64_threads(each):
     def take():

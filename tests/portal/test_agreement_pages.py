@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -244,12 +246,16 @@ def test_an_outsider_joins_by_the_number_and_reads_nothing_else(world, as_person
     newcomer = ReadyOrganizationFactory()
     browser = as_person(officer(Role.CONSUMER_OFFICER, newcomer))
     assert browser.get(address(agreement)).status_code == 404
-    answer = browser.post(reverse("portal:joining"), {"number": agreement.number.lower(), "consumer": newcomer.pk})
+    answer = browser.post(
+        reverse("portal:joining"), {"number": agreement.number.lower(), "consumer": newcomer.pk, "uuid": uuid4()}
+    )
     draft = ConnectionRequest.objects.get(kind="join")
     assert answer["Location"] == reverse("portal:request-edit", args=[draft.uuid, "who"])
-    wrong = browser.post(reverse("portal:joining"), {"number": "TT-1999-000001", "consumer": newcomer.pk})
+    wrong = browser.post(reverse("portal:joining"), {"number": "TT-1999-000001", "consumer": newcomer.pk, "uuid": uuid4()})
     assert wrong.status_code == 400
-    foreign = browser.post(reverse("portal:joining"), {"number": agreement.number, "consumer": world.consumer.pk})
+    foreign = browser.post(
+        reverse("portal:joining"), {"number": agreement.number, "consumer": world.consumer.pk, "uuid": uuid4()}
+    )
     assert foreign.status_code == 400
 
 

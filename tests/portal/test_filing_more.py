@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from uuid import uuid4
 
 import pytest
 from django.urls import reverse
@@ -62,7 +63,13 @@ def test_default_sharing_has_no_such_page(world, as_person):
 def test_wf_17_the_operator_enters_a_paper_request_with_its_day(world, as_person):
     browser, address = as_person(world.operator), reverse("portal:request-paper")
     assert as_person(world.consumer_officer).get(address).status_code == 403
-    facts = {"consumer": world.consumer.pk, "received_on": "02/11/2026", "paper_signer": "Giám đốc", "title": "Yêu cầu giấy"}
+    facts = {
+        "consumer": world.consumer.pk,
+        "received_on": "02/11/2026",
+        "paper_signer": "Giám đốc",
+        "title": "Yêu cầu giấy",
+        "uuid": uuid4(),
+    }
     assert browser.post(address, {**facts, "received_on": "31/02/2026"}).status_code == 400
     answer = browser.post(address, facts)
     row = ConnectionRequest.objects.get()
@@ -74,7 +81,7 @@ def test_wf_17_the_operator_enters_a_paper_request_with_its_day(world, as_person
 
 def test_a_paper_received_tomorrow_is_refused(world, as_person):
     tomorrow = (timezone.localdate() + datetime.timedelta(days=1)).strftime("%d/%m/%Y")
-    facts = {"consumer": world.consumer.pk, "received_on": tomorrow, "paper_signer": "Giám đốc", "title": "x"}
+    facts = {"consumer": world.consumer.pk, "received_on": tomorrow, "paper_signer": "Giám đốc", "title": "x", "uuid": uuid4()}
     as_person(world.operator).post(reverse("portal:request-paper"), facts)
     assert not ConnectionRequest.objects.exists()
 

@@ -16,6 +16,7 @@ from apps.connections.choices import RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.portal.events import LABELS
 from tests.factories import agreements, connections
+from tests.forms import posted
 
 PDF = b"%PDF-1.7\n%%EOF\n"
 
@@ -75,7 +76,11 @@ def test_a_file_that_is_not_what_it_says_is_refused_with_a_word(world, as_person
 @pytest.mark.parametrize(("kind", "made"), [("change", RequestKind.CHANGE), ("renewal", RequestKind.RENEWAL)])
 def test_a_change_and_a_renewal_start_from_what_runs(world, as_person, kind, made):
     agreement = agreements.agreement_in_force(world)
-    response = as_person(world.consumer_officer).post(reverse("portal:agreement-start", args=[agreement.uuid, kind]))
+    browser = as_person(world.consumer_officer)
+    page = browser.get(reverse("portal:agreement", args=[agreement.uuid])).content.decode()
+    where = reverse("portal:agreement-start", args=[agreement.uuid, kind])
+    (form,) = [part for part in page.split("<form")[1:] if where in part.split(">")[0]]
+    response = browser.post(where, posted(f"<form{form}"))
     draft = ConnectionRequest.objects.get(kind=made)
     assert response["Location"] == reverse("portal:request-edit", args=[draft.uuid, "who"])
     assert draft.requested_operations.get().operation == world.operation

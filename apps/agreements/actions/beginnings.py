@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import uuid as uuids
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,11 +13,12 @@ from apps.agreements.choices import AgreementStatus, Side, VersionState
 from apps.agreements.grants import operation_of
 from apps.agreements.models import Agreement, AgreementVersion, RequestBasis
 from apps.audit import actions as audit
-from apps.connections.actions import draft_request, save_draft
-from apps.connections.choices import RequestKind
+from apps.connections.actions import draft_request
+from apps.connections.actions.request import opened_before
+from apps.connections.choices import Channel, RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.connections.scope import systems_for
-from apps.core.errors import FactMissing, InvalidFact, NotPermitted
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.workflow import require
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem, Organization
@@ -25,23 +27,22 @@ from apps.registry.models import Purpose
 
 
 @transaction.atomic
-def start_change(agreement: Agreement, *, by) -> ConnectionRequest:
-    """A draft with all that runs for the drafting agency, to be changed; the agreement stays in force until the new version is."""
-    return _start(agreement, _consumer_of(agreement, by), RequestKind.CHANGE, by)
+def start_change(agreement: Agreement, *, by, uuid: uuids.UUID | None = None) -> ConnectionRequest:
+    """A draft with all that runs for the drafting agency, to be changed; the agreement stays in force until the new version is.
+
+    `uuid` makes this, as the other two beginnings, repeatable: see `draft_request` (CC-05).
+    """
+    return _start(agreement, _consumer_of(agreement, by), RequestKind.CHANGE, by, uuid)
 
 
 @transaction.atomic
-def start_renewal(agreement: Agreement, *, by) -> ConnectionRequest:
+def start_renewal(agreement: Agreement, *, by, uuid: uuids.UUID | None = None) -> ConnectionRequest:
     """The same, with the term moved on by its own length (a year where it had no end)."""
-    request = _start(agreement, _consumer_of(agreement, by), RequestKind.RENEWAL, by)
-    term = agreement.current_version.content["term"]
-    last = datetime.date.fromisoformat(term["valid_to"]) if term["valid_to"] else timezone.localdate()
-    first = timezone.localdate(agreement.valid_from)
-    return save_draft(request, by=by, wanted_from=None, wanted_to=last + max(last - first, datetime.timedelta(days=365)))
+    return _start(agreement, _consumer_of(agreement, by), RequestKind.RENEWAL, by, uuid)
 
 
 @transaction.atomic
-def start_join(agreement: Agreement, consumer: Organization, *, by) -> ConnectionRequest:
+def start_join(agreement: Agreement, consumer: Organization, *, by, uuid: uuids.UUID | None = None) -> ConnectionRequest:
     """An outsider's draft: the same services and fields, its own systems to be named.
 
     Raises NotPermitted when the agreement is not open to others, InvalidFact for one who is a party already.
@@ -52,7 +53,7 @@ def start_join(agreement: Agreement, consumer: Organization, *, by) -> Connectio
         raise InvalidFact(_("This organization is a party already."), code="already_party")
     if not agreement.current_version.content.get("open_to_join"):
         raise NotPermitted(_("The agreement is not open to others."), code="not_open_to_join")
-    return _start(agreement, consumer, RequestKind.JOIN, by)
+    return _start(agreement, consumer, RequestKind.JOIN, by, uuid)
 
 
 def _consumer_of(agreement: Agreement, by) -> Organization:
@@ -63,20 +64,43 @@ def _consumer_of(agreement: Agreement, by) -> Organization:
     return Organization.objects.get(pk=min(mine))
 
 
-def _start(agreement: Agreement, consumer: Organization, kind: str, by) -> ConnectionRequest:
+def _start(agreement: Agreement, consumer: Organization, kind: str, by, uuid: uuids.UUID | None) -> ConnectionRequest:
+    require(by, "connections.draft_request", consumer)
+    again = opened_before(uuid, consumer=consumer, created_by=by, kind=kind, channel=Channel.ONLINE)
+    if again is not None:
+        return _of(agreement, again)
     current = agreement.versions.filter(state=VersionState.CURRENT).first()
     if agreement.status != AgreementStatus.IN_FORCE or current is None:
         raise FactMissing(_("The agreement is not in force."), code="agreement_not_in_force")
-    content = request_facts(current)
+    request = draft_request(consumer, by=by, kind=kind, uuid=uuid, **beginning_facts(current, consumer, kind, by))
+    basis, is_new = RequestBasis.objects.get_or_create(
+        request=request, defaults={"agreement": agreement, "starts_from": current}
+    )
+    if is_new:
+        audit.record(f"agreement.{kind}_begun", agreement, by=by, organizations=agreement.party_uuids(), request=request.number)
+    return _of(agreement, request)
+
+
+def _of(agreement: Agreement, request: ConnectionRequest) -> ConnectionRequest:
+    """`request`, begun on this agreement. Raises Conflict when its key was used for another one."""
+    if request.basis.agreement_id != agreement.pk:
+        raise Conflict(code="idempotency_key_reused")
+    return request
+
+
+def beginning_facts(version: AgreementVersion, consumer: Organization, kind: str, by) -> dict:
+    """What a change, renewal or joining by `consumer` that starts from `version` holds before anybody writes in it."""
+    content = request_facts(version)
     # Another consumer's systems are not the drafter's to name; they stay as they run (`approval.keep_the_others`).
     content["systems"] = [system for system in content["systems"] if system in set(systems_for(by, consumer))]
     if kind == RequestKind.JOIN:
         # The joiner's own words and systems; the agreement's scope, limits and term.
-        content = {**content, "systems": [], "technician": "", "exemption_reason": ""}
-    request = draft_request(consumer, by=by, kind=kind, **content)
-    RequestBasis.objects.create(agreement=agreement, request=request, starts_from=current)
-    audit.record(f"agreement.{kind}_begun", agreement, by=by, organizations=agreement.party_uuids(), request=request.number)
-    return request
+        return {**content, "systems": [], "technician": "", "exemption_reason": ""}
+    if kind == RequestKind.RENEWAL:
+        last = content["wanted_to"] or timezone.localdate()
+        length = last - timezone.localdate(version.agreement.valid_from)
+        return {**content, "wanted_from": None, "wanted_to": last + max(length, datetime.timedelta(days=365))}
+    return content
 
 
 def request_facts(version: AgreementVersion) -> dict:

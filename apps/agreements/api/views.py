@@ -246,17 +246,21 @@ class Agreements(Rows):
         actions.sign_with_pdf(agreement, by=request.user, data=file.read())
         return Response(self.shown(agreement))
 
-    @extend_schema(request=serializers.EmptySerializer, responses={201: serializers.BegunSerializer})
+    @extend_schema(
+        request=serializers.EmptySerializer, responses={201: serializers.BegunSerializer}, parameters=[IDEMPOTENCY_KEY]
+    )
     @action(detail=True, methods=["post"])
     def change(self, request, uuid=None) -> Response:
         """Begin a change: a draft request with everything that runs."""
-        return self._begun(actions.start_change(self.get_object(), by=request.user))
+        return self._begun(actions.start_change(self.get_object(), by=request.user, uuid=idempotency_key(request)))
 
-    @extend_schema(request=serializers.EmptySerializer, responses={201: serializers.BegunSerializer})
+    @extend_schema(
+        request=serializers.EmptySerializer, responses={201: serializers.BegunSerializer}, parameters=[IDEMPOTENCY_KEY]
+    )
     @action(detail=True, methods=["post"])
     def renew(self, request, uuid=None) -> Response:
         """Begin a renewal: the same with the term moved on."""
-        return self._begun(actions.start_renewal(self.get_object(), by=request.user))
+        return self._begun(actions.start_renewal(self.get_object(), by=request.user, uuid=idempotency_key(request)))
 
     @extend_schema(request=serializers.AnnouncementSerializer, responses={201: serializers.PlannedSuspensionSerializer})
     @action(detail=True, methods=["post"], url_path="planned-suspensions")
@@ -280,7 +284,9 @@ class Joining(viewsets.GenericViewSet):
     queryset = Agreement.objects.all()
     serializer_class = serializers.JoinSerializer
 
-    @extend_schema(request=serializers.JoinSerializer, responses={201: serializers.BegunSerializer})
+    @extend_schema(
+        request=serializers.JoinSerializer, responses={201: serializers.BegunSerializer}, parameters=[IDEMPOTENCY_KEY]
+    )
     def join(self, request, number: str) -> Response:
         given = serializers.JoinSerializer(data=request.data)
         given.is_valid(raise_exception=True)
@@ -288,7 +294,7 @@ class Joining(viewsets.GenericViewSet):
         agreement = Agreement.objects.filter(number=number).first()
         if agreement is None or consumer is None:
             raise Http404
-        made = actions.start_join(agreement, consumer, by=request.user)
+        made = actions.start_join(agreement, consumer, by=request.user, uuid=idempotency_key(request))
         return Response(serializers.BegunSerializer(made).data, status=status.HTTP_201_CREATED)
 
 

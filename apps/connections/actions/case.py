@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import uuid as uuids
 
 from django.db import transaction
 from django.utils import timezone
@@ -11,12 +12,11 @@ from django.utils.translation import gettext_noop as N_
 
 from apps.audit import actions as audit
 from apps.connections import files
-from apps.connections.actions.request import EDITABLE, bump, write_content
+from apps.connections.actions.request import EDITABLE, bump, opened_once, write_content
 from apps.connections.announcements import people, tell
 from apps.connections.choices import AttachmentKind, Channel, DecisionStatus
 from apps.connections.models import Attachment, Comment, ConnectionRequest
 from apps.core.errors import FactMissing, InvalidFact, TransitionNotAllowed
-from apps.core.numbers import next_number
 from apps.core.text import undisguised
 from apps.core.workflow import require
 from apps.organizations.choices import Role
@@ -133,21 +133,23 @@ def _require_editable(request: ConnectionRequest) -> None:
 
 @transaction.atomic
 def enter_paper_request(
-    consumer: Organization, *, by, received_on: datetime.date, paper_signer: str, **content
+    consumer: Organization, *, by, received_on: datetime.date, paper_signer: str, uuid: uuids.UUID | None = None, **content
 ) -> ConnectionRequest:
     """The operator enters a request that came on paper (NĐ 47/2020 Điều 35(1), WF-17): the clock runs from its own day.
 
-    `paper_signer` is the name under the paper. The scan is attached before the request is submitted.
+    `paper_signer` is the name under the paper. The scan is attached before the request is submitted. `uuid` makes the
+    act repeatable, as in `draft_request`.
     """
     require(by, "connections.enter_paper_request", consumer)
     if received_on > timezone.localdate():
         raise InvalidFact(code="received_in_future", fields={"received_on": [_("The day of receipt lies in the future.")]})
     if not paper_signer.strip():
         raise FactMissing(fields={"paper_signer": [_("This field is required.")]})
-    request = ConnectionRequest.objects.create(
-        number=next_number("YC"), consumer=consumer, created_by=by, channel=Channel.PAPER, paper_received_on=received_on,
-        paper_signer=paper_signer.strip(),
+    request, is_new = opened_once(
+        uuid, consumer=consumer, created_by=by, channel=Channel.PAPER,
+        more={"paper_received_on": received_on, "paper_signer": paper_signer.strip()},
     )  # fmt: skip
-    write_content(request, by, content)
-    audit.record("request.entered_from_paper", request, by=by, organizations=[consumer], received_on=str(received_on))
+    if is_new:
+        write_content(request, by, content)
+        audit.record("request.entered_from_paper", request, by=by, organizations=[consumer], received_on=str(received_on))
     return request

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_noop as N_
 from apps.audit import actions as audit
 from apps.connections import clock
 from apps.connections.announcements import tell_consumer, tell_operators, tell_providers
-from apps.connections.choices import DecisionStatus, RequestKind, RequestStatus
+from apps.connections.choices import Channel, DecisionStatus, RequestKind, RequestStatus
 from apps.connections.completeness import missing
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest, ProviderDecision, Remark, RequestSignature
@@ -44,32 +44,41 @@ def draft_request(consumer: Organization, *, by, uuid: uuids.UUID | None = None,
     """Open a draft for `consumer`; `content` as in `save_draft`.
 
     `uuid`, chosen by the caller, makes the act repeatable: the same person gives it twice and has one draft
-    (CC-05). Raises NotPermitted, InvalidFact, Conflict when the uuid is another person's or agency's.
+    (CC-05). Raises NotPermitted, InvalidFact, Conflict when the uuid is another person's, agency's or act's.
     """
     require(by, "connections.draft_request", consumer)
-    again = _drafted_before(uuid, consumer, by)
-    if again is not None:
-        return again
-    try:
-        with transaction.atomic():
-            request = ConnectionRequest.objects.create(
-                uuid=uuid or uuids.uuid4(), number=next_number("YC"), consumer=consumer, created_by=by,
-                kind=content.pop("kind", RequestKind.NEW),
-            )  # fmt: skip
-    except IntegrityError:
-        # Two clicks at once: the other one's row is committed by now.
-        again = _drafted_before(uuid, consumer, by)
-        if again is None:
-            raise
-        return again
-    write_content(request, by, content)
-    audit.record("request.drafted", request, by=by, organizations=[consumer])
+    kind = content.pop("kind", RequestKind.NEW)
+    request, is_new = opened_once(uuid, consumer=consumer, created_by=by, kind=kind, channel=Channel.ONLINE)
+    if is_new:
+        write_content(request, by, content)
+        audit.record("request.drafted", request, by=by, organizations=[consumer])
     return request
 
 
-def _drafted_before(uuid: uuids.UUID | None, consumer: Organization, by) -> ConnectionRequest | None:
+def opened_once(uuid: uuids.UUID | None, *, more: dict | None = None, **facts) -> tuple[ConnectionRequest, bool]:
+    """The row that the act of these `facts` made under this uuid, and whether it was made now, then with `more` beside them.
+
+    Raises Conflict (`idempotency_key_reused`) when another act has used the uuid.
+    """
+    again = opened_before(uuid, **facts)
+    if again is not None:
+        return again, False
+    made = {"uuid": uuid or uuids.uuid4(), **facts, **(more or {})}
+    try:
+        with transaction.atomic():
+            return ConnectionRequest.objects.create(number=next_number("YC"), **made), True
+    except IntegrityError:
+        # Two clicks at once: the other one's row is committed by now.
+        again = opened_before(uuid, **facts)
+        if again is None:
+            raise
+        return again, False
+
+
+def opened_before(uuid: uuids.UUID | None, **facts) -> ConnectionRequest | None:
+    """What the same act made before under this uuid. Raises Conflict when another act did."""
     found = ConnectionRequest.objects.filter(uuid=uuid).first() if uuid else None
-    if found is not None and (found.created_by_id, found.consumer_id) != (by.pk, consumer.pk):
+    if found is not None and any(getattr(found, name) != value for name, value in facts.items()):
         raise Conflict(code="idempotency_key_reused")
     return found
 

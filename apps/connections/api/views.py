@@ -123,14 +123,15 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
     def withdraw(self, request, uuid=None) -> Response:
         return self.act(request, VersionSerializer, actions.withdraw_request)
 
-    @extend_schema(request=serializers.PaperRequestSerializer, responses={201: DETAIL})
+    @extend_schema(request=serializers.PaperRequestSerializer, responses={201: DETAIL}, parameters=[IDEMPOTENCY_KEY])
     @action(detail=False, methods=["post"], url_path="paper")
     def paper(self, request) -> Response:
         """The operator enters a request that came on paper, with the day it came (WF-17)."""
         given = serializers.PaperRequestSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         consumer = organization_named(given.validated_data["consumer"], request.user)
-        made = actions.enter_paper_request(consumer, by=request.user, **given.facts(request.user, consumer))
+        facts = given.facts(request.user, consumer)
+        made = actions.enter_paper_request(consumer, by=request.user, uuid=idempotency_key(request), **facts)
         return Response(self.shown(made), status=status.HTTP_201_CREATED)
 
     @extend_schema(responses=serializers.AlternativeSerializer(many=True))

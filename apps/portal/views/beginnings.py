@@ -18,7 +18,7 @@ from apps.core.text import words
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
 from apps.portal.doors import asked, do, door, find, page, paged, version_of
-from apps.portal.forms import PlannedForm
+from apps.portal.forms import KeyForm, PlannedForm
 from apps.portal.proposing import changes, proposal_form
 from apps.portal.views.agreement_steps import telling_what_changed
 from apps.portal.views.request_steps import valid
@@ -31,7 +31,8 @@ def start(request: HttpRequest, uuid, kind: str) -> HttpResponse:
     verbs = {"change": actions.start_change, "renewal": actions.start_renewal}
     if kind not in verbs:
         raise Http404
-    draft = verbs[kind](agreement, by=request.user)
+    key = valid(KeyForm(request.POST)).cleaned_data["uuid"]
+    draft = verbs[kind](agreement, by=request.user, uuid=key)
     messages.success(request, _("A draft was opened with everything that runs; change what shall change."))
     return redirect("portal:request-edit", draft.uuid, "who")
 

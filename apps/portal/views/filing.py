@@ -77,7 +77,7 @@ def paper_request(request: HttpRequest) -> HttpResponse:
     """The operator enters a request that came on paper; the other steps follow as for every request."""
     if not is_operator(request.user):
         raise PermissionDenied
-    form = PaperForm(request.POST if request.method == "POST" else None)
+    form = PaperForm(request.POST if request.method == "POST" else None, initial={"uuid": uuids.uuid4()})
     if request.method == "POST" and form.is_valid():
         given = dict(form.cleaned_data)
         try:

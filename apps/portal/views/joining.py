@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid as uuids
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -22,13 +24,15 @@ from apps.portal.forms import JoinForm
 def join(request: HttpRequest) -> HttpResponse:
     """The form, and behind it the draft that starts from what runs."""
     agencies = Organization.objects.filter(pk__in=organization_ids(request.user, Role.CONSUMER_OFFICER))
-    form = JoinForm(request.POST or None, agencies=agencies, initial={"number": asked(request, "number")})
+    form = JoinForm(
+        request.POST or None, agencies=agencies, initial={"number": asked(request, "number"), "uuid": uuids.uuid4()}
+    )
     if request.method == "POST" and form.is_valid():
         agreement = Agreement.objects.filter(number__iexact=form.cleaned_data["number"].strip()).first()
         try:
             if agreement is None:
                 raise NotPermitted(_("There is no agreement of this number that is open to others."), code="not_open_to_join")
-            made = actions.start_join(agreement, form.cleaned_data["consumer"], by=request.user)
+            made = actions.start_join(agreement, form.cleaned_data["consumer"], by=request.user, uuid=form.cleaned_data["uuid"])
         except DomainError as error:
             form.add_error("number", said(error))
         else:
