@@ -19,6 +19,10 @@ _FRAMING = {
 """Headers that say where a message ends; spelled with an underscore they are refused, since some proxies read the two as one."""
 HEAD_SECONDS = 15.0
 """From the connect, or from the end of the last answer's keep-alive, to the end of a head (slow-loris)."""
+LINGER_SECONDS = 5.0
+"""How long the rest of a request is read and dropped after an answer that came before its end. A socket that is closed over bytes
+nobody read is reset, and a reset takes the answer with it: the sender, or the proxy it came through, sees a broken connection and
+tries again what will never be taken (RFC 9112, 9.6)."""
 MARK = "lgsp.strict"
 """In the scope of every request that came this way; the application serves no others."""
 SWEEP_SECONDS = 5.0
@@ -38,7 +42,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._head_bytes = self._unread = 0
         self._in_head = True
         self._progress = False
-        self._in_message = False
+        self._in_message = self._lingers = False
         self.idle_since: float | None = None
         self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
         _Sweep.of(self)
@@ -74,7 +78,7 @@ class StrictProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """uvicorn's, but for the timer: a sweep over all connections ends those that stay idle."""
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._lingers:
             return
         self.flow.resume_reading()
         if self.pipeline:
@@ -82,7 +86,16 @@ class StrictProtocol(HttpToolsProtocol):
         else:
             self.idle_since = self.loop.time()
 
+    def linger(self) -> None:
+        """Nothing more is said on this connection; what still comes is read for a while, by nobody."""
+        self._lingers = True
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
     def data_received(self, data: bytes) -> None:
+        if self._lingers:
+            return
         self._progress = False
         super().data_received(data)
         # Bytes that came to nothing yet: of a header that goes on, a chunk's extension, a trailer. The parser keeps them.
@@ -220,7 +233,9 @@ def answer(cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, 
     cycle.message_event.set()
     # Scope and cycle hold each other; without this each call would wait for the garbage collector with all it holds.
     cycle.scope["extensions"].pop(MARK, None)
-    if not cycle.keep_alive:
+    if cycle.more_body and not cycle.transport.is_closing():
+        cycle.transport.get_protocol().linger()
+    elif not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()
 

@@ -101,6 +101,16 @@ def test_health_and_metrics_stay_inside_and_a_gateway_that_is_gone_is_said_in_th
     assert headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_body_that_is_too_large_is_told_so_through_nginx_and_not_that_nobody_answers(edge):
+    """What the gateway refuses before its end must not look like a gateway that is gone: such a call would be tried again for ever."""
+    _status, token = edge.token(edge.mine)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Idempotency-Key": "k"}
+    for path, refused in ((edge.world.path, 405), ("/oauth/token", 400)):
+        found = {edge.ask("POST", path, headers, body="x" * 3_000_000, certificate=edge.mine)[0] for _n in range(8)}
+        assert found == {refused}
+
+
 def test_only_a_certificate_has_a_hash(tmp_path):
     certificate, _key, digest = Authority(tmp_path, "ca").issue("one")
     assert hash_of_certificate(quote(certificate.read_text(), safe="")) == digest

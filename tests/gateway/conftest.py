@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
@@ -40,8 +39,7 @@ def send(url: str, method: str = "GET", path: str = "/", headers: dict | None = 
     """One request on a connection of its own; header names of the answer in lower case."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     try:
-        with suppress(BrokenPipeError):  # who sends too much is answered before the end of it, and reads the answer
-            connection.request(method, path, body=body, headers=headers or {})
+        connection.request(method, path, body=body, headers=headers or {})
         answer = connection.getresponse()
         return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
     finally:

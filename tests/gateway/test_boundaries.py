@@ -14,7 +14,8 @@ import zlib
 import pytest
 
 from apps.gateway.models import CallIntent, CallOutcome
-from tests.gateway.world import ANSWER, CUT
+from tests.gateway.world import ANSWER, CUT, make_grant
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -151,6 +152,64 @@ def test_absurd_heads_are_refused(gateway, provider, head):
         answer = statuses(exchange(gateway.port, head + extra + b"\r\n"))
         assert all(status >= 400 for status in answer)
     assert provider.seen == []
+
+
+# --- an answer that comes before the end of the request ------------------------------------------
+
+
+def too_much(head: bytes, target: bytes, size: int) -> bytes:
+    """The head of a POST that announces `size` bytes."""
+    _line, _crlf, rest = head.partition(b"\r\n")
+    return b"POST %b HTTP/1.1\r\n%bIdempotency-Key: k\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
+        target, rest, size,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def search(world) -> bytes:
+    """The target of a granted operation that takes a body."""
+    _agreement, grant = make_grant(world.version.operations.get(code="search"), world.system, world.purpose, fields=[])
+    world.change(grant, "grant", status="active")
+    return f"/gw/{world.service.code}/v1/search".encode()
+
+
+def test_who_sends_far_too_much_is_told_so_and_not_cut_off(gateway, provider, head, search, world):
+    """All of it can be sent, and the answer is read afterwards: a reset would take it along, and a proxy in front would make it a 502."""
+    size = 20_000_000
+    for target, status in ((search, 413), (world.path.encode(), 405), (b"/oauth/token", 400)):
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as client:
+            client.sendall(too_much(head, target, size))
+            client.sendall(bytes(size))
+            got = b""
+            while part := client.recv(65536):
+                got += part
+        assert statuses(got) == [status]
+        assert b"connection: close" in got
+    assert provider.seen == []
+
+
+def test_what_comes_after_such_an_answer_is_read_by_nobody(gateway, provider, head, search):
+    """Neither what was announced as the body nor what comes behind it becomes a request."""
+    lawful, size = head + b"\r\n", 2_000_000
+    raw = exchange(gateway.port, too_much(head, search, size) + lawful * (2 * size // len(lawful)))
+    assert statuses(raw) == [413]
+    assert len(provider.seen) == CallIntent.objects.count() == 0
+
+
+def test_who_never_stops_sending_is_not_read_for_ever(gateway, head, search):
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as client:
+        client.sendall(too_much(head, search, 10**9))
+        while client.recv(65536):
+            pass
+        until(lambda: not _is_taken(client), "the gateway still reads", every=0.05)
+
+
+def _is_taken(client: socket.socket) -> bool:
+    try:
+        client.sendall(b"x")
+    except OSError:
+        return False
+    return True
 
 
 # --- GW-07 to GW-10: a provider that lies --------------------------------------------------------
