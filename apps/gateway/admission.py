@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import asyncpg
 from msgspec import Struct
 
-from apps.gateway import outcomes
+from apps.gateway import call_ids, outcomes
 from apps.gateway.arrays import array, packed
 from apps.gateway.decision import Admission
 from apps.gateway.policy import Grant
@@ -107,7 +107,6 @@ class Waiting(Struct, gc=False):
 
     call_id: str
     epoch: int
-    made_at: float
     admission: Admission
     digest: bytes
     source: str | None
@@ -201,7 +200,7 @@ def _grouped(items: Sequence[Waiting], verdicts: list[Verdict | None]) -> dict[i
         if verdicts[index] is not None:
             continue
         admission = item.admission
-        not_after = min(admission.not_after, item.made_at + OLDEST_ID_SECONDS)
+        not_after = min(admission.not_after, call_ids.made_at(item.call_id) + OLDEST_ID_SECONDS)
         group = groups.get(admission.grant.id)
         if group is None:
             groups[admission.grant.id] = _Group(admission.grant, [index], admission.not_before, not_after)
@@ -249,6 +248,9 @@ class _KeyTaken(Exception):
     pass
 
 
+_QUOTAS = ("rate_exceeded", "quota_day_exceeded", "quota_month_exceeded")
+
+
 async def admit_keyed(connection: asyncpg.Connection, items: Sequence[Waiting]) -> list[Verdict]:
     """Admit calls that carry an Idempotency-Key, one transaction each: intent, quota and key, or none of them."""
     return [await _admit_keyed(connection, item) for item in items]
@@ -260,6 +262,9 @@ async def _admit_keyed(connection: asyncpg.Connection, item: Waiting) -> Verdict
     try:
         async with connection.transaction():
             (verdict,) = await admit(connection, [item])
+            if verdict.code in _QUOTAS:
+                # The answer that was lost may be that of the last call the quota had room for.
+                return await _first_call(connection, item, verdict) or verdict
             if verdict.code:
                 return verdict
             if await connection.fetchval(SET_KEY, system_id, item.key_hash, item.digest, item.call_id) is None:
@@ -269,8 +274,11 @@ async def _admit_keyed(connection: asyncpg.Connection, item: Waiting) -> Verdict
     return verdict
 
 
-async def _first_call(connection: asyncpg.Connection, item: Waiting, verdict: Verdict) -> Verdict:
+async def _first_call(connection: asyncpg.Connection, item: Waiting, verdict: Verdict) -> Verdict | None:
+    """What became of the first call under the key; None when there was none."""
     row = await connection.fetchrow(FIRST_CALL, item.admission.caller.system.id, item.key_hash)
+    if row is None:
+        return None
     if row["request_digest"] != item.digest:
         return Verdict("idempotency_key_reused", verdict.now, verdict.epoch)
     first = {"call_id": str(row["call_id"])}

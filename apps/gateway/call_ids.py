@@ -50,6 +50,11 @@ make_text = _Texts()
 os.register_at_fork(after_in_child=make_text.__init__)
 
 
+def made_at(call_id: str) -> float:
+    """The instant an id was made, of its text: seconds since 1970, to the millisecond."""
+    return int(call_id[:8] + call_id[9:13], 16) / 1000
+
+
 def floor(moment: datetime) -> uuid.UUID:
     """The smallest id of `moment`: ids made before it are smaller, ids made after it are not."""
     milliseconds = int(moment.timestamp() * 1000)

@@ -163,7 +163,7 @@ def _decide_fully(policy: Policy, token: Token, call: Call, now: float) -> Admis
     grant = None
     try:
         query, subject = _parameters(operation, path_pairs, call.pairs)
-        grant = _grant(policy, caller, operation, call.purpose)
+        grant = _grant(policy, caller, operation, call.purpose, now)
         right = _right(policy, caller, service, route, operation, grant, call.source, now)
         path = canonical_path(call.segments)
         if grant.codes_day:
@@ -269,11 +269,11 @@ def right_of(policy: Policy, token: Token, operation_id: int, purpose: str, sour
     if route is None or route.version.status not in LIVE_VERSIONS:
         raise Refused("version_retired")
     operation, service = route.operations[operation_id], policy.rows["dataservice"][route.version.service_id]
-    grant = _grant(policy, caller, operation, purpose)
+    grant = _grant(policy, caller, operation, purpose, now)
     return _right(policy, caller, service, route, operation, grant, source, now)
 
 
-def _grant(policy: Policy, caller: Caller, operation: Operation, purpose: str) -> Grant:
+def _grant(policy: Policy, caller: Caller, operation: Operation, purpose: str, now: float) -> Grant:
     """The caller's grant for this operation, environment and purpose; the reason when there is none."""
     found = policy.by_system.get(caller.system.id, {}).get(operation.id, ())
     here = [grant for grant in found if grant.environment == caller.credential.environment]
@@ -286,9 +286,19 @@ def _grant(policy: Policy, caller: Caller, operation: Operation, purpose: str) -
     fitting = [grant for grant in here if grant.purpose == purpose]
     if not fitting and any(grant.status == "active" for grant in here):
         raise Refused("purpose_not_granted")
-    # Grants are kept in the order of preference (active first); an agreement in force beats one that is not.
+    # Grants are kept in the order of preference (active first); an agreement in force beats one that is not, and a right whose
+    # time it is one that has not begun or is over (its state follows later).
     agreements = policy.rows["agreement"]
-    return min(fitting or here, key=lambda g: (g.status != "active", agreements[g.agreement_id].status != "in_force"))
+
+    def order(grant: Grant) -> tuple[bool, bool, bool]:
+        agreement = agreements[grant.agreement_id]
+        return grant.status != "active", agreement.status != "in_force", not _is_its_time(grant, agreement, now)
+
+    return min(fitting or here, key=order)
+
+
+def _is_its_time(grant: Grant, agreement: Agreement, now: float) -> bool:
+    return max(grant.valid_from, agreement.valid_from) <= now < min(grant.valid_to, agreement.valid_to)
 
 
 def _check_rights(grant: Grant, agreement: Agreement, now: float) -> None:

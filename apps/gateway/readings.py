@@ -171,7 +171,7 @@ def _ask(reading: Reading, right: Right, epoch: int) -> admission.Verdict:
         min(right.not_after, reading.token.expires_at.timestamp()),
     )  # fmt: skip
     digest = keyed_digest(reading.request.encode())
-    waiting = admission.Waiting(reading.call_id, epoch, time.time(), right_to_call, digest, reading.source or None, None)
+    waiting = admission.Waiting(reading.call_id, epoch, right_to_call, digest, reading.source or None, None)
     return admission.admit_one(waiting, _fetch)
 
 

@@ -156,7 +156,7 @@ async def _callers(commits, epoch: int, admissions: Iterator, number: int, secon
         began = time.perf_counter()
         while began < until:
             call_id = call_ids.make_text(int(time.time() * 1000))
-            verdict = await commits.submit(Waiting(call_id, epoch, time.time(), next(admissions), digest, "127.0.0.1", None))
+            verdict = await commits.submit(Waiting(call_id, epoch, next(admissions), digest, "127.0.0.1", None))
             if verdict.code:
                 raise SystemExit(f"a call of the bench was refused: {verdict.code}")
             outcome = Outcome(call_id, 1, 2, 0, 1_024, 512, 900, 1_800, 200, 200, "delivered", "", digest, digest[:16])

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from apps.gateway.models import CallIntent, CallRefusal, QuotaUse
-from tests.gateway.world import ANSWER, make_grant
+from apps.registry.models import Upstream
+from tests.gateway.conftest import ask_token, wait_for_epoch
+from tests.gateway.world import ANSWER, make_credential, make_grant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BODY = json.dumps({"code": "0999999999"}).encode()
@@ -94,3 +96,34 @@ def test_a_post_is_never_sent_twice_on_a_broken_connection(post, provider):
     again = post(key="cut")
     assert again.json["first_call"]["outcome"] == "provider_failed"
     assert len(provider.seen) == 2
+
+
+def test_a_key_used_in_the_test_environment_is_fresh_in_production(post, call, world, gateway, provider):
+    """Programs make keys of case numbers and are tried out with the same ones: the call that counts must reach the provider."""
+    upstream = world.version.upstreams.get()
+    tried = Upstream.objects.create(version=world.version, environment="test", base_url=upstream.base_url, timeout_ms=30_000)
+    world.change(tried, "upstream", environment="test")
+    search = world.version.operations.get(code="search")
+    _agreement, grant = make_grant(search, world.system, world.purpose, fields=[], environment="test")
+    credential, secret = make_credential(world.system, "test")
+    world.change(credential, "credential", status="active")
+    wait_for_epoch(gateway.url, world.change(grant, "grant", status="active"))
+    token = ask_token(gateway.url, credential.client_id, secret)
+    assert post("case-1", Authorization=f"Bearer {token}").status == 200
+    assert post("case-1", Authorization=f"Bearer {token}").code == "already_completed"
+    assert post("case-1").status == 200
+    assert post("case-1").code == "already_completed"
+    assert len(provider.seen) == 2
+
+
+def test_who_has_used_up_the_quota_still_learns_what_became_of_the_last_call(post, world, provider):
+    """The answer that was lost may be that of the last call of the day; telling of it takes nothing."""
+    world.change(post.grant, "grant", quota_per_day=1)
+    first = post()
+    assert first.status == 200
+    again = post()
+    assert (again.status, again.code) == (409, "already_completed")
+    assert again.json["first_call"]["call_id"] == first.call_id
+    assert post(body=b'{"code":"1"}').code == "idempotency_key_reused"
+    assert post("another").code == "quota_day_exceeded"
+    assert len(provider.seen) == 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from apps.gateway import policy_source
 from apps.gateway.decision import Call, Token, decide
@@ -85,6 +87,46 @@ def test_a_policy_that_differs_from_the_rows_is_not_verified(world):
     type(world.grant).objects.filter(pk=world.grant.pk).update(status="ended")  # behind everybody's back: no epoch
     with pytest.raises(policy_source.PolicyNotVerified):
         run(lambda c: policy_source.verify(c, policy))
+
+
+def test_a_right_that_ended_long_ago_leaves_without_an_alarm(world):
+    """After 90 days it is not read any more. A process that has run for so long still has it, and its policy is as good as before."""
+    ended = timezone.now() - timedelta(days=89)
+    world.change(world.grant, "grant", status="ended", updated_at=ended)
+    policy = run(policy_source.load)
+    assert world.grant.pk in policy.rows["grant"]
+    type(world.grant).objects.filter(pk=world.grant.pk).update(updated_at=ended - timedelta(days=2))  # two days later
+    assert world.grant.pk not in run(policy_source.load).rows["grant"]
+    assert run(lambda c: policy_source.verify(c, policy)) is True
+
+
+def test_a_right_that_was_opened_behind_everybodys_back_is_not_verified(world):
+    world.change(world.grant, "grant", status="ended")
+    policy = run(policy_source.load)
+    type(world.grant).objects.filter(pk=world.grant.pk).update(status="active")
+    with pytest.raises(policy_source.PolicyNotVerified):
+        run(lambda c: policy_source.verify(c, policy))
+
+
+def test_of_two_rights_the_one_that_holds_at_this_instant_is_used(world):
+    """Two agreements for one operation and purpose: the older one's end is not the end of the right, whenever its state follows."""
+    _agreement, second = make_grant(world.operation, world.system, world.purpose)
+    at = lambda seconds: datetime.fromtimestamp(NOW + seconds, UTC)  # noqa: E731
+    call = Call("GET", world.service.code, 1, ("companies", "0999999999"), [], world.purpose.code, "10.0.0.1")
+
+    def chosen(now: float) -> int:
+        return decide(run(policy_source.load), Token(world.credential.pk, FOREVER, ""), call, now).grant.id
+
+    world.change(second, "grant", valid_to=None)
+    assert chosen(NOW) == world.grant.pk
+    world.change(world.grant, "grant", valid_to=at(10))
+    assert (chosen(NOW + 9.9), chosen(NOW + 10)) == (world.grant.pk, second.pk)
+    world.change(world.grant, "grant", valid_to=None)
+    world.change(world.agreement, "agreement", valid_to=at(10))
+    assert (chosen(NOW + 9.9), chosen(NOW + 10)) == (world.grant.pk, second.pk)
+    world.change(world.agreement, "agreement", valid_to=None)
+    world.change(world.grant, "grant", valid_from=at(20))
+    assert (chosen(NOW + 19.9), chosen(NOW + 20)) == (second.pk, world.grant.pk)
 
 
 def test_a_remembered_right_decides_as_the_first_time(world):
