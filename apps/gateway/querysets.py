@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -12,6 +13,20 @@ from apps.organizations.roles import is_platform_reader, organization_ids
 
 SLACK = timedelta(minutes=2)
 """The id's clock and the row's clock differ by less than this (an id older than 20 seconds is not admitted)."""
+
+
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""No call lies outside; moments beyond what a calendar can count with (year 1, year 9999) are asked for as these."""
+
+
+def first_id(start: datetime) -> UUID:
+    """Calls of `start` and later have no smaller id."""
+    return call_ids.floor(max(start, EARLIEST) - SLACK)
+
+
+def end_of_ids(end: datetime) -> UUID:
+    """Calls before `end` have smaller ids."""
+    return call_ids.floor(min(end, LATEST) + SLACK)
 
 
 class CallQuerySet(models.QuerySet):
@@ -30,9 +45,9 @@ class CallQuerySet(models.QuerySet):
         """Calls admitted in [start, end); the range of ids lets PostgreSQL leave the other months alone."""
         rows = self
         if start:
-            rows = rows.filter(admitted_at__gte=start, call_id__gte=call_ids.floor(start - SLACK))
+            rows = rows.filter(admitted_at__gte=max(start, EARLIEST), call_id__gte=first_id(start))
         if end:
-            rows = rows.filter(admitted_at__lt=end, call_id__lt=call_ids.floor(end + SLACK))
+            rows = rows.filter(admitted_at__lt=min(end, LATEST), call_id__lt=end_of_ids(end))
         return rows
 
     def for_reading(self):
@@ -56,9 +71,9 @@ class RefusalQuerySet(models.QuerySet):
     def between(self, start: datetime | None, end: datetime | None):
         rows = self
         if start:
-            rows = rows.filter(refused_at__gte=start, call_id__gte=call_ids.floor(start - SLACK))
+            rows = rows.filter(refused_at__gte=max(start, EARLIEST), call_id__gte=first_id(start))
         if end:
-            rows = rows.filter(refused_at__lt=end, call_id__lt=call_ids.floor(end + SLACK))
+            rows = rows.filter(refused_at__lt=min(end, LATEST), call_id__lt=end_of_ids(end))
         return rows
 
     def for_reading(self):

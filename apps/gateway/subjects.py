@@ -12,10 +12,9 @@ from datetime import datetime
 from django.db.models import TextField
 from django.db.models.functions import Cast
 
-from apps.gateway import call_ids
 from apps.gateway.digests import subject_pseudonym
 from apps.gateway.models import CallIntent, CallOutcome
-from apps.gateway.querysets import SLACK
+from apps.gateway.querysets import end_of_ids, first_id
 from apps.registry.models import DataService
 
 MOST = 500
@@ -35,9 +34,9 @@ def calls_about(
     subject = "\x1f".join(identifiers)
     services = DataService.objects.filter(code=service) if service else DataService.objects.all()
     pseudonyms = [subject_pseudonym(str(uuid), subject) for uuid in services.values_list("uuid", flat=True)]
-    outcomes = CallOutcome.objects.filter(subject__in=pseudonyms, call_id__gte=call_ids.floor(since - SLACK))
+    outcomes = CallOutcome.objects.filter(subject__in=pseudonyms, call_id__gte=first_id(since))
     if until:
-        outcomes = outcomes.filter(call_id__lt=call_ids.floor(until + SLACK))
+        outcomes = outcomes.filter(call_id__lt=end_of_ids(until))
     visible = CallIntent.objects.visible_to(user).between(since, until).for_reading().order_by("-call_id")
     found: list[CallIntent] = []
     for some in _newest_ids(outcomes):

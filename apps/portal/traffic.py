@@ -32,14 +32,14 @@ def overview(user) -> dict:
     sums = calls.order_by().aggregate(
         n=Count("pk"), delivered=Count("pk", filter=Q(outcome__outcome=Outcome.DELIVERED)), **times
     )
-    reasons = list(refused.order_by().values("code").annotate(n=Count("pk")).order_by("-n", "code")[:LINES])
+    reasons = list(refused.order_by().values("code").annotate(n=Count("pk")).order_by("-n", "code"))
     consumers = calls.order_by().values("grant__system__name", "grant__system__organization__name").annotate(n=Count("pk"))
     return {
         "calls": sums["n"],
         "refused": sum(row["n"] for row in reasons),
         "share": round(100 * sums["delivered"] / sums["n"], 1) if sums["n"] else None,
         "times": [(name, round(sums[name] / 1000, 1)) for name in times if sums[name] is not None],
-        "reasons": [{**row, "title": reason(row["code"])} for row in reasons],
+        "reasons": [{**row, "title": reason(row["code"])} for row in reasons[:LINES]],
         "most_reasons": max((row["n"] for row in reasons), default=0),
         "consumers": list(consumers.order_by("-n", "grant__system__name")[:LINES]),
         "recent": list(calls.for_reading().order_by("-call_id")[:LINES]),

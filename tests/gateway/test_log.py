@@ -7,7 +7,7 @@ import io
 import json
 import re
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -42,6 +42,9 @@ def add_call(world, *, minutes_ago: float = 5, outcome: str = "delivered", **fac
         }
         CallOutcome.objects.create(call=call, **{**defaults, **facts})
     return call
+
+
+EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @pytest.fixture
@@ -100,6 +103,24 @@ def test_filters_of_the_log(ours, others):
     assert str(old.call_id) not in found(**{"from": hour_ago})
     assert client.get("/api/v1/calls", {"outcome": "delivered&x"}).status_code == 400
     assert client.get(f"/api/v1/calls/{running.call_id}").json()["outcome"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"), ("0001-01-01T00:00:00+07:00", "9999-12-31T23:59:59-07:00"), ("0001-01-01", "9999-12-31")],
+)  # fmt: skip
+def test_a_period_without_bounds_finds_all_of_it(client, ours, first, last):
+    """The first and last moment a calendar has are what programs send for "any time"."""
+    call = add_call(ours)
+    operator = officer(Role.OPERATOR)
+    period = {"from": first, "to": last}
+    assert ids(client_of(operator).get("/api/v1/calls", period)) == [str(call.call_id)]
+    assert ids(client_of(operator).get("/api/v1/call-refusals", period)) == []
+    assert client_of(operator).get("/api/v1/calls/export", period).status_code == 200
+    assert subjects.calls_about(operator, ["079"], since=EVER[0], until=EVER[1]) == []
+    client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(reverse("portal:call-log", args=["calls"]), {"since": "01/01/0001", "until": "31/12/9999"})
+    assert str(call.call_id) in page.content.decode()
 
 
 def test_a_period_reads_only_the_months_it_needs(ours):

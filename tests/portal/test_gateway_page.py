@@ -49,6 +49,16 @@ def test_the_numbers_are_those_of_the_log(world, grant, as_person):
     assert "operation_not_granted" in page
 
 
+def test_all_refusals_are_counted_also_those_of_reasons_too_many_to_show(world, grant, as_person):
+    for number in range(20):
+        CallRefusal.objects.create(
+            call_id=call_ids.make(int(timezone.now().timestamp() * 1000)), refused_at=timezone.now(), code=f"code_{number:02d}",
+            status=403, system=world.system, service=world.service, method="GET", epoch=1,
+        )  # fmt: skip
+    context = as_person(world.operator).get(reverse(URL)).context
+    assert (context["refused"], len(context["reasons"])) == (20, 15)
+
+
 def test_a_stranger_sees_no_call_of_others(world, grant, as_person):
     passed(grant, total_us=1000)
     response = as_person(world.stranger).get(reverse(URL))
