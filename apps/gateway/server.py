@@ -19,10 +19,10 @@ _FRAMING = {
 """Headers that say where a message ends; spelled with an underscore they are refused, since some proxies read the two as one."""
 HEAD_SECONDS = 15.0
 """From the connect, or from the end of the last answer's keep-alive, to the end of a head (slow-loris)."""
-LINGER_SECONDS = 5.0
-"""How long the rest of a request is read and dropped after an answer that came before its end. A socket that is closed over bytes
-nobody read is reset, and a reset takes the answer with it: the sender, or the proxy it came through, sees a broken connection and
-tries again what will never be taken (RFC 9112, 9.6)."""
+LINGER_SECONDS, LINGER_BYTES = 5.0, 32 * 1024 * 1024
+"""How long, and how much of, the rest of a request is read and dropped after an answer that came before its end. A socket that is
+closed over bytes nobody read is reset, and a reset takes the answer with it: the sender, or the proxy it came through, sees a
+broken connection and tries again what will never be taken (RFC 9112, 9.6)."""
 MARK = "lgsp.strict"
 """In the scope of every request that came this way; the application serves no others."""
 SWEEP_SECONDS = 5.0
@@ -88,13 +88,16 @@ class StrictProtocol(HttpToolsProtocol):
 
     def linger(self) -> None:
         """Nothing more is said on this connection; what still comes is read for a while, by nobody."""
-        self._lingers = True
+        self._lingers, self._unread = True, 0
         self.transport.write_eof()
         self.flow.resume_reading()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
         if self._lingers:
+            self._unread += len(data)
+            if self._unread > LINGER_BYTES:
+                self.transport.abort()
             return
         self._progress = False
         super().data_received(data)
