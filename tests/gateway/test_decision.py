@@ -35,7 +35,7 @@ def world(rng: random.Random) -> dict[str, dict[int, object]]:
         return mostly(None, (NOW - 9, NOW + 9), (NOW + 3, NOW + 9), (NOW - 9, NOW - 3), (NOW, NOW + 1), (NOW - 1, NOW))
 
     def hours() -> tuple[int, int] | None:
-        return mostly(None, (0, 43_200), (43_200, 80_000), (80_000, 20_000), (20_000, 19_999))
+        return mostly(None, (0, 43_200), (43_200, 80_000), (80_000, 20_000), (20_000, 19_999), (60_000, 57_600))
 
     organizations = [p.Organization(n, f"o{n}", f"O{n}", mostly("active", "suspended", "merged")) for n in (1, 2, 3)]
     systems = [p.System(n, f"s{n}", f"S{n}", rng.choice((1, 2)), mostly("active", "suspended", "retired")) for n in (1, 2)]
@@ -196,7 +196,8 @@ def test_an_admission_holds_for_every_instant_of_its_interval_and_ends_when_the_
         if isinstance(found, str):
             continue
         first, last = max(found.not_before, NOW - 90_000), min(found.not_after, NOW + 90_000)
-        for now in (first, rng.uniform(first, last), last - 0.001):
+        near = [NOW + seconds for seconds in range(-10, 11) if first <= NOW + seconds < last]
+        for now in (first, rng.uniform(first, last), last - 0.001, *near):
             looked += 1
             assert holds(rows, token, call, found.grant, now), (seed, now - NOW)
         if last == found.not_after:

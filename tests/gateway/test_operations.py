@@ -131,14 +131,18 @@ def test_a_read_that_began_before_the_caller_came_does_not_do_for_a_refusal():
         async def _refresh(self):
             self.begun += 1
             seen = self.begun
-            await asyncio.sleep(0.01)
+            await self.go_on.wait()
             return SimpleNamespace(epoch=seen)
 
     async def both() -> list[int]:
         runtime = Counting("postgresql://nobody@127.0.0.1/none")
+        runtime.go_on = asyncio.Event()
         early = asyncio.ensure_future(runtime.refresh())
-        await asyncio.sleep(0.001)
-        late = [runtime.refresh(of_now=True) for _n in range(3)]
+        while not runtime.begun:
+            await asyncio.sleep(0)
+        late = [asyncio.ensure_future(runtime.refresh(of_now=True)) for _n in range(3)]
+        await asyncio.sleep(0)  # they have come, and the early read is not over
+        runtime.go_on.set()
         return [policy.epoch for policy in await asyncio.gather(early, *late)]
 
     assert asyncio.run(both()) == [1, 2, 2, 2]
