@@ -5,9 +5,11 @@ Pure: takes two contents (`agreements.content`), returns `Difference`s a person 
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
@@ -32,13 +34,17 @@ PLAIN = (
     ("other_terms", _("Other terms")), ("log_retention_months", _("Log retention (months)")), ("open_to_join", _("Open to join")),
 )  # fmt: skip
 NESTED = (
-    (("term", "valid_from"), _("Valid from")), (("term", "valid_to"), _("Valid until")), (("method", "method"), _("Method")),
+    (("method", "method"), _("Method")),
     (("method", "calls_per_day"), _("Calls per day")), (("method", "calls_per_second"), _("Calls per second")),
     (("purpose", "name"), _("Purpose")), (("purpose", "text"), _("Purpose in words")), (("restrictions", "text"), _("Restrictions")),
     (("restrictions", "hours"), _("Hours")), (("security", "text"), _("Security")), (("storage", "ground"), _("Storage")),
     (("storage", "derived_data"), _("Derived data")), (("disposal", "method"), _("Disposal")), (("disposal", "deadline"), _("Deletion: by when")),
     (("place", "exchange_point"), _("Place of exchange")),
     (("personal_data", "assessment_or_exemption"), _("Assessment or exemption")),
+)  # fmt: skip
+DAYS = (
+    (("term", "valid_from"), _("Valid from")), (("term", "valid_to"), _("Valid until")),
+    (("method", "codes_day"), _("Administrative codes of the day")),
 )  # fmt: skip
 LISTS = (
     ("providers", "name", _("Provider")), ("consumers", "name", _("Consumer")), ("systems", "name", _("System")),
@@ -94,10 +100,16 @@ def _values(old: dict, new: dict) -> Iterator[Difference]:
     pairs = [(old[name], new[name], item) for name, item in PLAIN]
     # A content of an older format may lack a part that the newer one has.
     pairs += [(old[group].get(name), new[group].get(name), item) for (group, name), item in NESTED]
-    pairs.append((old["method"].get("codes_day"), new["method"].get("codes_day"), _("Administrative codes of the day")))
+    days = [(old[group].get(name), new[group].get(name), item) for (group, name), item in DAYS]
+    pairs += [(_day(was), _day(now), item) for was, now, item in days]
     for was, now, item in pairs:
         if was != now:
             yield Difference(item, CHANGED, before=_text(was), after=_text(now))
+
+
+def _day(text: str | None) -> str | None:
+    """The day of a content (ISO 8601) as readers write it."""
+    return date_format(datetime.date.fromisoformat(text), "SHORT_DATE_FORMAT") if text else text
 
 
 def _text(value: object) -> str:

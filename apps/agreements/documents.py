@@ -83,6 +83,12 @@ class Block:
         return self.signature.signer.position if self.signature.signer else ""
 
     @property
+    def in_place_of(self) -> str:
+        """The head for whom a deputy signs, "" for anybody else (NĐ 30/2020, Phụ lục I, mục II.7: “KT.” before the head's office)."""
+        deputy, _blank, head = self.position.partition(" ")
+        return head if deputy.casefold() == "phó" else ""
+
+    @property
     def how(self) -> str:
         return basis_words(self.signature)
 

@@ -163,13 +163,18 @@ def _signatures(request: ConnectionRequest) -> Iterator[Missing]:
         if not request.attachments.present().filter(kind=AttachmentKind.PAPER).exists():
             yield "attachments", _("Attach the scan of the signed paper request.")
         return
-    if request.sharing_form == SharingForm.SPECIAL:
+    if not is_signed_first(request):
         return
     # A signer who wrote in the request afterwards is no second pair of eyes any more.
     valid = request.signatures.filter(content_hash=request_hash(request)).exclude(signer__in=request.preparers.all())
     signed = set(valid.values_list("organization_id", flat=True))
     for organization in Organization.objects.filter(pk__in=request.consumer_ids() - signed):
         yield "signatures", _("The signer of %(organization)s has not signed this content.") % {"organization": organization}
+
+
+def is_signed_first(request: ConnectionRequest) -> bool:
+    """Whether the request itself is signed on the platform before it is submitted: not on paper, not for special sharing."""
+    return request.channel != Channel.PAPER and request.sharing_form != SharingForm.SPECIAL
 
 
 RULES = (_words, _method, _period, _organizations, _systems, _scope, _regulations, _sensitive, _special)

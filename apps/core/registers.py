@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from django.views.decorators.cache import never_cache
 from apps.core.admin import ReadOnlyAdmin
 from apps.core.errors import DomainError, NotFound, StaleVersion
 
+_PLACE = re.compile(r"[.\[]")
 _LIST_PARAMETERS = {ALL_VAR, ORDER_VAR, PAGE_VAR, SEARCH_VAR, "_changelist_filters", "_popup", "_to_field", "e"}
 
 
@@ -37,13 +39,14 @@ class ShowsRefusal:
         """Put what the verb refused beside the fields it names, the rest on top."""
         named = error.extra.get("fields")
         named = named if isinstance(named, dict) else {}
-        for field, reasons in named.items():
-            reasons = reasons if isinstance(reasons, list | tuple) else [reasons]
-            self.add_error(field if field in self.fields else None, [
-                str(reason) if field in self.fields else f"{field}: {reason}" for reason in reasons])  # fmt: skip
         if not named or error.detail:
             text = str(error.title) if str(error.detail or "") in ("", str(error.title)) else f"{error.title} {error.detail}"
             self.add_error(None, text)
+        for field, reasons in named.items():
+            reasons = reasons if isinstance(reasons, list | tuple) else [reasons]
+            # A place in a document says where; a bare name of the API says nothing to who reads the page.
+            prefix = f"{field}: " if _PLACE.search(field) and field not in self.fields else ""
+            self.add_error(field if field in self.fields else None, [f"{prefix}{reason}" for reason in reasons])
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ it; what was sent is then noted by `actions.send_document`.
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
@@ -22,6 +23,7 @@ def document_html(dispute: Dispute) -> str:
     facts = {
         "d": dispute,
         "day": today,
+        "place": settings.DOCUMENT_PLACE,
         "sender": operator.organization if operator else "",
         "answers": list(dispute.answers.select_related("author").order_by("id")),
     }

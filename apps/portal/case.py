@@ -44,12 +44,16 @@ def _scope(operation, fields) -> Scope:
     return Scope(operation, fields, {value: counts.get(value, 0) for value in PersonalDataClass.values})
 
 
-def timeline(*objects, limit: int = 100) -> list:
-    """What happened to these objects, newest first, each event in words."""
+def timeline(*objects, limit: int = 100, without: tuple[str, ...] = ()) -> list:
+    """What happened to these objects, newest first, each event in words.
+
+    `without` names events that the page shows in a place of their own, to those who may see them: comments in the thread.
+    """
     about = Q()
     for obj in objects:
         about |= Q(object_type=obj._meta.label_lower, object_ref=str(obj.uuid))
-    rows = list(AuditEvent.objects.filter(about).select_related("actor").order_by("-id")[:limit]) if objects else []
+    found = AuditEvent.objects.filter(about).exclude(event__in=without).select_related("actor")
+    rows = list(found.order_by("-id")[:limit]) if objects else []
     for row in rows:
         row.words = events.label(row.event)
         row.reason = row.facts.get("reason", "") if row.event in events.WITH_REASON else ""
@@ -149,7 +153,7 @@ def pieces(request, user) -> dict:
         "attachments": list(request.attachments.present().select_related("uploaded_by")),
         "may_attach": request.status in EDITABLE and user.has_perm("connections.edit_request", request),
         "attachment_kinds": AttachmentKind.choices,
-        "timeline": timeline(request),
+        "timeline": timeline(request, without=("request.commented",)),
         **differences_of(request),
         **handling(request, user),
         "agreement": Agreement.objects.visible_to(user).filter(bases__request=request).first(),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.models import Agreement
@@ -105,6 +108,11 @@ class ExplanationForm(TicketForm):
         widget=forms.DateTimeInput(attrs={"class": "short", "placeholder": _("dd/mm/yyyy hh:mm"), "autocomplete": "off"}),
     )
     text = text(_("What is to be explained"))
+
+    def clean_due_at(self) -> datetime.datetime:
+        """A day without an hour is over at its end, not at its first minute."""
+        due = timezone.localtime(self.cleaned_data["due_at"])
+        return due if due.time() != datetime.time() else due.replace(hour=23, minute=59)
 
 
 class TicketAnswerForm(forms.Form):

@@ -8,14 +8,25 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, Side
-from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Party, Signature
+from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, GrantStatus, Side
+from apps.agreements.models import (
+    AcceptanceRecord,
+    Agreement,
+    AgreementVersion,
+    Consent,
+    Credential,
+    Duty,
+    Grant,
+    Party,
+    Signature,
+)
 from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Release
 from apps.connections.choices import DecisionStatus, RequestStatus
@@ -64,8 +75,9 @@ class Task:
 
 def tasks(user) -> list[Task]:
     """Everything that waits for `user`, most urgent first."""
-    found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_to_sign(user)]
+    found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_to_sign(user), *_to_agree(user)]
     found += [*_agreements_to_sign(user), *_terms_to_sign(user), *_to_collect(user), *_to_confirm(user), *_expiring(user)]
+    found += [*_duties(user), *_to_finish(user)]
     found += [*_disputes(user), *_tickets(user), *_held_releases(user), *_failing_sources(user), *_held_pushes(user)]
     found += [*_questions(user), *_ready_drafts(user), *_reviews(user), *_stuck_messages(user)]
     return sorted(found)
@@ -141,6 +153,43 @@ def _agreements_to_sign(user):
             yield Task(what, row.number, row.title, reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)
 
 
+def _to_agree(user):
+    """Negotiations whose newest content waits for the word of the person's agency."""
+    mine = organization_ids(user, Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
+    if mine:
+        newest = AgreementVersion.objects.filter(agreement=OuterRef("agreement")).order_by("-number").values("pk")[:1]
+        parties = Party.objects.filter(organization_id__in=mine, left_at__isnull=True).annotate(newest=Subquery(newest))
+        waiting = parties.exclude(Exists(Consent.objects.filter(party=OuterRef("pk"), version=OuterRef("newest"))))
+        rows = Agreement.objects.filter(status=AgreementStatus.NEGOTIATING, parties__in=waiting).distinct()
+        for row in rows.order_by("updated_at")[:MOST]:
+            yield Task(_("Agree on the content or propose another"), row.number, row.title,
+                       reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)  # fmt: skip
+
+
+def _duties(user):
+    """Agreements that end, with something on the checklist of the person's agency still open."""
+    consumes, provides = organization_ids(user, Role.CONSUMER_OFFICER), organization_ids(user, Role.PROVIDER_OFFICER)
+    theirs = Q(party__organization_id__in=consumes, party__side=Side.CONSUMER)
+    theirs |= Q(party__organization_id__in=provides, party__side=Side.PROVIDER)
+    if consumes or provides:
+        rows = Duty.objects.filter(theirs, done_at__isnull=True, agreement__status=AgreementStatus.ENDING)
+        for row in rows.select_related("agreement").order_by("id")[:MOST]:
+            yield Task(_("Do the duty before the end"), row.agreement.number, capfirst(row.get_kind_display()),
+                       reverse("portal:agreement", args=[row.agreement.uuid]), since=row.created_at)  # fmt: skip
+
+
+def _to_finish(user):
+    """Agreements whose checklist is done: one press is left."""
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    if mine:
+        left = Duty.objects.filter(agreement=OuterRef("pk"), done_at__isnull=True)
+        rows = Agreement.objects.filter(~Exists(left), status=AgreementStatus.ENDING, parties__side=Side.PROVIDER,
+                                        parties__organization_id__in=mine).distinct()  # fmt: skip
+        for row in rows.order_by("updated_at")[:MOST]:
+            yield Task(_("Complete the termination"), row.number, row.title,
+                       reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)  # fmt: skip
+
+
 def _terms_to_sign(user):
     mine = organization_ids(user, Role.SIGNER)
     if mine:
@@ -153,7 +202,10 @@ def _terms_to_sign(user):
 def _to_collect(user):
     mine = organization_ids(user, Role.CONSUMER_OFFICER)
     if mine:
-        rows = Credential.objects.filter(system__organization_id__in=mine, status=CredentialStatus.UNCLAIMED)
+        # An account whose access has ended meanwhile opens nothing: nobody need collect it.
+        of_use = Grant.objects.filter(system=OuterRef("system"), environment=OuterRef("environment"))
+        of_use = of_use.exclude(status=GrantStatus.ENDED)
+        rows = Credential.objects.filter(Exists(of_use), system__organization_id__in=mine, status=CredentialStatus.UNCLAIMED)
         for row in rows.select_related("system")[:MOST]:
             yield Task(_("Collect the credential"), row.client_id, f"{row.system} ({row.get_environment_display()})",
                        reverse("portal:credential", args=[row.uuid]), since=row.created_at)  # fmt: skip
@@ -175,6 +227,8 @@ def _to_confirm(user):
 
 def _expiring(user):
     rows = Credential.objects.filter(status=CredentialStatus.ACTIVE, expires_at__lt=timezone.now() + EXPIRY_WARNING)
+    # Rotated already: the successor is at work, or waits to be collected (a line of its own).
+    rows = rows.exclude(Exists(Credential.objects.filter(replaces=OuterRef("pk")).exclude(status=CredentialStatus.REVOKED)))
     if not is_operator(user):
         rows = rows.filter(system__organization_id__in=organization_ids(user, Role.CONSUMER_OFFICER))
     for row in rows.select_related("system").order_by("expires_at")[:MOST]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid as uuids
 
+from django.conf import settings
 from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
@@ -91,7 +92,7 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
         "bases": list(agreement.bases.select_related("request")),
         "buttons": agreement_buttons(agreement, shown, user),
         "sign_form": PasswordForm() if signing else None,
-        "file_form": SignedFileForm() if signing else None,
+        "file_form": SignedFileForm() if signing and settings.SIGNATURE_ROOTS else None,
         "suspensions": suspensions(agreement, user),
         "suspendable": suspendable(agreement, parties, user),
         **beginnings(agreement, shown, user),
@@ -258,6 +259,8 @@ def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> di
     negotiates = agreement.status == AgreementStatus.NEGOTIATING and user.has_perm("agreements.negotiate", agreement)
     return {
         "may_change": in_force and consumes,
+        # What runs without an end has nothing to be renewed: a renewal would set it an end.
+        "may_renew": in_force and consumes and agreement.valid_to is not None,
         "start_keys": {kind: uuids.uuid4() for kind in ("change", "renewal")},
         "planned": planned,
         "maintenances": Maintenance.objects.open()

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from django.db.models import Prefetch
 from django.utils.translation import gettext_lazy as _
 
+from apps.connections.choices import RequestStatus
 from apps.connections.completeness import missing
 from apps.core.errors import InvalidFact
-from apps.portal.case import part_label
+from apps.portal.case import part_label, remarks
 from apps.registry.choices import ConnectionKind
 from apps.registry.models import DataService, Field, Operation
 
@@ -45,6 +46,15 @@ def gaps_by_step(request) -> dict[str, list[str]]:
     for name, text in missing(request):
         found[numbered(step_of(name))].append(str(text))
     return dict(found)
+
+
+def remarks_on(request, step: str) -> list:
+    """What the newest return of `request` asks for on this step; on the last one all of it, since that is where one submits."""
+    if request.status != RequestStatus.RETURNED:
+        return []
+    # The clock stands since the newest return: what was written before it was of a former one.
+    newest = [row for row in remarks(request) if row.created_at >= request.paused_at]
+    return [row for row in newest if step == "check" or numbered(step_of(row.field)) == numbered(step)]
 
 
 @dataclass

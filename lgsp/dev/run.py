@@ -136,6 +136,7 @@ class Supervisor:
         env["DJANGO_SETTINGS_MODULE"] = "lgsp.settings"
         # The national feed as it is today; the sandbox alone would begin with the day of the reform.
         env.setdefault("LGSP_SANDBOX_AS_OF", "2026-04-30")
+        env.setdefault("LGSP_DOCUMENT_PLACE", "Bắc Kạn")
         if not env.get("DATABASE_URL"):
             self.cluster = Cluster(self.var / "postgres")
             env["DATABASE_URL"] = self.cluster.start()

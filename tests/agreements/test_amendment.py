@@ -9,10 +9,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.agreements.actions import (
+    agree_content,
     approve_request,
     confirm_acceptance,
     decline_change,
     end_grant,
+    propose_content,
     sign_agreement,
     start_change,
     start_join,
@@ -20,6 +22,7 @@ from apps.agreements.actions import (
     suspend_grant,
     terminate_agreement,
 )
+from apps.agreements.actions.approval import amended_content
 from apps.agreements.actions.signing import add_signature
 from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis, VersionState
 from apps.agreements.models import Credential, Grant
@@ -36,7 +39,7 @@ from apps.connections.choices import AttachmentKind, RequestKind
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment
-from tests.factories.agreements import accepted, agreement_in_force, recorded, signed_special
+from tests.factories.agreements import accepted, agreement_in_force, negotiating, recorded, signed_special, special_world
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
 from tests.factories.registry import PurposeFactory
 
@@ -63,6 +66,24 @@ def test_a_change_starts_prefilled_with_what_runs(w):
     assert sorted(field.path for field in row.fields.all()) == sorted(w.fields())
     assert [row.system for row in request.request_systems.all()] == [w.system]
     assert (request.calls_per_day, request.purpose, request.technician) == (500, w.purpose, "Nguyễn Văn Kỹ, 0209 111 222")
+
+
+def test_a_change_keeps_the_terms_that_were_negotiated_until_somebody_writes_others(db):
+    w = special_world()
+    agreement = negotiating(w)
+    propose_content(agreement, by=w.consumer_officer, changes={"other_terms": "Báo cáo quý."}, note="Báo cáo")
+    version = agreement.versions.order_by("-number").first()
+    agree_content(agreement, by=w.provider_officer, content_hash=version.content_hash)
+    for signer in (w.consumer_signer, w.provider_signer):
+        sign_agreement(agreement, by=signer, content_hash=version.content_hash)
+    current = agreement.versions.get(state=VersionState.CURRENT)
+    request = start_change(agreement, by=w.consumer_officer)
+    assert request.note == "Báo cáo quý."
+    content = amended_content(request, agreement, current, 3)
+    assert (content["other_terms"], content["change_note"]) == ("Báo cáo quý.", "thay đổi")
+    save_draft(request, by=w.consumer_officer, note="Báo cáo tháng.")
+    content = amended_content(request, agreement, current, 3)
+    assert (content["other_terms"], content["change_note"]) == ("Báo cáo tháng.", "Báo cáo tháng.")
 
 
 def test_a_wider_change_waits_in_production_for_its_own_test(w):

@@ -38,6 +38,7 @@ def test_wf_40_seven_working_days_lie_between_notice_and_beginning(w):
     with pytest.raises(InvalidFact) as refusal:
         announce(w, agreement, starts="2026-06-10T22:00:00+07:00")
     assert refusal.value.code == "notice_too_short"
+    assert "7.00" not in str(refusal.value.detail)
     assert refusal.value.extra["earliest"].startswith("2026-06-10")
     planned = announce(w, agreement)
     assert planned.starts_at == at("2026-06-12T22:00:00+07:00")

@@ -18,7 +18,7 @@ from pyhanko_certvalidator import ValidationContext
 
 from apps.agreements import documents, signed_pdf
 from apps.agreements.actions import sign_agreement, sign_with_pdf
-from apps.agreements.choices import AgreementStatus, SignatureBasis
+from apps.agreements.choices import AgreementStatus, Side, SignatureBasis
 from apps.agreements.models import AgreementDocument, Signature
 from apps.core.errors import InvalidFact, NotPermitted
 from tests.factories.agreements import agreement_in_force, awaiting_signatures
@@ -83,6 +83,25 @@ def test_the_page_has_what_nd_30_asks_for_and_the_hash(w):
     ):  # fmt: skip
         assert text in page
     assert all(f">{path}<" in page for path in w.fields())
+
+
+def test_a_deputy_signs_in_place_of_the_head(w):
+    version = agreement_in_force(w).current_version
+    for row in version.signatures.select_related("party", "signer"):
+        row.signer.position = "Phó Cục trưởng" if row.party.side == Side.PROVIDER else "Giám đốc Sở"
+        row.signer.save()
+    page = documents.document_html(version)
+    assert '<b>KT. Cục trưởng</b></div><div class="caps"><b>Phó Cục trưởng</b>' in page
+    assert page.count("KT. ") == 1, "the head signs in nobody's place"
+
+
+def test_sentences_end_with_one_full_stop(w):
+    version = agreement_in_force(w).current_version
+    version.content = {**version.content, "supersedes": "ab" * 32, "change_note": "Nêu rõ phạm vi."}
+    version.content["term"] = {**version.content["term"], "valid_from": None, "valid_to": None}
+    page = documents.document_html(version)
+    assert "Nêu rõ phạm vi.</p>" in page
+    assert "từ ngày có đủ chữ ký, không xác định thời hạn." in page
 
 
 def test_the_sheet_to_be_signed_is_the_same_for_everybody_and_the_copy_shows_every_hand(special, pango):

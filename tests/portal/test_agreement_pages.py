@@ -91,10 +91,20 @@ def test_a_signed_file_that_is_none_is_refused_with_its_reason(special, as_perso
     assert "msg--error" in answer.content.decode()
 
 
+def test_signing_by_a_file_is_offered_where_it_can_be_verified(special, as_person, settings, tmp_path):
+    agreement = awaiting_signatures(special)
+    door = reverse("portal:agreement-sign-file", args=[agreement.uuid])
+    signer = as_person(special.consumer_signer)
+    assert door not in signer.get(address(agreement)).content.decode()
+    settings.SIGNATURE_ROOTS = str(tmp_path)
+    assert door in signer.get(address(agreement)).content.decode()
+
+
 # --- versions and signatures --------------------------------------------------------------------
 
 
-def test_the_signer_finds_the_place_to_sign_and_the_officer_does_not(special, as_person):
+def test_the_signer_finds_the_place_to_sign_and_the_officer_does_not(special, as_person, settings, tmp_path):
+    settings.SIGNATURE_ROOTS = str(tmp_path)
     agreement = awaiting_signatures(special)
     assert (
         reverse("portal:agreement-sign", args=[agreement.uuid])
@@ -104,7 +114,10 @@ def test_the_signer_finds_the_place_to_sign_and_the_officer_does_not(special, as
         assert "sign-file" not in as_person(person).get(address(agreement)).content.decode()
 
 
-def test_a_change_is_read_with_its_difference_and_signed_by_both_while_the_old_one_is_in_force(special, as_person):
+def test_a_change_is_read_with_its_difference_and_signed_by_both_while_the_old_one_is_in_force(
+    special, as_person, settings, tmp_path
+):
+    settings.SIGNATURE_ROOTS = str(tmp_path)
     agreement = pending_change(special)
     first = as_person(special.consumer_signer).get(address(agreement)).content.decode()
     assert "?version=2" in first

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.agreements.actions import start_change
 from apps.audit.models import AuditEvent
-from apps.connections.actions import forward_request, save_draft
+from apps.connections.actions import forward_request, return_request, save_draft, submit_request
 from apps.connections.models import ConnectionRequest
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
@@ -27,6 +27,35 @@ def edit(request, key: str) -> str:
 
 def page(request) -> str:
     return reverse("portal:request", args=[request.uuid])
+
+
+# --- returned -----------------------------------------------------------------------------------
+
+
+def test_what_a_return_asks_for_stands_on_the_step_where_it_is_filled_in(world, as_person):
+    request = connections.submitted(world)
+    for text in ("Nêu điều, khoản.", "Nêu cả khoản giao nhiệm vụ."):
+        remarks = [("legal_basis", text), ("scope", f"Bỏ bớt mục tin. {text}")]
+        return_request(request, by=world.operator, remarks=remarks)
+        browser = as_person(world.consumer_officer)
+        why, data, who, check = (browser.get(edit(request, key)).context["returned"] for key in ("why", "data", "who", "check"))
+        assert [row.text for row in why] == [text], "of the newest return only"
+        assert [row.text for row in data] == [f"Bỏ bớt mục tin. {text}"]
+        assert not who
+        assert len(check) == 2
+        assert text in browser.get(edit(request, "why")).content.decode()
+        request.refresh_from_db()
+        submit_request(request, by=world.consumer_officer)
+
+
+def test_nobody_is_said_to_have_signed_where_no_signature_is_asked_for(db, as_person):
+    default, special = connections.world(), connections.world(sharing_form=SharingForm.SPECIAL)
+    signed = connections.signed_draft(default)
+    page = as_person(default.consumer_officer).get(edit(signed, "check")).content.decode()
+    assert "Yêu cầu đã đầy đủ và được ký. Có thể gửi." in page
+    ready = connections.considered(connections.complete_draft(special, special_reason="Không có dịch vụ khác."), special)
+    page = as_person(special.consumer_officer).get(edit(ready, "check")).content.decode()
+    assert "Yêu cầu đã đầy đủ. Có thể gửi." in page
 
 
 # --- special sharing ----------------------------------------------------------------------------

@@ -188,6 +188,13 @@ def test_the_page_names_who_breaks_before_publishing(world, as_person):
     assert not shown.context["may_publish"]
     for person in (world.stranger, world.consumer_officer, world.consumer_signer):
         assert as_person(person).get(page).status_code == 404
+    step = reverse("portal:version-step", args=[draft.uuid, "publish"])
+    refused = as_person(world.provider_officer).post(step, {"expected": draft.version})
+    assert refused.status_code == 409
+    told = [str(reason) for reason in refused.context["form"].non_field_errors()]
+    assert "Phiên bản mới làm ảnh hưởng nội dung đã thỏa thuận." in told[0], "what is refused comes first, then for whom"
+    assert world.system.name in told[1]
+    assert not told[1].startswith("agreements:"), "a name of the API says nothing to who reads the page"
 
 
 @pytest.mark.parametrize("verb", ["document", "operation", "examples", "address", "ready", "publish", "discard"])

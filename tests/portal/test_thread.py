@@ -40,6 +40,15 @@ def test_a_shared_word_reaches_the_other_side_an_internal_one_does_not(world, as
     assert "Chỉ nội bộ thôi." not in page(as_person(world.operator), request)
 
 
+def test_that_an_internal_word_was_said_is_told_to_nobody_else_either(world, as_person):
+    request = connections.forwarded(world)
+    said = str(LABELS["request.commented"])
+    comment(as_person(world.consumer_officer), request, text="Chỉ nội bộ thôi.", is_internal="on")
+    shown = as_person(world.provider_officer).get(reverse("portal:request", args=[request.uuid])).context
+    assert said not in [str(row.words) for row in shown["timeline"]]
+    assert shown["timeline"], "the rest of what happened is told"
+
+
 def test_a_stranger_says_nothing(world, as_person):
     request = connections.forwarded(world)
     assert comment(as_person(world.stranger), request, text="x").status_code == 404
@@ -75,7 +84,7 @@ def test_a_file_that_is_not_what_it_says_is_refused_with_a_word(world, as_person
 
 @pytest.mark.parametrize(("kind", "made"), [("change", RequestKind.CHANGE), ("renewal", RequestKind.RENEWAL)])
 def test_a_change_and_a_renewal_start_from_what_runs(world, as_person, kind, made):
-    agreement = agreements.agreement_in_force(world)
+    agreement = agreements.agreement_in_force(world, wanted_to=timezone.localdate() + datetime.timedelta(days=100))
     browser = as_person(world.consumer_officer)
     page = browser.get(reverse("portal:agreement", args=[agreement.uuid])).content.decode()
     where = reverse("portal:agreement-start", args=[agreement.uuid, kind])
@@ -85,6 +94,13 @@ def test_a_change_and_a_renewal_start_from_what_runs(world, as_person, kind, mad
     assert response["Location"] == reverse("portal:request-edit", args=[draft.uuid, "who"])
     assert draft.requested_operations.get().operation == world.operation
     assert as_person(world.stranger).post(reverse("portal:agreement-start", args=[agreement.uuid, kind])).status_code == 404
+
+
+def test_what_runs_without_an_end_has_nothing_to_renew(world, as_person):
+    agreement = agreements.agreement_in_force(world)
+    page = as_person(world.consumer_officer).get(reverse("portal:agreement", args=[agreement.uuid])).content.decode()
+    assert reverse("portal:agreement-start", args=[agreement.uuid, "change"]) in page
+    assert reverse("portal:agreement-start", args=[agreement.uuid, "renewal"]) not in page
 
 
 def test_a_planned_suspension_is_announced_in_time_and_called_off(world, as_person):

@@ -95,7 +95,7 @@ def beginning_facts(version: AgreementVersion, consumer: Organization, kind: str
     content["systems"] = [system for system in content["systems"] if system in set(systems_for(by, consumer))]
     if kind == RequestKind.JOIN:
         # The joiner's own words and systems; the agreement's scope, limits and term.
-        return {**content, "systems": [], "technician": "", "exemption_reason": ""}
+        return {**content, "systems": [], "technician": "", "exemption_reason": "", "note": ""}
     if kind == RequestKind.RENEWAL:
         last = content["wanted_to"] or timezone.localdate()
         length = last - timezone.localdate(version.agreement.valid_from)
@@ -127,6 +127,8 @@ def request_facts(version: AgreementVersion) -> dict:
         "exemption_reason": content["personal_data"]["assessment_or_exemption"],
         "special_reason": source.special_reason,
         "alternatives": source.alternatives,
+        # Terms that were negotiated are in no request: without them here a change would strike them out unsaid.
+        "note": content["other_terms"],
     }
 
 

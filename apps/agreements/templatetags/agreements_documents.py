@@ -42,6 +42,12 @@ def vn_day(text: str) -> str:
 
 
 @register.filter
+def sentence(text: str) -> str:
+    """The words with one full stop at their end, whether they came with one or not."""
+    return f"{text.rstrip().rstrip('.')}."
+
+
+@register.filter
 def vn_number(number: int) -> str:
     """20000 → 20.000."""
     return f"{number:,}".replace(",", ".")

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from apps.connections.actions import EDITABLE, draft_request, enter_paper_request, save_draft
 from apps.connections.alternatives import near
+from apps.connections.completeness import is_signed_first
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.connections.scope import systems_for
@@ -171,7 +172,7 @@ def _check(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
     gaps = [(key, label, wizard.gaps_by_step(draft).get(key, [])) for key, label in wizard.STEPS]
     pieces = case.pieces(draft, request.user)
     return _page(request, draft, "check", gaps=gaps, complete=not any(texts for _k, _l, texts in gaps),
-                 content_hash=request_hash(draft), **pieces)  # fmt: skip
+                 content_hash=request_hash(draft), is_signed_first=is_signed_first(draft), **pieces)  # fmt: skip
 
 
 _STEPS = {"who": _who, "data": _data, "near": _near, "why": _why, "check": _check}
@@ -246,6 +247,7 @@ def _page(request: HttpRequest, draft: ConnectionRequest | None, step: str, **co
         "step": step,
         "draft": draft,
         "case": draft,
+        "returned": wizard.remarks_on(draft, step) if draft else [],
         "operation_code": clean(request.POST.get("operation", asked(request, "operation")))[:80],
         "purpose_code": clean(request.POST.get("purpose", asked(request, "purpose")))[:40],
         "service_code": clean(request.POST.get("service", asked(request, "service")))[:60],
