@@ -346,3 +346,16 @@ class TestImporting:
         assert stored["owners[].name"].personal_data == "sensitive"
         both = client.post(f"{base}/document/", {"url": "http://169.254.169.254/x", "expected": ""})
         assert both.status_code in (400, 502)
+
+
+def test_a_document_that_does_not_fit_the_protocol_of_the_service_is_told(db):
+    draft = DraftVersionFactory()
+    by = officer(Role.PROVIDER_OFFICER, draft.service.provider)
+    content = json.dumps(LAND).encode()
+    before = actions.import_document(draft, content, by=by).notes
+    draft.service.protocol = "soap"
+    draft.service.save()
+    draft.refresh_from_db()
+    told = actions.import_document(draft, content, by=by).notes
+    assert told[1:] == before
+    assert "SOAP/XML" in told[0]

@@ -13,11 +13,14 @@ from apps.core.errors import InvalidFact
 from apps.core.permissions import require
 from apps.core.text import clean
 from apps.registry.actions.versions import lock_draft
+from apps.registry.choices import Protocol
 from apps.registry.contract import contract_of, read_contract, write_contract
 from apps.registry.documents import Reading, keep_completed, read_document
 from apps.registry.models import ServiceVersion
 
 FIELD_FACTS = {"label", "personal_data", "is_envelope", "catalog_code", "is_master_data"}
+PROTOCOL_OF = {"openapi": Protocol.REST, "wsdl": Protocol.SOAP}
+"""Kind of a document → the protocol of the services it describes."""
 PARAMETER_FACTS = {"label", "is_subject", "example", "catalog_code"}
 
 
@@ -49,6 +52,11 @@ def import_document(version: ServiceVersion, content: bytes, *, by, source: str 
     require(by, "registry.change_version", version)
     lock_draft(version, expected)
     reading = read_document(content)
+    if PROTOCOL_OF[reading.kind] != version.service.protocol:
+        told = _(
+            "The document does not fit the protocol of the service (%(protocol)s): correct the description of the service."
+        )
+        reading.notes.insert(0, told % {"protocol": version.service.get_protocol_display()})
     define_contract(version, keep_completed(reading.data, contract_of(version)), by=by)
     audit.record("service_version.document_read", version, by=by, organizations=[version.service.provider], kind=reading.kind,
                  source=clean(source)[:300], sha256=hashlib.sha256(content).hexdigest())  # fmt: skip
