@@ -22,6 +22,8 @@ class Asked(Struct, gc=False):
     """The generation of revocations in which the token was looked up."""
     caller: Caller | None = None
     admission: Admission | None = None
+    is_admitted: bool = False
+    """Whether an intent is stored: from then on the call gets an outcome, never a refusal."""
     trace: str = ""
     """The consumer's traceparent, when it is well formed."""
     digest: bytes = b""

@@ -67,7 +67,7 @@ class Calls:
         except Exception:
             log.exception("call %s", asked.call_id)
             if not exchange.answered:
-                await self._send_problem(exchange, asked, Refused("internal"))
+                await self._fail(exchange, asked)
         finally:
             runtime.running -= 1
             exchange.done()
@@ -184,6 +184,7 @@ class Calls:
                         endpoint.breaker.gave_up()
             runtime.clock.hear(verdict.now)
             if admitted:
+                asked.is_admitted = True
                 return endpoint
             if verdict.code == "moved":
                 await self._refreshed(verdict.epoch)
@@ -310,19 +311,33 @@ class Calls:
                 continue
         return False
 
+    async def _fail(self, exchange: Exchange, asked: Asked) -> None:
+        """Something broke that nobody foresaw. Before the admission that is a refusal like any other, and written down."""
+        if asked.is_admitted:
+            await self._send_problem(exchange, asked, Refused("internal"))
+            return
+        try:
+            await self._refuse(exchange, asked, Refused("internal"))
+        except Exception:
+            log.exception("refusal of call %s", asked.call_id)
+            await self._send_problem(exchange, asked, Refused("not_ready"))
+
     # --- refusals
     async def _refuse(self, exchange: Exchange, asked: Asked, refused: Refused) -> None:
-        """Write the refusal down, then tell it. Strangers are counted instead of written."""
+        """Write the refusal down, then tell it. Strangers are counted instead, and what cannot be written at the moment."""
         runtime, row = self.runtime, refused.row
         if asked.token is None or not row.durable:
             await self.refuse_stranger(exchange, refused, asked)
             return
-        runtime.counts["refused", row.code] += 1
         if row.code not in ("not_ready", "overloaded"):
             try:
                 await runtime.ledger.submit(self._refused_call(asked, refused))
             except (*_LEDGER, Overloaded):
                 refused = Refused("not_ready")
+        if refused.code in ("not_ready", "overloaded"):
+            runtime.count_stranger(refused.code, asked.source)
+        else:
+            runtime.counts["refused", refused.code] += 1
         await self._send_problem(exchange, asked, refused)
 
     def _refused_call(self, asked: Asked, refused: Refused) -> RefusedCall:

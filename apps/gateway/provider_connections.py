@@ -225,6 +225,12 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
 
+def _heard(looking: asyncio.Future) -> None:
+    """An error that nobody waits for any more is no news."""
+    if not looking.cancelled():
+        looking.exception()
+
+
 class Deadlines:
     """The deadlines of all calls on their way, looked at together: a timer of its own for each call costs more than the look."""
 
@@ -255,6 +261,7 @@ class Pool:
     def __init__(self, target: egress.Target, deadlines: Deadlines) -> None:
         self.target, self.deadlines = target, deadlines
         self._idle: deque[Connection] = deque()
+        self._looking: asyncio.Future | None = None
         self.open = 0
 
     def take(self, now: float) -> Connection | None:
@@ -270,7 +277,7 @@ class Pool:
         """A new connection to an address that was judged this instant. Raises ProviderFailed (nothing was sent)."""
         loop = asyncio.get_running_loop()
         try:
-            checked = await egress.resolve_async(self.target)
+            checked = await self._looked_up()
         except egress.EgressRefused as refused:
             code = "provider_unreachable" if refused.reason == "unresolved" else "provider_address_refused"
             raise ProviderFailed(code, contacted=False) from None
@@ -283,6 +290,14 @@ class Pool:
             raise ProviderFailed("provider_unreachable", contacted=False) from None
         self.open += 1
         return connection
+
+    async def _looked_up(self) -> egress.Checked:
+        """The address, judged as it is answered. Callers at the same instant share one look-up: it holds one of the few threads that
+        look up everybody's names, also when its callers have given up, so a name nobody answers for must not take them all."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(egress.resolve_async(self.target))
+            self._looking.add_done_callback(_heard)
+        return await asyncio.shield(self._looking)
 
     def give_back(self, connection: Connection) -> None:
         """After a call, however it ended. What was not answered whole, or said more than was asked, is not used again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from datetime import timedelta
@@ -10,9 +11,12 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from apps.core import egress
 from apps.gateway.breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Breaker
 from apps.gateway.isolation import paused_providers
 from apps.gateway.models import CallIntent, CallRefusal, GatewayProcess
+from apps.gateway.provider_connections import Deadlines, Pool, ProviderFailed
+from apps.gateway.upstreams import _within
 from apps.organizations.choices import Role
 from tests.factories.organizations import officer
 from tests.gateway.world import ANSWER, make_grant, make_service
@@ -113,6 +117,37 @@ def test_a_dead_provider_is_paused_its_neighbour_on_the_same_host_served_and_peo
         time.sleep(0.2)
     assert [call().status for _n in range(5)] == [200] * 5
     _told(lambda row: not row.pauses)
+
+
+def test_a_name_nobody_answers_for_holds_one_look_up_and_not_one_a_call(monkeypatch):
+    """Names are looked up by a handful of threads that all providers share, and a look-up goes on when its call has given up."""
+    asked, answers = [], asyncio.Event()
+
+    async def resolve(target):
+        asked.append(target.host)
+        await answers.wait()
+        raise egress.EgressRefused("unresolved")
+
+    monkeypatch.setattr(egress, "resolve_async", resolve)
+
+    async def connect(pool: Pool, seconds: float) -> str:
+        try:
+            await _within(time.monotonic() + seconds, pool.connect(None))
+        except ProviderFailed as failed:
+            return failed.code
+        return ""
+
+    async def run() -> None:
+        pool = Pool(egress.Target("http", "dead.example", 80, "/"), Deadlines())
+        assert set(await asyncio.gather(*[connect(pool, 0.05) for _n in range(50)])) == {"provider_timeout"}
+        assert await connect(pool, 0.05) == "provider_timeout"
+        assert asked == ["dead.example"]
+        answers.set()
+        assert await connect(pool, 60) == "provider_unreachable"
+        assert await connect(pool, 60) == "provider_unreachable"
+        assert len(asked) == 2, "who comes after an answer asks anew"
+
+    asyncio.run(run())
 
 
 @pytest.mark.django_db

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 from defusedxml.ElementTree import fromstring
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.gateway.cutting import NotWellFormed
@@ -107,6 +107,7 @@ def test_a_stranger_is_told_401_and_other_content_is_no_soap(post, world):
     assert post("<company/>", Content_Type="application/json").code == "operation_unknown"
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a machine with much to do is no fault of the message
 @given(
     st.text(max_size=40),
     st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)),

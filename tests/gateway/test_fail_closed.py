@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from apps.core.epoch import current_epoch
-from apps.gateway.models import CallIntent, CallOutcome
+from apps.gateway.models import AnonymousRefusalCount, CallIntent, CallOutcome, CallRefusal
 from tests.gateway.conftest import ask_token, send, wait_for_epoch
 from tests.gateway.processes import GatewayProcess, database_url
 from tests.gateway.world import CUT
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ["token store", "row agreement", "row organization", "row informationsystem", "decision",
@@ -53,7 +54,11 @@ def test_gw_16_a_part_that_fails_opens_nothing(breakable, provider):
         assert (answer.status, answer.code) in ((500, "internal"), (503, "not_ready")), (part, answer.body)
         assert b"0209" not in answer.body
         assert len(provider.seen) == before, f"{part}: the provider was contacted"
+        written = list(CallRefusal.objects.filter(call_id=answer.call_id).values_list("code", flat=True))
+        assert written == (["internal"] if answer.code == "internal" and part != "token store" else []), part
     assert CallIntent.objects.count() == len(provider.seen) == len(BEFORE)
+    counted = AnonymousRefusalCount.objects.filter(code="not_ready")
+    until(lambda: sum(counted.values_list("count", flat=True)) >= 1, "what could not be written was not counted")
 
 
 def test_gw_16_without_its_filter_no_answer_is_given_and_the_call_is_on_record(breakable, provider):
