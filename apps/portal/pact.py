@@ -89,7 +89,7 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
         "acceptances": acceptances(agreement, user),
         "acceptance_form": acceptance_form(agreement, user),
         "duties": duties(agreement, user),
-        "bases": list(agreement.bases.select_related("request")),
+        "bases": _bases(agreement, versions, shown),
         "buttons": agreement_buttons(agreement, shown, user),
         "sign_form": PasswordForm() if signing else None,
         "file_form": SignedFileForm() if signing and settings.SIGNATURE_ROOTS else None,
@@ -112,6 +112,15 @@ def _former(versions: list[AgreementVersion], shown: AgreementVersion | None) ->
     """The version that the shown one was written against: what its hash names, not merely the number before."""
     before = shown.content.get("supersedes") if shown else ""
     return next((row for row in versions if before and row.content_hash == before), None)
+
+
+def _bases(agreement: Agreement, versions: list[AgreementVersion], shown: AgreementVersion | None) -> list:
+    """The requests the shown content rests on: its own and those of the versions it came from, not one that was declined or withdrawn."""
+    by_hash, line = {row.content_hash: row for row in versions}, []
+    while shown is not None and shown.pk not in line:
+        line.append(shown.pk)
+        shown = by_hash.get(shown.content.get("supersedes"))
+    return [row for row in agreement.bases.select_related("request") if row.version_id in line]
 
 
 def _unsigned(shown: AgreementVersion | None, parties) -> list:

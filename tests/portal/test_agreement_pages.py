@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from apps.agreements import documents
-from apps.agreements.actions import approve_request, propose_content, start_change
+from apps.agreements.actions import approve_request, decline_change, propose_content, start_change
 from apps.agreements.models import Agreement, ConsumerSuspension, Credential, Signature
 from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
 from apps.connections.models import ConnectionRequest
@@ -146,6 +146,21 @@ def test_a_change_nobody_signs_is_declined_on_its_page(special, as_person):
     assert "Đã từ chối thay đổi" in answer.content.decode()
     assert agreement.versions.get(number=2).state == "superseded"
     assert door not in browser.get(address(agreement, version=2)).content.decode()
+
+
+def test_an_agreement_rests_on_the_requests_of_the_content_that_is_shown(special, as_person):
+    agreement = pending_change(special)
+    first, second = (row.request for row in agreement.bases.order_by("id"))
+    browser = as_person(special.provider_officer)
+
+    def rests_on(**shown) -> list:
+        return [row.request for row in browser.get(address(agreement, **shown)).context["bases"]]
+
+    assert rests_on() == [first]
+    assert rests_on(version=2) == [first, second]
+    decline_change(agreement, by=special.provider_officer, reason="Không thống nhất.")
+    start_change(agreement, by=special.consumer_officer)
+    assert rests_on() == [first], "neither on what was declined nor on what is a draft yet"
 
 
 def test_a_change_that_waits_is_on_the_signers_home_page(special, as_person):
@@ -285,4 +300,7 @@ def test_the_operator_sees_what_a_merge_carries_over_before_it_is_done(world, as
     browser.post(page, {**body, "confirm": "1"})
     assert Organization.objects.get(pk=world.consumer.pk).status == "closed"
     assert set(agreement.grants.values_list("system__organization", flat=True)) == {successor.pk}
+    listed = as_person(world.operator).get(reverse("portal:agreements")).content.decode()
+    assert successor.name in listed
+    assert world.consumer.name not in listed, "who left is no party any more"
     assert as_person(world.provider_officer).get(page).status_code == 403
