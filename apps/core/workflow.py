@@ -25,6 +25,21 @@ def may(user, permission: str, obj: object = None) -> bool:
     return has_perm(permission, user, obj)
 
 
+def first(obj: models.Model) -> tuple[str, str]:
+    """Who took the last step on `obj`, and a sentence that says so; empty when nobody is known to have.
+
+    Models above the audit floor know it; this floor only repeats what they say.
+    """
+    who = obj.last_mover() if hasattr(obj, "last_mover") else ""
+    return who, _("The last step was taken by %(who)s.") % {"who": who} if who else ""
+
+
+def stale(obj: models.Model) -> StaleVersion:
+    """What whoever decided on a former version of `obj` is told: that it is none any more, and who was first (CC-01)."""
+    who, told = first(obj)
+    return StaleVersion(told, version=obj.version, by=who)
+
+
 def require(user, permission: str, obj: object = None) -> None:
     """Raise NotPermitted unless `user` may."""
     if not may(user, permission, obj):
@@ -76,7 +91,7 @@ class Workflow:
         if obj.status not in step.sources:
             raise self._refusal(obj, step)
         if version is not None and version != obj.version:
-            raise StaleVersion(version=obj.version)
+            raise stale(obj)
         return step
 
     def move(self, obj: models.Model, verb: str, *, by, version: int | None = None, **facts: object) -> models.Model:
@@ -112,8 +127,7 @@ class Workflow:
             "state": label,
             "when": timezone.localtime(obj.updated_at).strftime("%H:%M:%S %d/%m/%Y"),
         }
-        # Models above the audit floor know who was first; this floor only repeats what they say.
-        who = obj.last_mover() if hasattr(obj, "last_mover") else ""
-        if who:
-            detail = f"{detail} {_('The last step was taken by %(who)s.') % {'who': who}}"
+        who, told = first(obj)
+        if told:
+            detail = f"{detail} {told}"
         return TransitionNotAllowed(detail, verb=step.verb, state=obj.status, since=obj.updated_at.isoformat(), by=who)

@@ -11,10 +11,11 @@ from django.urls import reverse
 from apps.agreements import documents
 from apps.agreements.actions import approve_request, decline_change, propose_content, start_change
 from apps.agreements.models import Agreement, ConsumerSuspension, Credential, Signature
-from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
+from apps.connections.actions import forward_request, save_draft, sign_request, submit_request, withdraw_request
 from apps.connections.models import ConnectionRequest
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
+from tests.factories import connections
 from tests.factories.accounts import PASSWORD
 from tests.factories.agreements import (
     accepted,
@@ -142,8 +143,12 @@ def test_a_change_nobody_signs_is_declined_on_its_page(special, as_person):
     assert door not in browser.get(address(agreement)).content.decode(), "the version in force is not declined"
     assert door in browser.get(address(agreement, version=2)).content.decode()
     agreement.refresh_from_db()
-    answer = browser.post(door, {"reason": "Không thống nhất.", "version": agreement.version}, follow=True)
+    seen = agreement.version
+    answer = browser.post(door, {"reason": "Không thống nhất.", "version": seen}, follow=True)
     assert "Đã từ chối thay đổi" in answer.content.decode()
+    second = as_person(special.consumer_officer).post(door, {"reason": "Không cần nữa.", "version": seen})
+    assert second.status_code == 409
+    assert special.provider_officer.full_name in second.content.decode(), "who comes second is told who was first"
     assert agreement.versions.get(number=2).state == "superseded"
     assert door not in browser.get(address(agreement, version=2)).content.decode()
 
@@ -295,6 +300,10 @@ def test_the_operator_sees_what_a_merge_carries_over_before_it_is_done(world, as
     body = {"source": world.consumer.code, "into": successor.code, "instrument": "Nghị quyết 12/NQ-HĐND"}
     plan = browser.post(page, body)
     assert "Hệ thống chuyển tiếp" in plan.content.decode()
+    open_case = connections.submitted(world)
+    blocked = browser.post(page, body).content.decode()
+    assert f'href="{reverse("portal:requests")}?q={open_case.number}"' in blocked
+    withdraw_request(open_case, by=world.consumer_officer)
     assert agreement.number in plan.content.decode()
     assert Organization.objects.get(pk=world.consumer.pk).status == "active"
     browser.post(page, {**body, "confirm": "1"})

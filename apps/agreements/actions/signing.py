@@ -22,7 +22,7 @@ from apps.connections import files
 from apps.core.canonical import content_hash
 from apps.core.epoch import raise_epoch
 from apps.core.errors import FactMissing, NotPermitted, StaleVersion, TransitionNotAllowed
-from apps.core.workflow import require
+from apps.core.workflow import require, stale
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
 
@@ -267,7 +267,7 @@ def lock_agreement(agreement: Agreement, version: int | None = None) -> Agreemen
     Agreement.objects.select_for_update().only("pk").get(pk=agreement.pk)
     agreement.refresh_from_db()
     if version is not None and version != agreement.version:
-        raise StaleVersion(version=agreement.version)
+        raise stale(agreement)
     return agreement
 
 
