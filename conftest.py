@@ -18,7 +18,7 @@ except PostgresUnavailable as error:
     pytest.exit(str(error), returncode=3)
 django.setup()
 
-pytest_plugins = ["tests.fixtures.database", "tests.fixtures.platform", "tests.fixtures.browser"]
+pytest_plugins = ["tests.fixtures.database", "tests.fixtures.platform", "tests.fixtures.browser", "tests.fixtures.races"]
 
 
 def pytest_report_header() -> str:

@@ -152,10 +152,18 @@ def writes_sql_by_hand(node: ast.AST) -> str:
     return f".{attribute}(" if attribute in {"extra", "RawSQL"} or (attribute == "raw" and "objects" in _name(node)) else ""
 
 
+def locks_what_refers_too(node: ast.AST) -> str:
+    """FOR UPDATE also stops every row that refers to the locked one, at its commit: a circle that no order of locks prevents."""
+    if not isinstance(node, ast.Call) or not _name(node).endswith("select_for_update"):
+        return ""
+    given = {k.arg: getattr(k.value, "value", None) for k in node.keywords}
+    return "" if given.get("no_key") is True else "select_for_update without no_key=True"
+
+
 RULES: dict[Callable[[ast.AST], str], str] = {
     runs_text: "", unpickles: "", opens_a_shell: "", trusts_any_certificate: "", marks_safe: "safe",
     asks_by_whatever_was_sent: "", calls_out: "client", wakes_a_worker: "wake", compares_a_secret: "equals",
-    is_exempt_from_csrf: "", hashes_weakly: "", rolls_dice: "random", writes_sql_by_hand: "",
+    is_exempt_from_csrf: "", hashes_weakly: "", rolls_dice: "random", writes_sql_by_hand: "", locks_what_refers_too: "",
 }  # fmt: skip
 """Rule → the key of its exceptions in `MAY`."""
 CRIMES = {
@@ -164,6 +172,7 @@ CRIMES = {
     asks_by_whatever_was_sent: "Grant.objects.filter(**request.GET.dict())", calls_out: "from requests import get",
     wakes_a_worker: "sync.delay(1)", compares_a_secret: "given == row.secret_hash", is_exempt_from_csrf: "csrf_exempt(view)",
     hashes_weakly: "hashlib.md5(x)", rolls_dice: "import random", writes_sql_by_hand: "Grant.objects.raw(x)",
+    locks_what_refers_too: "Grant.objects.select_for_update()",
 }  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def set_initial_password(user: User, *, by) -> str:
     require(by, "accounts.set_initial_password", user)
     _not_self(user, by)
     _not_a_machine(user)
-    user = User.objects.select_for_update().get(pk=user.pk)
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.last_login is not None or not user.is_active:
         raise TransitionNotAllowed(
             _("A first password can be given only before the first login. Afterwards the person resets it by e-mail.")

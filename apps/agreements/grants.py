@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from apps.agreements.choices import CredentialStatus, GrantStatus
 from apps.agreements.content import term_of
+from apps.agreements.locks import held_grants, hold
 from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Credential, Grant
 from apps.agreements.workflow import GRANT
 from apps.audit import actions as audit
@@ -22,7 +23,7 @@ from apps.core.epoch import raise_epoch
 from apps.core.errors import FactMissing
 from apps.organizations.models import InformationSystem
 from apps.registry.choices import Environment, SharingForm
-from apps.registry.models import DataService, Operation, Purpose
+from apps.registry.models import Operation, Purpose
 from apps.registry.querysets import LIVE
 
 MACHINE_ISSUER = "account-issuer"
@@ -31,14 +32,16 @@ MACHINE_ISSUER = "account-issuer"
 def open_grants(version: AgreementVersion, system: InformationSystem, environment: str, *, by, before=()) -> list[Grant]:
     """One grant an operation of the content, for `system` in `environment`, in place of those that ran `before`.
 
-    In the test environment from now, in production from the agreement's first day. Raises FactMissing when
-    an operation of the content is not there any more.
+    In the test environment from now, in production from the agreement's first day. What was retired since opens no more;
+    raises FactMissing (`operation_gone`) when nothing is left. The caller holds the services (`locks`).
     """
-    hold_services(row["service"] for row in version.content["scope"])
+    rows = [row for row in version.content["scope"] if operation_of(row).version.status in LIVE]
+    if not rows:
+        raise FactMissing(_("The versions of the services that were agreed on are retired."), code="operation_gone")
     now = timezone.now()
     starts, ends = term_of(version.content, version.agreement.in_force_at or now)
     first = now if environment == Environment.TEST else max(starts, version.agreement.valid_from or starts)
-    return [_open(version, system, environment, row, first, ends, by, before) for row in version.content["scope"]]
+    return [_open(version, system, environment, row, first, ends, by, before) for row in rows]
 
 
 def _open(version, system, environment, row: dict, starts, ends, by, before) -> Grant:
@@ -80,14 +83,6 @@ def _suspended_alone(before: Iterable[Grant], system, operation: Operation, envi
     return next((grant for grant in same or rows if grant.status == GrantStatus.SUSPENDED and grant.held_by_id is None), None)
 
 
-def hold_services(codes: Iterable[str]) -> None:
-    """Keep other verbs from replacing a version of these services until this transaction ends.
-
-    Opening a grant and publishing a version take turns: no grant is opened on an operation that was replaced meanwhile.
-    """
-    list(DataService.objects.select_for_update().filter(code__in=set(codes)).order_by("pk").values_list("pk"))
-
-
 def held_by(agreement: Agreement, system: InformationSystem, operation: Operation) -> ConsumerSuspension | None:
     """The suspension of the system's organization that holds a grant on `operation`, if one is open."""
     provider = operation.version.service.provider_id
@@ -116,15 +111,9 @@ def granted_paths(operation: Operation, row: dict) -> list[str]:
     return sorted({*envelope, *(field["path"] for field in row["fields"])})
 
 
-def _running(agreement: Agreement, **which) -> list[Grant]:
-    """The grants that have not ended, as committed, and theirs who holds the agreement's lock until it is through."""
-    rows = agreement.grants.filter(**which).exclude(status=GrantStatus.ENDED)
-    return list(rows.select_related("system", "operation__version").select_for_update(of=("self",)))
-
-
 def close_grants(agreement: Agreement, *, by, reason: str, **which) -> int:
     """End the open grants of `agreement` (those that `which`, field lookups, names); return how many there were."""
-    grants = _running(agreement, **which)
+    grants = held_grants(agreement=agreement, **which)
     for grant in grants:
         GRANT.move(grant, "close", by=by, status_reason=reason)
         raise_epoch("grant", grant.uuid)
@@ -132,25 +121,26 @@ def close_grants(agreement: Agreement, *, by, reason: str, **which) -> int:
 
 
 def open_production(version: AgreementVersion, system: InformationSystem, *, by) -> list[Grant]:
-    """Production as the content says, in place of what ran there; what was suspended on its own stays so."""
-    hold_services(row["service"] for row in version.content["scope"])
+    """Production as the content says, in place of what ran there; what was suspended on its own stays so.
+
+    The caller holds the agreement and the services.
+    """
     here = {"system": system, "environment": Environment.PRODUCTION}
-    before = _running(version.agreement, **here)
+    before = held_grants(agreement=version.agreement, **here)
     close_grants(version.agreement, by=by, reason=_("replaced"), **here)
     return open_grants(version, by=by, before=before, **here)
 
 
 def follow_version(version: AgreementVersion, systems, *, by) -> None:
-    """Grants follow a new version of an agreement in force, whose lock the caller holds.
+    """Grants follow a new version of an agreement in force, which the caller holds with the services and systems of it.
 
     Test access is the new content at once. Production keeps what was tested: of each operation the fields that
     the old grant had and the new content still has; the rest opens with the acceptance of the new version. So a
     narrower content narrows production at once, and a wider one widens it only after a test (WF-35, section 7).
     What was suspended on its own stays suspended; what ended before opens again only for those who asked for the version.
     """
-    hold_services(row["service"] for row in version.content["scope"])
     agreement, limits = version.agreement, (_("replaced by version %(number)s") % {"number": version.number})
-    running = _running(agreement)
+    running = held_grants(agreement=agreement)
     close_grants(agreement, by=by, reason=limits)
     anew = _opened_anew(version, systems)
     for system in anew:
@@ -188,8 +178,9 @@ def issue_credential(system: InformationSystem, environment: str, *, by, delegat
 
     WF-02: where the provider delegated it, the operator's issuing machine does it; otherwise the provider's officer.
     """
-    # Two approvals at once for one system: the second waits here and then sees the first one's account.
-    InformationSystem.objects.select_for_update().get(pk=system.pk)
+    # Two approvals at once for one system: the second waits here and then sees the first one's account. Who has opened
+    # grants before holds the system since then (`locks`).
+    hold((), {system.code})
     held = Credential.objects.filter(system=system, environment=environment)
     open_rows = held.filter(status=CredentialStatus.UNCLAIMED) if replaces else held.exclude(status=CredentialStatus.REVOKED)
     if any(not _is_over(row) for row in open_rows):

@@ -287,7 +287,7 @@ def _judge(release: Release, *, by) -> Release:
 
 
 def _lock(catalog: Catalog) -> Catalog:
-    return Catalog.objects.select_for_update().get(pk=catalog.pk)
+    return Catalog.objects.select_for_update(no_key=True).get(pk=catalog.pk)
 
 
 def _next_number(catalog: Catalog) -> int:

@@ -70,7 +70,7 @@ def part_catalog(catalog: Catalog, *, by, reason: str) -> Catalog:
 
 def _locked() -> dict[int, Catalog]:
     """All tables, taken: a rare act, and two of them come one after the other."""
-    return {table.pk: table for table in Catalog.objects.select_for_update().order_by("pk")}
+    return {table.pk: table for table in Catalog.objects.select_for_update(no_key=True).order_by("pk")}
 
 
 def _prefer(preferred: Catalog | None, others, basis: str = "") -> None:

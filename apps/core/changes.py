@@ -28,7 +28,7 @@ def change(
     unknown = sorted(set(facts) - set(allowed))
     if unknown:
         raise InvalidFact(fields={name: [_("This cannot be changed.")] for name in unknown})
-    obj.refresh_from_db(from_queryset=type(obj)._base_manager.select_for_update())
+    obj.refresh_from_db(from_queryset=type(obj)._base_manager.select_for_update(no_key=True))
     if version is not None and version != obj.version:
         raise StaleVersion(version=obj.version)
     changed = {}

@@ -126,7 +126,7 @@ def answer_dispute(
     dispute: Dispute, *, by, text: str, document_number: str = "", document_date: datetime.date | None = None
 ) -> Answer:
     """The level in charge answers. At level 3 the answer names the document it was sent with (NĐ 47/2020 Điều 49(3))."""
-    Dispute.objects.select_for_update().get(pk=dispute.pk)
+    Dispute.objects.select_for_update(no_key=True).get(pk=dispute.pk)
     dispute.refresh_from_db()
     if dispute.status not in RUNNING:
         raise TransitionNotAllowed(state=dispute.status)

@@ -36,7 +36,7 @@ def announce_maintenance(
     require(by, "registry.suspend_service", service)
     if not reason.strip():
         raise FactMissing(fields={"reason": [_("Required.")]})
-    service = DataService.objects.select_for_update().get(pk=service.pk)
+    service = DataService.objects.select_for_update(no_key=True).get(pk=service.pk)
     if service.status != ServiceStatus.ACTIVE:
         raise FactMissing(_("The service is not active."), code="service_not_active")
     check_notice(starts_at, ends_at)

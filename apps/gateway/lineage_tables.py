@@ -36,7 +36,7 @@ def wanted() -> set[Key]:
 def keep() -> int:
     """Make what is wanted and missing or old, drop what nobody needs. Returns how many tables changed; the epoch follows."""
     keys, today, changed = wanted(), timezone.localdate(), 0
-    rows = {(row.catalog_code, row.day_from, row.day_to): row for row in CodeTable.objects.select_for_update()}
+    rows = {(row.catalog_code, row.day_from, row.day_to): row for row in CodeTable.objects.select_for_update(no_key=True)}
     for key in sorted(keys):
         changed += _keep_one(key, rows.get(key), today)
     for key in rows.keys() - keys:

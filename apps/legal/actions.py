@@ -27,7 +27,7 @@ def change_rule(
     such rule or the day is not later than the present rule's first.
     """
     _require(by, "legal.change_rule")
-    old = LegalRule.objects.select_for_update().filter(code=code, effective_to__isnull=True).first()
+    old = LegalRule.objects.select_for_update(no_key=True).filter(code=code, effective_to__isnull=True).first()
     if old is None:
         raise InvalidFact(code="no_legal_rule")
     _require_newest(old, seen)
@@ -55,7 +55,7 @@ def add_ground(code: str, *, by, name: str, citation: str, effective_from: datet
     Raises InvalidFact with `fields` for an ill-formed or empty fact, Conflict when the code is in use.
     """
     _require(by, "legal.change_rule")
-    if RefusalGround.objects.select_for_update().filter(code=code).exists():
+    if RefusalGround.objects.select_for_update(no_key=True).filter(code=code).exists():
         raise Conflict(code="ground_exists", fields={"code": [_("There is a ground with this code: change that one.")]})
     made = _ground(code, name, citation, effective_from)
     audit.record(
@@ -96,7 +96,7 @@ def end_ground(code: str, *, by, effective_to: datetime.date, seen: RefusalGroun
 
 def _open_ground(code: str, seen: RefusalGround | None, **day: datetime.date) -> RefusalGround:
     """The ground as it holds now, locked. `day` is one day by its name, later than the ground's first."""
-    found = RefusalGround.objects.select_for_update().filter(code=code, effective_to__isnull=True).first()
+    found = RefusalGround.objects.select_for_update(no_key=True).filter(code=code, effective_to__isnull=True).first()
     if found is None:
         if seen is not None:
             raise StaleVersion(_("The ground was ended by somebody else meanwhile."))
@@ -137,7 +137,7 @@ def change_basis(code: str, *, by, citation: str, effective_from: datetime.date,
     basis, the citation is empty or the day is not later than the present one's first.
     """
     _require(by, "legal.change_rule")
-    old = LegalBasis.objects.select_for_update().filter(code=code, effective_to__isnull=True).first()
+    old = LegalBasis.objects.select_for_update(no_key=True).filter(code=code, effective_to__isnull=True).first()
     if old is None:
         raise InvalidFact(code="no_such_basis")
     _require_newest(old, seen)
@@ -164,7 +164,9 @@ def set_calendar_day(
     `version` is that of the row the caller saw, 0 where there was none: another one is StaleVersion.
     """
     _require(by, "legal.change_rule")
-    row = CalendarException.objects.select_for_update().filter(day=day).first() or CalendarException(day=day, version=0)
+    row = CalendarException.objects.select_for_update(no_key=True).filter(day=day).first() or CalendarException(
+        day=day, version=0
+    )
     if version is not None and version != row.version:
         raise StaleVersion(_("The day was set by somebody else meanwhile."), version=row.version)
     row.is_working, row.reason, row.citation, row.version = is_working, clean(reason), clean(citation), row.version + 1

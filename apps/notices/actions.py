@@ -63,7 +63,7 @@ def mark_read(user, uuids: Iterable | None = None) -> int:
 def send_again(message: OutboxMessage, *, by) -> OutboxMessage:
     """Give a message that was given up its attempts anew, now. Raises NotPermitted, TransitionNotAllowed (it waits, or has left)."""
     require(by, "notices.send_again", message)
-    given_up = OutboxMessage.objects.given_up().select_for_update().filter(pk=message.pk)
+    given_up = OutboxMessage.objects.given_up().select_for_update(no_key=True).filter(pk=message.pk)
     last_error = given_up.values_list("last_error", flat=True).first()
     if last_error is None:
         raise TransitionNotAllowed(verb="send_again")
@@ -78,7 +78,7 @@ def send_again(message: OutboxMessage, *, by) -> OutboxMessage:
 def send_all_again(*, by) -> int:
     """`send_again` for every message that was given up, oldest first; return how many. Raises NotPermitted."""
     require(by, "notices.send_again", None)
-    messages = OutboxMessage.objects.given_up().order_by("id").select_for_update(skip_locked=True)[:MOST_AT_ONCE]
+    messages = OutboxMessage.objects.given_up().order_by("id").select_for_update(skip_locked=True, no_key=True)[:MOST_AT_ONCE]
     return len([send_again(message, by=by) for message in messages])
 
 

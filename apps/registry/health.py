@@ -70,7 +70,7 @@ def _since(begun: float) -> int:
 @transaction.atomic
 def record(upstream: Upstream, finding: Finding) -> HealthProbe:
     """Keep what was found, and turn the state when two looks in a row agree against it."""
-    row = Upstream.objects.select_for_update().get(pk=upstream.pk)
+    row = Upstream.objects.select_for_update(no_key=True).get(pk=upstream.pk)
     before = row.probes.order_by("-id").values_list("answered", flat=True).first()
     probe = HealthProbe.objects.create(
         upstream=row, answered=finding.answered, status=finding.status, latency_ms=finding.latency_ms, error=finding.error

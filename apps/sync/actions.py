@@ -57,7 +57,7 @@ def approve_push(run: SyncRun, *, by) -> SyncRun:
     Raises NotPermitted, TransitionNotAllowed (not a held push, or decided already), RunAlreadyOpen.
     """
     _permit(by, "sync.approve_push", run)
-    held = SyncRun.objects.select_for_update().get(pk=run.pk)
+    held = SyncRun.objects.select_for_update(no_key=True).get(pk=run.pk)
     is_newest = not held.source.runs.filter(pk__gt=held.pk).exists()
     if held.status != RunStatus.HELD or held.source.kind != SourceKind.PUSH or not is_newest:
         raise TransitionNotAllowed(verb="approve_push", state=held.status)
@@ -73,7 +73,7 @@ def change_source(source: Source, *, by, version: int | None = None, **facts: ob
     Raises NotPermitted, StaleVersion, InvalidFact, EgressRefused.
     """
     _permit(by, "sync.change_source", source)
-    source = Source.objects.select_for_update().get(pk=source.pk)
+    source = Source.objects.select_for_update(no_key=True).get(pk=source.pk)
     if version is not None and version != source.version:
         raise StaleVersion(version=source.version)
     changed = sorted(name for name, value in facts.items() if name in CHANGEABLE and getattr(source, name) != value)

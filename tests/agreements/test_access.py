@@ -310,3 +310,13 @@ def test_wf_02_a_new_account_after_a_revoked_one_comes_from_whoever_issues_them(
 def test_a_system_without_access_gets_no_account(w):
     with pytest.raises(FactMissing):
         reissue_credential(w.system, Environment.PRODUCTION, by=w.operator)
+
+
+def test_a_test_confirmed_after_the_version_was_retired_opens_nothing(w):
+    agreement = agreement_in_force(w)
+    record = recorded(w, agreement)
+    w.service.versions.update(status="retired")
+    with pytest.raises(FactMissing) as refusal:
+        confirm_acceptance(record, by=w.provider_officer)
+    assert refusal.value.code == "operation_gone"
+    assert not agreement.grants.filter(environment=Environment.PRODUCTION).exists()

@@ -25,20 +25,23 @@ from apps.agreements.actions import (
     suspend_consumer,
     suspend_grant,
 )
-from apps.agreements.actions.signing import lock_agreement
+from apps.agreements.locks import lock_agreement
 from apps.agreements.models import Agreement, ConsumerSuspension, Signature
 from apps.audit.models import AuditEvent
 from apps.connections.actions import forward_request, sign_request, submit_request
 from apps.core.errors import DomainError
 from apps.notices.models import Notice
+from apps.organizations.actions.agencies import suspend_organization
 from apps.organizations.choices import Role
-from tests.connections.test_races import at_once, counted, on, worlds  # noqa: F401
+from tests.connections.test_races import on, with_state
 from tests.factories.accounts import PASSWORD
 from tests.factories.agreements import accepted, awaiting_signatures, negotiating, recorded, special_world
 from tests.factories.connections import forwarded, world
 from tests.factories.organizations import ReadyOrganizationFactory, officer
+from tests.fixtures.races import again, at_once
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("racers")]
+WHY = {"violation": "x", "plan": "y", "restore_conditions": "z"}
 ROUNDS = [pytest.param(3, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)]
 
 
@@ -54,8 +57,7 @@ def events(obj, name: str) -> int:
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_a_signer_who_signs_twice_at_once_has_signed_once(rounds):
-    for w in worlds(rounds, special_world):
-        agreement = awaiting_signatures(w)
+    for w, agreement in again(rounds, lambda: with_state(special_world(), awaiting_signatures)):
         shown = agreement.current_version.content_hash
         sign = [on(sign_agreement, agreement, w.consumer_signer, content_hash=shown) for _click in range(3)]
         assert len(refusals(at_once(*sign))) == 2
@@ -65,8 +67,7 @@ def test_cc_01_a_signer_who_signs_twice_at_once_has_signed_once(rounds):
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_the_two_last_signatures_at_once_put_it_in_force_once(rounds):
-    for w in worlds(rounds, special_world):
-        agreement = awaiting_signatures(w)
+    for w, agreement in again(rounds, lambda: with_state(special_world(), awaiting_signatures)):
         shown = agreement.current_version.content_hash
         both = [on(sign_agreement, agreement, who, content_hash=shown) for who in (w.consumer_signer, w.provider_signer)]
         assert refusals(at_once(*both)) == []
@@ -81,8 +82,7 @@ def test_cc_01_the_two_last_signatures_at_once_put_it_in_force_once(rounds):
 @pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.parametrize("other", ["reopen", "decline"])
 def test_cc_01_the_last_signature_against_second_thoughts(rounds, other):
-    for w in worlds(rounds, special_world):
-        agreement = awaiting_signatures(w)
+    for w, agreement in again(rounds, lambda: with_state(special_world(), awaiting_signatures)):
         shown = agreement.current_version.content_hash
         sign_agreement(agreement, by=w.consumer_signer, content_hash=shown)
         step = {"reopen": reopen_agreement, "decline": decline_agreement}[other]
@@ -97,8 +97,7 @@ def test_cc_01_the_last_signature_against_second_thoughts(rounds, other):
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_agreeing_against_a_new_proposal_never_agrees_to_what_was_not_read(rounds):
-    for turn, w in enumerate(worlds(rounds, special_world)):
-        agreement = negotiating(w)
+    for turn, (w, agreement) in enumerate(again(rounds, lambda: with_state(special_world(), negotiating))):
         shown = agreement.current_version.content_hash
         at_once(
             on(agree_content, agreement, w.consumer_officer, content_hash=shown),
@@ -113,12 +112,10 @@ def test_cc_01_agreeing_against_a_new_proposal_never_agrees_to_what_was_not_read
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_one_consumer_suspended_twice_at_once_is_one_suspension(rounds):
-    for w in worlds(rounds):
-        agreement = accepted(w)
+    for w, agreement in again(rounds, lambda: with_state(world(), accepted)):
         party = agreement.parties.get(side="consumer")
-        why = {"violation": "x", "plan": "y", "restore_conditions": "z"}
         colleague = officer(Role.PROVIDER_OFFICER, w.provider)
-        answers = at_once(*[on(suspend_consumer, party, who, **why) for who in (w.provider_officer, colleague)])
+        answers = at_once(*[on(suspend_consumer, party, who, **WHY) for who in (w.provider_officer, colleague)])
         assert len(refusals(answers)) == 1
         assert ConsumerSuspension.objects.filter(agreement=agreement).count() == 1
         assert events(agreement, "consumer.suspended") == 1
@@ -126,11 +123,7 @@ def test_cc_01_one_consumer_suspended_twice_at_once_is_one_suspension(rounds):
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_an_agency_suspended_at_the_instant_of_approval_gets_no_agreement_after_it(rounds):
-    from apps.organizations.actions.agencies import suspend_organization
-
-    for _turn in range(rounds):
-        w = world()
-        request = forwarded(w)
+    for w, request in again(rounds, lambda: with_state(world(), forwarded)):
         answers = at_once(
             on(approve_request, request, w.provider_officer), on(suspend_organization, w.consumer, w.operator, reason="Vi phạm")
         )
@@ -143,14 +136,12 @@ def test_cc_01_an_agency_suspended_at_the_instant_of_approval_gets_no_agreement_
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_one_access_resumed_against_its_consumer_suspended_leaves_nothing_open(rounds):
-    for w in worlds(rounds):
-        agreement = accepted(w)
+    for w, agreement in again(rounds, lambda: with_state(world(), accepted)):
         grant = agreement.grants.get(environment="production")
         suspend_grant(grant, by=w.provider_officer, reason="Lỗi kỹ thuật")
-        why = {"violation": "x", "plan": "y", "restore_conditions": "z"}
         resumed, stopped = at_once(
             on(resume_grant, grant, w.provider_officer),
-            on(suspend_consumer, agreement.parties.get(side="consumer"), w.operator, **why),
+            on(suspend_consumer, agreement.parties.get(side="consumer"), w.operator, **WHY),
         )
         assert refusals([resumed, stopped]) in ([], [resumed])
         assert not agreement.grants.filter(status="active").exists()

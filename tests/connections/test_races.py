@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
 
 import pytest
-from django.db import OperationalError, close_old_connections, connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 
 from apps.accounts.models import User
@@ -19,7 +18,7 @@ from apps.agreements.actions import (
     suspend_agreement,
     terminate_agreement,
 )
-from apps.agreements.models import Agreement, Grant
+from apps.agreements.models import AcceptanceRecord, Agreement, Grant
 from apps.audit.models import AuditEvent
 from apps.connections.actions import (
     draft_request,
@@ -38,54 +37,21 @@ from apps.organizations.choices import Role
 from tests.factories.agreements import agreement_in_force, recorded
 from tests.factories.connections import World, forwarded, signed_draft, world
 from tests.factories.organizations import officer
+from tests.factories.registry import PublishedServiceFactory, operation_of
+from tests.fixtures.races import again, at_once
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("racers")]
 ROUNDS = [pytest.param(4, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)]
-
-
-@pytest.fixture(autouse=True)
-def counted(request) -> None:
-    """The full run says how often (root `conftest.py`)."""
-    rounds = getattr(getattr(request.node, "callspec", None), "params", {}).get("rounds", 0)
-    if rounds >= 1000:
-        print(f"CC-01: {rounds:,} rounds of {request.node.name}")
-
-
-def worlds(rounds: int, make: Callable[[], World] = world) -> Iterator[World]:
-    """A world for each round, the same one for twenty-five: making its people costs more than the round."""
-    for turn in range(rounds):
-        if turn % 25 == 0:
-            made = make()
-        yield made
-
-
-def at_once(*acts) -> list:
-    """Run the acts in threads released by one barrier; the answer of each, or the exception it raised."""
-    gate, answers = threading.Barrier(len(acts)), [None] * len(acts)
-
-    def run(index, act):
-        close_old_connections()
-        try:
-            gate.wait(timeout=30)
-            answers[index] = act()
-        except Exception as error:  # noqa: BLE001
-            answers[index] = error
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(index, act)) for index, act in enumerate(acts)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    assert not any(thread.is_alive() for thread in threads), "somebody hangs"
-    return answers
 
 
 def on(act, obj, person: User, **facts):
     """`act` with fresh objects, as another process reads them: the person and the row as it is now."""
     by, row = User.objects.get(pk=person.pk), type(obj).objects.get(pk=obj.pk)
     return lambda: act(row, by=by, **facts)
+
+
+def with_state(w: World, state) -> tuple:
+    return w, state(w)
 
 
 def verb(act, person: User, request: ConnectionRequest, **facts):
@@ -117,8 +83,7 @@ def check_one_winner(request, answers) -> None:
 @pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.parametrize("other", ["approve", "refuse", "withdraw", "return"])
 def test_cc_01_approval_against_another_step(rounds, other):
-    for w in worlds(rounds):
-        request = forwarded(w)
+    for w, request in again(rounds, lambda: with_state(world(), forwarded)):
         answers = at_once(verb(approve_request, w.provider_officer, request), second_step(other, w, request))
         check_one_winner(request, answers)
         request.refresh_from_db()
@@ -139,8 +104,7 @@ def second_step(name, w, request):
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_approval_against_an_edit_approves_what_was_submitted(rounds):
-    for w in worlds(rounds):
-        request = forwarded(w)
+    for w, request in again(rounds, lambda: with_state(world(), forwarded)):
         made, edited = at_once(
             verb(approve_request, w.provider_officer, request), verb(save_draft, w.consumer_officer, request, title="Sửa lén")
         )
@@ -153,12 +117,12 @@ def test_cc_01_approval_against_an_edit_approves_what_was_submitted(rounds):
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_cc_01_two_providers_approve_at_once_and_one_agreement_is_made(rounds):
-    from tests.factories.registry import PublishedServiceFactory, operation_of
+    def of_two_providers():
+        w, service = world(), PublishedServiceFactory()
+        scope = {w.operation: w.fields(), operation_of(service): w.fields()}
+        return w, forwarded(w, scope=scope), officer(Role.PROVIDER_OFFICER, service.provider)
 
-    for w in worlds(rounds):
-        service = PublishedServiceFactory()
-        other = officer(Role.PROVIDER_OFFICER, service.provider)
-        request = forwarded(w, scope={w.operation: w.fields(), operation_of(service): w.fields()})
+    for w, request, other in again(rounds, of_two_providers):
         answers = at_once(verb(approve_request, w.provider_officer, request), verb(approve_request, other, request))
         assert not [answer for answer in answers if isinstance(answer, Exception)], answers
         assert sum(answer is not None for answer in answers) == 1
@@ -169,8 +133,7 @@ def test_cc_01_two_providers_approve_at_once_and_one_agreement_is_made(rounds):
 def test_cc_01_what_is_submitted_is_what_was_signed_though_somebody_edits(rounds):
     from apps.connections.completeness import missing
 
-    for turn, w in enumerate(worlds(rounds)):
-        request = signed_draft(w)
+    for turn, (w, request) in enumerate(again(rounds, lambda: with_state(world(), signed_draft))):
         at_once(
             verb(submit_request, w.consumer_officer, request),
             verb(save_draft, w.consumer_officer, request, title=f"Sửa lúc gửi {turn}"),
@@ -194,25 +157,31 @@ def test_cc_01_an_agency_suspended_at_the_instant_of_approval_never_leaves_an_op
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
-def test_cc_01_confirm_against_reject_and_against_termination(rounds):
-    for turn, w in enumerate(worlds(rounds)):
-        agreement = agreement_in_force(w)
-        record = recorded(w, agreement)
-        if turn % 2:
-            other = on(reject_acceptance, record, w.operator, comment="Thiếu")
+@pytest.mark.parametrize("other", ["reject", "terminate"])
+def test_cc_01_confirm_against_reject_and_against_termination(rounds, other):
+    for w, (agreement, record) in again(rounds, lambda: with_state(world(), in_test)):
+        if other == "reject":
+            second = on(reject_acceptance, record, w.operator, comment="Thiếu")
         else:
-            other = on(terminate_agreement, agreement, w.operator, ground="authority", reason="Yêu cầu")
-        at_once(on(confirm_acceptance, record, w.provider_officer), other)
+            second = on(terminate_agreement, agreement, w.operator, ground="authority", reason="Yêu cầu")
+        answers = at_once(on(confirm_acceptance, record, w.provider_officer), second)
+        losers = [answer for answer in answers if isinstance(answer, Exception)]
+        assert all(isinstance(loser, DomainError) for loser in losers), losers
+        assert len(losers) == 1 or (other == "terminate" and not losers)
         record.refresh_from_db()
         agreement.refresh_from_db()
         open_production = Grant.objects.filter(agreement=agreement, environment="production").exclude(status="ended").exists()
         assert open_production == (record.status == "confirmed" and agreement.status == "in_force")
 
 
+def in_test(w: World) -> tuple[Agreement, AcceptanceRecord]:
+    agreement = agreement_in_force(w)
+    return agreement, recorded(w, agreement)
+
+
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_suspension_and_termination_at_once_end_with_everything_closed(rounds):
-    for w in worlds(rounds):
-        agreement = agreement_in_force(w)
+    for w, agreement in again(rounds, lambda: with_state(world(), agreement_in_force)):
         at_once(
             on(suspend_agreement, agreement, w.provider_officer, kind="force_majeure", violation="Mất điện", plan="Chờ"),
             on(terminate_agreement, agreement, w.operator, ground="authority", reason="Yêu cầu"),

@@ -12,10 +12,10 @@ from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.actions.approval import is_delegated
 from apps.agreements.actions.life import require_texts
-from apps.agreements.actions.signing import lock_agreement
 from apps.agreements.announcements import tell_owners
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side
 from apps.agreements.grants import held_by, issue_credential, open_production
+from apps.agreements.locks import hold, lock_agreement
 from apps.agreements.models import AcceptanceRecord, Agreement, Grant
 from apps.agreements.workflow import ACCEPTANCE, GRANT
 from apps.audit import actions as audit
@@ -87,6 +87,7 @@ def confirm_acceptance(record: AcceptanceRecord, *, by, comment: str = "", versi
     current, system = agreement.current_version, record.system
     if record.for_version_id != current.pk:
         raise FactMissing(_("The test was made under an older version of the agreement."), code="older_version")
+    hold(current.service_codes(), {system.code})
     open_production(current, system, by=by)
     issue_credential(system, Environment.PRODUCTION, by=by, delegated=is_delegated(current, system))
     audit.record("acceptance.confirmed", record, by=by, organizations=agreement.party_uuids())
@@ -123,8 +124,7 @@ def suspend_grant(grant: Grant, *, by, reason: str, version: int | None = None) 
     """Stop one system's access to one operation; the very next call is refused. The reason goes to the consumer."""
     require(by, "agreements.suspend_grant", grant)
     require_texts({"reason": reason})
-    # A new version and a confirmation open successors from what runs: they see this, or this sees them.
-    lock_agreement(grant.agreement)
+    _hold(grant)
     GRANT.move(grant, "suspend", by=by, version=version, status_reason=reason.strip())
     return _changed(grant, "suspended", by, N_("Access of %(system)s under agreement %(number)s is suspended: %(reason)s"))
 
@@ -150,10 +150,18 @@ def end_grant(grant: Grant, *, by, reason: str, version: int | None = None) -> G
     """End one access for good (the agreement goes on). Opening it again takes a new acceptance or a new version."""
     require(by, "agreements.end_grant", grant)
     require_texts({"reason": reason})
-    # A new version and a confirmation open successors from what runs: they see this, or this sees them.
-    lock_agreement(grant.agreement)
+    _hold(grant)
     GRANT.move(grant, "end", by=by, version=version, status_reason=reason.strip())
     return _changed(grant, "ended", by, N_("Access of %(system)s under agreement %(number)s has ended: %(reason)s"))
+
+
+def _hold(grant: Grant) -> None:
+    """Take turns with what opens successors of the grant: a new version and a confirmation see this, or this sees them.
+
+    The grant is then stopped as it is, also where a version of its service was published at this instant.
+    """
+    lock_agreement(grant.agreement)
+    grant.refresh_from_db(from_queryset=Grant.objects.select_for_update(no_key=True))
 
 
 def _changed(grant: Grant, event: str, by, message: str) -> Grant:

@@ -11,6 +11,7 @@ from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
 from apps.agreements.content import content_of, term_of
 from apps.agreements.grants import follow_version, issue_credential, open_grants, operation_of
+from apps.agreements.locks import hold, lock_agreement
 from apps.agreements.models import Agreement, AgreementVersion, Consent, Party, RequestBasis, Signature
 from apps.audit import actions as audit
 from apps.connections import clock
@@ -42,6 +43,7 @@ def approve_request(request: ConnectionRequest, *, by, comment: str = "", versio
     """
     # The lock makes two providers' officers take turns: the second one is then the last, and makes the agreement.
     request = _locked(request)
+    _hold_what_it_speaks_of(request)
     refuse_second_decision(request, "approve", by)
     REQUEST.check(request, "approve", by=by, version=version)
     parts = open_parts(request, by)
@@ -68,9 +70,24 @@ def approve_request(request: ConnectionRequest, *, by, comment: str = "", versio
 
 def _locked(request: ConnectionRequest) -> ConnectionRequest:
     """The row as committed now, locked. The caller's object follows, so that a page shows what happened."""
-    ConnectionRequest.objects.select_for_update().only("pk").get(pk=request.pk)
+    ConnectionRequest.objects.select_for_update(no_key=True).only("pk").get(pk=request.pk)
     request.refresh_from_db()
     return request
+
+
+def _hold_what_it_speaks_of(request: ConnectionRequest) -> None:
+    """The agreement that is amended, the services and the systems, before it is looked whether they still are what was asked for.
+
+    What an amendment does not touch is held too: it follows the new version.
+    """
+    services = set(services_of(request).values_list("code", flat=True))
+    systems = set(request.request_systems.values_list("system__code", flat=True))
+    if request.kind != RequestKind.NEW:
+        lock_agreement(request.basis.agreement)
+        running = request.basis.agreement.versions.filter(state=VersionState.CURRENT).first()
+        services |= running.service_codes() if running else set()
+        systems |= running.system_codes() if running else set()
+    hold(services, systems)
 
 
 def make_agreement(request: ConnectionRequest, *, by) -> Agreement:
@@ -189,11 +206,10 @@ def amend_agreement(request: ConnectionRequest, *, by) -> Agreement:
 
     Default sharing: signed by standing terms and request, current at once. Special: a draft that every party signs,
     while the old version stays in force. Raises FactMissing when the agreement moved on since the request was begun.
+    The caller holds the agreement (`_hold_what_it_speaks_of`).
     """
     basis = request.basis
     agreement = basis.agreement
-    Agreement.objects.select_for_update().only("pk").get(pk=agreement.pk)
-    agreement.refresh_from_db()
     current = agreement.versions.filter(state=VersionState.CURRENT).first()
     if agreement.status != AgreementStatus.IN_FORCE or current is None or basis.starts_from_id != current.pk:
         raise FactMissing(_("The agreement has changed since this request was begun; return it."), code="agreement_changed")

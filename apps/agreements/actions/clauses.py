@@ -27,7 +27,7 @@ def change_clause(
     """
     require(by, "agreements.change_clause")
     old = (
-        StandardClause.objects.select_for_update()
+        StandardClause.objects.select_for_update(no_key=True)
         .filter(code=code, effective_to__isnull=True)
         .order_by("-effective_from")
         .first()

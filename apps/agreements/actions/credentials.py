@@ -8,8 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.agreements.choices import GrantStatus
+from apps.agreements.choices import CredentialStatus, GrantStatus
 from apps.agreements.grants import issue_credential, lifetime_end
+from apps.agreements.locks import hold
 from apps.agreements.models import Credential
 from apps.agreements.secrets import hash_secret, new_secret
 from apps.agreements.workflow import CREDENTIAL
@@ -30,6 +31,8 @@ def claim_credential(credential: Credential, *, by, version: int | None = None) 
 
     The account it replaces goes on for the overlap of the rule `credential.rotation_overlap`, then ends.
     """
+    # The older account first: whoever revokes that one at this instant waits, or is waited for.
+    replaced = Credential.objects.select_for_update(no_key=True).filter(pk=credential.replaces_id).first()
     now = timezone.now()
     secret = new_secret()
     months = int(LegalRule.objects.rule(LIFETIME, timezone.localdate(now)).value)
@@ -38,8 +41,8 @@ def claim_credential(credential: Credential, *, by, version: int | None = None) 
         expires_at=lifetime_end(now, months),
     )  # fmt: skip
     raise_epoch("credential", credential.uuid)
-    if credential.replaces_id:
-        _limit(credential.replaces, now)
+    if replaced is not None and replaced.status == CredentialStatus.ACTIVE:
+        _limit(replaced, now)
     audit.record("credential.claimed", credential, by=by, organizations=[credential.system.organization])
     return secret
 
@@ -55,6 +58,7 @@ def _limit(old: Credential, now: datetime.datetime) -> None:
 @transaction.atomic
 def rotate_credential(credential: Credential, *, by, version: int | None = None) -> Credential:
     """Issue the successor of `credential`, to be collected. Raises Conflict when one is waiting already."""
+    hold((), {credential.system.code})
     CREDENTIAL.move(credential, "rotate", by=by, version=version)
     new = issue_credential(credential.system, credential.environment, by=by, delegated=False, replaces=credential)
     if new is None:
@@ -85,6 +89,8 @@ def revoke_credential(credential: Credential, *, by, reason: str, version: int |
     """End the account at once: no token of it opens a call from here on."""
     if not reason.strip():
         raise FactMissing(fields={"reason": [_("This field is required.")]})
+    # As it is now: that it was rotated or limited at this instant is no reason to leave it open.
+    credential.refresh_from_db(from_queryset=Credential.objects.select_for_update(no_key=True))
     CREDENTIAL.move(credential, "revoke", by=by, version=version, revoked_at=timezone.now())
     raise_epoch("credential", credential.uuid)
     audit.record("credential.revoked", credential, by=by, organizations=[credential.system.organization], reason=reason.strip())

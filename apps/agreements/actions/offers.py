@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.choices import GrantStatus
-from apps.agreements.grants import hold_services
+from apps.agreements.locks import hold
 from apps.agreements.models import Grant
 from apps.connections.announcements import people
 from apps.core.text import clean
@@ -26,7 +26,7 @@ def suspend_service(service: DataService, *, by, reason: str, version: int | Non
     What the operator suspends only the operator resumes. Raises as `registry.suspend_service`.
     """
     # Whoever opens access holds the service's row too: a consumer of this very moment is told, or sees it suspended.
-    hold_services([service.code])
+    hold([service.code])
     registry.suspend_service(service, by=by, reason=reason, version=version)
     _tell(service, "suspended", N_("Service %(name)s is suspended: its calls are refused from now on. Reason: %(reason)s"),
           reason=clean(reason))  # fmt: skip
@@ -36,7 +36,7 @@ def suspend_service(service: DataService, *, by, reason: str, version: int | Non
 @transaction.atomic
 def resume_service(service: DataService, *, by, reason: str = "", version: int | None = None) -> DataService:
     """Let calls pass again, and tell the same people. Raises as `registry.resume_service`."""
-    hold_services([service.code])
+    hold([service.code])
     registry.resume_service(service, by=by, reason=reason, version=version)
     _tell(service, "resumed", N_("Service %(name)s is open again."))
     return service

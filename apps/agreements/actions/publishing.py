@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
-from apps.agreements.grants import hold_services
 from apps.agreements.impact import Impact, grants_on, impact
+from apps.agreements.locks import hold
 from apps.agreements.models import Grant
 from apps.agreements.workflow import GRANT
 from apps.audit import actions as audit
@@ -36,7 +36,7 @@ def publish_service_version(version: ServiceVersion, *, by, expected: int | None
     Conflict (`breaks_agreements`) when something agreed on would break, otherwise as `registry.publish_version`.
     """
     VERSION.check(version, "publish", by=by, version=expected)
-    hold_services([version.service.code])
+    hold([version.service.code])
     found = impact(version)
     if found.breakages:
         raise _breaks(found, by)
@@ -88,8 +88,10 @@ def retire_service_version(version: ServiceVersion, *, by, reason: str, expected
     Raises Conflict (`version_in_use`) before that day.
     """
     VERSION.check(version, "retire", by=by, version=expected)
-    hold_services([version.service.code])
-    grants = list(grants_on(version).select_related("system__organization", "agreement").select_for_update(of=("self",)))
+    hold([version.service.code])
+    grants = list(
+        grants_on(version).select_related("system__organization", "agreement").select_for_update(of=("self",), no_key=True)
+    )
     over = version.status == VersionStatus.DEPRECATED and version.deprecated_on <= timezone.localdate()
     if grants and not over:
         systems = len({grant.system_id for grant in grants})
@@ -121,7 +123,7 @@ def _carry_over(found: Impact, version: ServiceVersion, *, by) -> list[Grant]:
     if found.live is None:
         return []
     rows = grants_on(found.live).select_related("operation", "agreement", "system__organization")
-    grants = list(rows.select_for_update(of=("self",)))
+    grants = list(rows.select_for_update(of=("self",), no_key=True))
     target = {row.code: row for row in Operation.objects.filter(version=version)}
     for grant in grants:
         before, grant.operation = grant.operation, target[grant.operation.code]

@@ -14,6 +14,7 @@ from apps.agreements.actions.suspension import active_grants_of, hold_grants
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis, VersionState
 from apps.agreements.content import representatives
+from apps.agreements.locks import held_grants
 from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Party, Signature
 from apps.audit import actions as audit
 from apps.connections.models import ConnectionRequest
@@ -39,14 +40,12 @@ def merge_organizations(source: Organization, into: Organization, *, by, instrum
     """
     require(by, "agreements.merge_organizations", source)
     require_texts({"instrument": instrument})
-    # Always in the same order, so that two merges cannot wait for each other.
-    rows = Organization.objects.select_for_update().filter(pk__in=[source.pk, into.pk]).order_by("pk")
+    # All that is carried, in the order of `locks`, before the first row that raises the epoch.
+    rows = Organization.objects.select_for_update(no_key=True).filter(pk__in=[source.pk, into.pk]).order_by("pk")
     if source.pk == into.pk or any(row.status != OrganizationStatus.ACTIVE for row in rows):
         raise InvalidFact(_("Two different, active organizations are merged."), code="not_mergeable")
+    agreements = _hold_what_is_carried(source)
     _nothing_unfinished(source, into)
-    # Before the first row that raises the epoch, as every verb of an agreement does: else the two wait for each other.
-    rows = Agreement.objects.filter(status__in=LIVE, parties__organization=source).order_by("pk")
-    agreements = list(rows.select_for_update(of=("self",)))
     _carry_systems_and_services(source, into)
     for agreement in agreements:
         _carry_over(agreement, source, into, by=by, instrument=instrument.strip())
@@ -57,6 +56,26 @@ def merge_organizations(source: Organization, into: Organization, *, by, instrum
         agreements=[agreement.number for agreement in agreements],
     )  # fmt: skip
     return agreements
+
+
+def _hold_what_is_carried(source: Organization) -> list[Agreement]:
+    """The agreements of `source` with what runs under them, its services and systems, and the requests that name its services."""
+    asked = ConnectionRequest.objects.open().filter(requested_operations__operation__version__service__provider=source)
+    # By a subquery: a row that comes up twice in a join is not to be locked.
+    _locked(ConnectionRequest.objects.filter(pk__in=asked.values("pk")))
+    agreements = _locked(
+        Agreement.objects.filter(
+            status__in=LIVE, pk__in=source.agreement_parties.filter(left_at__isnull=True).values("agreement")
+        )
+    )
+    for rows in (source.services.all(), source.systems.all()):
+        _locked(rows)
+    held_grants(agreement__in=agreements)
+    return agreements
+
+
+def _locked(rows) -> list:
+    return list(rows.order_by("pk").select_for_update(of=("self",), no_key=True))
 
 
 @dataclass(frozen=True)
@@ -103,12 +122,12 @@ def _side(agreement: Agreement, organization: Organization) -> str:
 
 
 def _carry_systems_and_services(source: Organization, into: Organization) -> None:
-    for system in source.systems.select_for_update():
+    for system in source.systems.all():
         system.organization = into
         system.version += 1
         system.save(update_fields=["organization", "version", "updated_at"])
         raise_epoch("informationsystem", system.uuid)
-    for service in source.services.select_for_update():
+    for service in source.services.all():
         service.provider = into
         service.version += 1
         service.save(update_fields=["provider", "version", "updated_at"])

@@ -14,6 +14,7 @@ from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
 from apps.agreements.content import term_of
 from apps.agreements.grants import operation_of
+from apps.agreements.locks import hold, lock_agreement
 from apps.agreements.models import Agreement, AgreementDocument, AgreementVersion, Consent, Party, Signature
 from apps.agreements.proposals import checked
 from apps.agreements.workflow import AGREEMENT
@@ -22,7 +23,7 @@ from apps.connections import files
 from apps.core.canonical import content_hash
 from apps.core.epoch import raise_epoch
 from apps.core.errors import FactMissing, NotPermitted, StaleVersion, TransitionNotAllowed
-from apps.core.workflow import require, stale
+from apps.core.workflow import require
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
 
@@ -244,6 +245,7 @@ def complete_if_signed(agreement: Agreement, draft: AgreementVersion, *, by) -> 
     """With the last party's signature the agreement comes into force, and test grants open in the same transaction."""
     if agreement.present_parties().exclude(pk__in=draft.signatures.values("party_id")).exists():
         return
+    hold(draft.service_codes(), draft.system_codes())
     now = timezone.now()
     starts, ends = term_of(draft.content, now)
     if ends is not None and ends <= starts:
@@ -260,15 +262,6 @@ def complete_if_signed(agreement: Agreement, draft: AgreementVersion, *, by) -> 
     raise_epoch("agreement", agreement.uuid)
     audit.record("agreement.in_force", agreement, by=by, organizations=agreement.party_uuids(), content_hash=draft.content_hash)
     tell_parties("in_force", agreement, N_("Agreement %(number)s is in force. The test account can be collected."))
-
-
-def lock_agreement(agreement: Agreement, version: int | None = None) -> Agreement:
-    """Take turns on the agreement; the caller's object follows the row as committed. Raises StaleVersion."""
-    Agreement.objects.select_for_update().only("pk").get(pk=agreement.pk)
-    agreement.refresh_from_db()
-    if version is not None and version != agreement.version:
-        raise stale(agreement)
-    return agreement
 
 
 def touch(agreement: Agreement) -> None:

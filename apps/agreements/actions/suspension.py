@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.actions.life import require_texts
-from apps.agreements.actions.signing import lock_agreement
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side, SuspensionKind
 from apps.agreements.grants import held_by
+from apps.agreements.locks import lock_agreement
 from apps.agreements.models import Agreement, ConsumerSuspension, Grant, Party, PlannedSuspension
 from apps.agreements.workflow import AGREEMENT, GRANT
 from apps.audit import actions as audit
@@ -185,7 +185,7 @@ def active_grants_of(party: Party, provider: Organization | None) -> list[Grant]
     rows = party.agreement.grants.filter(system__organization=party.organization, status=GrantStatus.ACTIVE)
     if provider is not None:
         rows = rows.filter(operation__version__service__provider=provider)
-    return list(rows.select_for_update(of=("self",)))
+    return list(rows.select_for_update(of=("self",), no_key=True).order_by("pk"))
 
 
 @transaction.atomic
@@ -205,7 +205,8 @@ def lift_consumer_suspension(suspension: ConsumerSuspension, *, by, comment: str
     if rows.update(lifted_at=timezone.now(), lifted_by=by, comment=comment.strip(), updated_at=timezone.now()) != 1:
         raise Conflict(_("This suspension was lifted already."), code="already_lifted")
     suspension.refresh_from_db()
-    for grant in suspension.grants.filter(status=GrantStatus.SUSPENDED).select_for_update(of=("self",)):
+    held = suspension.grants.filter(status=GrantStatus.SUSPENDED).order_by("pk")
+    for grant in held.select_for_update(of=("self",), no_key=True):
         _open_or_hand_on(grant, agreement, by)
     audit.record(
         "consumer.resumed", agreement, by=by, organizations=agreement.party_uuids(), consumer=suspension.party.organization.code

@@ -151,6 +151,12 @@ class AgreementVersion(TimedModel):
     def __str__(self) -> str:
         return f"{self.agreement} v{self.number}"
 
+    def service_codes(self) -> set[str]:
+        return {row["service"] for row in self.content["scope"]}
+
+    def system_codes(self) -> set[str]:
+        return {row["code"] for row in self.content["systems"]}
+
 
 class Signature(TimedModel):
     """A party's signature over a version's hash. The signer is never the drafter (four eyes, by constraint)."""

@@ -109,7 +109,7 @@ def name_focal_point(
     """
     require(by, "organizations.name_focal_point", organization)
     # The lock on the agency makes of two namings at the same instant one after the other.
-    organization.refresh_from_db(from_queryset=Organization.objects.select_for_update())
+    organization.refresh_from_db(from_queryset=Organization.objects.select_for_update(no_key=True))
     if organization.status == OrganizationStatus.CLOSED:
         raise Conflict(_("The agency is closed."), code="organization_closed")
     facts = {"name": clean(name), "position": clean(position), "phone": clean(phone), "email": email.strip()}

@@ -89,7 +89,7 @@ def _give(user: User, organization: Organization, role: str, by) -> Membership:
         raise InvalidFact(fields={"role": [_("“%(value)s” is not one of: %(all)s.") % {
             "value": str(role)[:80], "all": ", ".join(Role.values)}]})  # fmt: skip
     # The person's row is the lock: two roles given at the same instant see each other.
-    User.objects.select_for_update().get(pk=user.pk)
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
     held = Membership.objects.current().filter(user=user, organization=organization, role=role).first()
     if held is not None:
         return held
@@ -202,6 +202,6 @@ def _not_the_last_operator(membership: Membership) -> None:
     operators = Membership.objects.current().filter(
         role=Role.OPERATOR, user__is_active=True, organization__status=OrganizationStatus.ACTIVE
     )
-    held = list(operators.select_for_update(of=("self",)).order_by("pk").values_list("user_id", flat=True))
+    held = list(operators.select_for_update(of=("self",), no_key=True).order_by("pk").values_list("user_id", flat=True))
     if not set(held) - {membership.user_id}:
         raise Conflict(_("The last operator's role cannot be ended."), code="last_operator")

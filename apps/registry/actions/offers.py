@@ -119,7 +119,7 @@ def retire_service(service: DataService, *, by, reason: str, version: int | None
 
 def _is_in_use(service: DataService) -> bool:
     """Whether access that has not ended rests on it. Whoever opens access holds the service's row: the two take turns."""
-    DataService.objects.select_for_update().only("pk").get(pk=service.pk)
+    DataService.objects.select_for_update(no_key=True).only("pk").get(pk=service.pk)
     return service.versions.filter(operations__grants__status__in=("active", "suspended")).exists()
 
 

@@ -101,7 +101,7 @@ def end_terms(regulation: UsageRegulation, *, by, effective_to: datetime.date, v
 
 
 def _lock(regulation: UsageRegulation, version: int | None) -> None:
-    regulation.refresh_from_db(from_queryset=UsageRegulation.objects.select_for_update())
+    regulation.refresh_from_db(from_queryset=UsageRegulation.objects.select_for_update(no_key=True))
     if version is not None and version != regulation.version:
         raise StaleVersion(version=regulation.version)
 

@@ -45,7 +45,7 @@ def set_upstream(
     EgressRefused, InvalidFact, StaleVersion, Conflict.
     """
     require(by, "registry.set_upstream", version)
-    version.refresh_from_db(from_queryset=ServiceVersion.objects.select_for_update())
+    version.refresh_from_db(from_queryset=ServiceVersion.objects.select_for_update(no_key=True))
     if version.status == VersionStatus.RETIRED:
         raise Conflict(_("The version is retired."), code="version_retired")
     if environment not in Environment.values:

@@ -28,7 +28,7 @@ def add_version(service: DataService, *, by, bump: str = "minor", change_note: s
     Raises Conflict while another draft is open (`draft_open`) or the service is retired.
     """
     require(by, "registry.add_version", service)
-    service.refresh_from_db(from_queryset=DataService.objects.select_for_update())
+    service.refresh_from_db(from_queryset=DataService.objects.select_for_update(no_key=True))
     if service.status == ServiceStatus.RETIRED:
         raise Conflict(_("The service is retired."), code="service_retired")
     if bump not in ("minor", "major"):
@@ -73,7 +73,7 @@ def publish_version(
     VERSION.check(version, "publish", by=by, version=expected)
     # The service's row is the lock: of two drafts of one service one is published after the other.
     service = (
-        DataService.objects.select_for_update(of=("self",))
+        DataService.objects.select_for_update(of=("self",), no_key=True)
         .select_related("provider", "usage_regulation")
         .get(pk=version.service_id)
     )
@@ -157,7 +157,7 @@ def _copy_contract(source: ServiceVersion, target: ServiceVersion) -> None:
 
 
 def lock_draft(version: ServiceVersion, expected: int | None = None) -> None:
-    version.refresh_from_db(from_queryset=ServiceVersion.objects.select_for_update())
+    version.refresh_from_db(from_queryset=ServiceVersion.objects.select_for_update(no_key=True))
     if version.status != VersionStatus.DRAFT:
         raise TransitionNotAllowed(_("A published version is never edited: add a new one."), state=version.status)
     if expected is not None and expected != version.version:
