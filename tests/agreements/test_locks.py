@@ -30,6 +30,7 @@ from apps.agreements.actions import (
     suspend_agreement,
     suspend_consumer,
     suspend_grant,
+    suspend_service,
     terminate_agreement,
 )
 from apps.agreements.models import Agreement
@@ -39,7 +40,7 @@ from apps.disputes.maintenance import announce_maintenance
 from apps.organizations.actions.agencies import suspend_organization
 from apps.organizations.actions.systems import retire_system, suspend_system
 from apps.organizations.choices import Role
-from apps.registry.actions import retire_service, suspend_service
+from apps.registry.actions import retire_service
 from tests.agreements.locking import LockOrder, OutOfOrder
 from tests.agreements.test_amendment import joiner
 from tests.agreements.test_publishing import successor

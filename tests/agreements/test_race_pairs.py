@@ -33,6 +33,7 @@ from apps.agreements.actions import (
     suspend_agreement,
     suspend_consumer,
     suspend_grant,
+    suspend_service,
     terminate_agreement,
 )
 from apps.agreements.actions.life import expire_agreement
@@ -47,7 +48,7 @@ from apps.disputes.maintenance import announce_maintenance
 from apps.notices.models import Notice
 from apps.organizations.actions.systems import retire_system, suspend_system
 from apps.organizations.choices import Role
-from apps.registry.actions import retire_service, suspend_service
+from apps.registry.actions import retire_service
 from apps.registry.models import ServiceVersion
 from tests.agreements.test_publishing import successor
 from tests.agreements.test_races import ROUNDS, WHY, changing
