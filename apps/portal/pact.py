@@ -65,6 +65,7 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
     """
     parties = list(agreement.parties.select_related("organization"))
     versions = list(agreement.versions.select_related("drafted_by").order_by("-number"))
+    _mark_fallen(versions)
     shown = _shown(versions, number)
     former = _former(versions, shown)
     newest = versions[0] if versions else None
@@ -116,11 +117,25 @@ def _former(versions: list[AgreementVersion], shown: AgreementVersion | None) ->
 
 def _bases(agreement: Agreement, versions: list[AgreementVersion], shown: AgreementVersion | None) -> list:
     """The requests the shown content rests on: its own and those of the versions it came from, not one that was declined or withdrawn."""
-    by_hash, line = {row.content_hash: row for row in versions}, []
-    while shown is not None and shown.pk not in line:
-        line.append(shown.pk)
-        shown = by_hash.get(shown.content.get("supersedes"))
+    line = _line(versions, shown)
     return [row for row in agreement.bases.select_related("request") if row.version_id in line]
+
+
+def _line(versions: list[AgreementVersion], head: AgreementVersion | None) -> list[int]:
+    """`head` and the versions it came from, one written against the other."""
+    by_hash, line = {row.content_hash: row for row in versions}, []
+    while head is not None and head.pk not in line:
+        line.append(head.pk)
+        head = by_hash.get(head.content.get("supersedes"))
+    return line
+
+
+def _mark_fallen(versions: list[AgreementVersion]) -> None:
+    """A change that was declined is closed as a superseded one is; that nothing came from it tells them apart."""
+    current = next((row for row in versions if row.state == VersionState.CURRENT), None)
+    line = _line(versions, current)
+    for row in versions:
+        row.has_fallen = current is not None and row.state == VersionState.SUPERSEDED and row.pk not in line
 
 
 def _unsigned(shown: AgreementVersion | None, parties) -> list:
@@ -160,6 +175,8 @@ def agreement_buttons(agreement: Agreement, shown: AgreementVersion | None, user
     if shown and agreement.status == AgreementStatus.NEGOTIATING:
         newest = agreement.versions.order_by("-number").first()
         hide += ["agree"] if shown.pk != newest.pk or shown.consents.filter(officer=user).exists() else []
+    if agreement.status == AgreementStatus.ENDING and agreement.duties.filter(done_at__isnull=True).exists():
+        hide.append("finish")
     found = buttons(AGREEMENT, agreement, user, AGREEMENT_FORMS, AGREEMENT_HELP, hide=tuple(hide))
     running = agreement.status in (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
     if running and shown and shown.state == VersionState.DRAFT and user.has_perm("agreements.negotiate", agreement):

@@ -166,6 +166,9 @@ def test_an_agreement_rests_on_the_requests_of_the_content_that_is_shown(special
     decline_change(agreement, by=special.provider_officer, reason="Không thống nhất.")
     start_change(agreement, by=special.consumer_officer)
     assert rests_on() == [first], "neither on what was declined nor on what is a draft yet"
+    fallen = {row.number: row.has_fallen for row in browser.get(address(agreement)).context["versions"]}
+    assert fallen == {1: False, 2: True}
+    assert "bị từ chối, không có hiệu lực" in browser.get(address(agreement)).content.decode()
 
 
 def test_a_change_that_waits_is_on_the_signers_home_page(special, as_person):

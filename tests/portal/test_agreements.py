@@ -104,6 +104,8 @@ def test_ending_with_its_duties(world, agreement, as_person):
     post(provider, "portal:agreement-step", agreement, "finish")
     agreement.refresh_from_db()
     assert agreement.status == AgreementStatus.ENDING, "duties are still open"
+    finish = reverse("portal:agreement-step", args=[agreement.uuid, "finish"])
+    assert finish not in provider.get(page_of(agreement)).content.decode(), "what would be refused is no button"
     for duty in agreement.duties.all():
         client = consumer if duty.party.side == "consumer" else provider
         assert reverse("portal:duty-done", args=[duty.uuid]) in client.get(page_of(agreement)).content.decode()
@@ -114,6 +116,7 @@ def test_ending_with_its_duties(world, agreement, as_person):
     assert paper in provider.get(page_of(agreement)).content.decode()
     assert provider.get(paper)["Content-Disposition"].startswith("attachment")
     assert as_person(world.stranger).get(paper).status_code == 404
+    assert finish in provider.get(page_of(agreement)).content.decode()
     post(provider, "portal:agreement-step", agreement, "finish")
     agreement.refresh_from_db()
     assert agreement.status == AgreementStatus.TERMINATED
