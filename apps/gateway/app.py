@@ -149,7 +149,8 @@ class Gateway:
 
     async def _readyz(self, exchange: Exchange) -> None:
         faults = fitness.faults(self.runtime)
-        body = orjson.dumps({"ready": not faults, "faults": faults, "warnings": fitness.warnings(self.runtime)})
+        told = {"ready": not faults, "faults": faults, "warnings": fitness.warnings(self.runtime)}
+        body = orjson.dumps(told | {"unreadable": fitness.unreadable(self.runtime)[:20]})
         await exchange.answer(503 if faults else 200, [(b"content-type", b"application/json")], body)
 
     async def _metrics(self, exchange: Exchange) -> None:

@@ -118,7 +118,10 @@ class Calls:
             raise Refused("not_ready")
         if asked.token.credential_id not in policy.rows["credential"]:
             policy = await self._refreshed()
-        asked.caller = identify(policy, asked.token, certificate_hash, self.runtime.clock.now())
+        try:
+            asked.caller = identify(policy, asked.token, certificate_hash, self.runtime.clock.now())
+        except LookupError:
+            raise Refused("not_ready") from None
 
     async def caller_of(self, exchange: Exchange) -> tuple[Token, Caller]:
         """The token and caller of a request that is no call. Raises Refused."""
@@ -150,6 +153,10 @@ class Calls:
             now = runtime.clock.now()
             try:
                 asked.admission = admission = decide(policy, asked.token, call, now)
+            except LookupError as error:
+                # A row the decision rests on could not be read (`policy.unreadable` and /readyz name it).
+                log.error("call %s rests on a row that is not there: %s", asked.call_id, error)
+                raise Refused("not_ready") from None
             except Refused:
                 # A refusal too is judged by the policy of this instant: what was granted a moment ago must not be refused.
                 if await self._refreshed() is not policy:

@@ -24,6 +24,7 @@ def faults(runtime) -> list[str]:
     now = time.monotonic()
     tests = (
         ("no_policy", runtime.policy is None),
+        ("policy_unreadable", bool(runtime.unreadable)),
         ("policy_stale", now - runtime.checked_at > STALE_SECONDS),
         ("database_silent", now - runtime.clock.heard_at > STALE_SECONDS),
         ("database_not_writing", now - runtime.wrote_at > WRITE_SECONDS),
@@ -39,9 +40,16 @@ def faults(runtime) -> list[str]:
 def warnings(runtime) -> list[str]:
     tests = (
         ("disk_filling", any(used >= DISK_WARNING for used in disks(runtime).values())),
+        ("rows_unreadable", runtime.policy is not None and bool(runtime.policy.unreadable)),
         ("provider_paused", any(endpoint.breaker.is_open for endpoint in runtime.upstreams.known())),
     )
     return [name for name, holds in tests if holds]
+
+
+def unreadable(runtime) -> list[str]:
+    """What of the policy cannot be read, by kind and identifier: one row is left out, without a whole kind there is no policy."""
+    left_out = runtime.policy.unreadable if runtime.policy is not None else ()
+    return [*([runtime.unreadable] if runtime.unreadable else []), *(f"{row.kind} {row.uuid}: {row.why}" for row in left_out)]
 
 
 def disks(runtime) -> dict[str, float]:

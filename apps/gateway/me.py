@@ -20,8 +20,9 @@ async def describe(runtime: Runtime, caller: Caller, token: Token) -> dict:
     policy = runtime.policy
     tables = policy.by_system.get(caller.system.id, {})
     grants = [
-        g for found in tables.values() for g in found if g.environment == caller.credential.environment and g.status != "ended"
-    ]
+        g for found in tables.values() for g in found
+        if g.environment == caller.credential.environment and g.status != "ended" and _is_whole(policy, g)
+    ]  # fmt: skip
     async with runtime.pool.acquire(timeout=3) as connection:
         rows = await connection.fetch(USED, [grant.id for grant in grants])
     used = {row["grant_id"]: row for row in rows}
@@ -34,6 +35,16 @@ async def describe(runtime: Runtime, caller: Caller, token: Token) -> dict:
         "credential_expires_at": _moment(caller.credential.expires_at),
         "grants": [_grant(policy, grant, used.get(grant.id)) for grant in sorted(grants, key=lambda g: g.id)],
     }
+
+
+def _is_whole(policy: Policy, grant: Grant) -> bool:
+    """Whether everything it rests on could be read; without that it lets nothing through."""
+    route = policy.by_operation.get(grant.operation_id)
+    return (
+        route is not None
+        and grant.agreement_id in policy.rows["agreement"]
+        and route.version.service_id in policy.rows["dataservice"]
+    )
 
 
 def _grant(policy: Policy, grant: Grant, used) -> dict:

@@ -25,6 +25,9 @@ def render(runtime: Runtime) -> str:
     put("lgsp_gateway_running", "gauge", [("", runtime.running)])
     put("lgsp_gateway_policy_epoch", "gauge", [("", policy.epoch if policy else -1)])
     put("lgsp_gateway_policy_grants", "gauge", [("", len(policy.rows["grant"]) if policy else 0)])
+    left_out = Counter(row.kind for row in policy.unreadable) if policy else {}
+    put("lgsp_gateway_policy_unreadable_rows", "gauge", [(f'{{kind="{kind}"}}', n) for kind, n in sorted(left_out.items())])
+    put("lgsp_gateway_policy_unreadable_total", "counter", [("", counts["policy_unreadable",])])
     put("lgsp_gateway_policy_not_verified_total", "counter", [("", counts["policy_not_verified",])])
     commits = (runtime.ledger, runtime.keyed)
     put("lgsp_gateway_commits_total", "counter", [(f'{{kind="{c.name}"}}', c.batches) for c in commits])
@@ -57,7 +60,8 @@ def _service_of(runtime: Runtime, upstream_id: int) -> str:
         return "unknown"
     for version in runtime.policy.rows["serviceversion"].values():
         if any(row.id == upstream_id for row in version.upstreams):
-            return runtime.policy.rows["dataservice"][version.service_id].code
+            service = runtime.policy.rows["dataservice"].get(version.service_id)
+            return service.code if service is not None else "unknown"
     return "unknown"
 
 

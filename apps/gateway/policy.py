@@ -190,6 +190,19 @@ class Basis(Struct, frozen=True, gc=False):
     day_to: str
 
 
+class Unreadable(Struct, frozen=True, gc=False):
+    """A row that could not be read: it is no part of the policy, so nothing that rests on it is let through.
+
+    `route` (service, major) of a version: nothing of that number is called, lest an older version take its place.
+    """
+
+    kind: str
+    id: int
+    uuid: str
+    why: str
+    route: tuple[int, int] | None = None
+
+
 KINDS: dict[str, type[Struct]] = {
     "organization": Organization, "informationsystem": System, "credential": Credential, "agreement": Agreement,
     "dataservice": Service, "serviceversion": Version, "grant": Grant, "codetable": CodeTable, "legalbasis": Basis,
@@ -268,12 +281,15 @@ class Policy:
     """All rows that matter at one epoch. Never changed after it is made; `rights` only remembers what followed from it."""
 
     __slots__ = (
-        "digest", "epoch", "rows", "by_client", "by_operation", "by_system", "codes", "rights", "routes", "service_codes",
+        "digest", "epoch", "rows", "by_client", "by_operation", "by_system", "codes", "rights", "routes", "service_codes", "unreadable",
     )  # fmt: skip
 
-    def __init__(self, epoch: int, rows: dict[str, dict[int, Struct]], digest: int | None = None) -> None:
+    def __init__(
+        self, epoch: int, rows: dict[str, dict[int, Struct]], digest: int | None = None, unreadable: Iterable[Unreadable] = ()
+    ) -> None:
         """`digest` is the sum of the rows' hashes where the reader has made it already."""
         self.epoch = epoch
+        self.unreadable = tuple(unreadable)
         self.rows = rows
         self.rights: dict[tuple[int, int, str], object] = {}
         self.digest = digest_of(row for table in rows.values() for row in table.values()) if digest is None else digest
@@ -306,6 +322,8 @@ class Policy:
             route = Route(version)
             self.routes[version.service_id, version.major] = route
             self.by_operation.update(dict.fromkeys(route.operations, route))
+        for row in self.unreadable:
+            self.routes.pop(row.route, None)
 
     def clause(self, basis: str, day: str) -> str:
         """The provision that stands behind `basis` on `day`; empty when there is none."""
@@ -317,9 +335,12 @@ class Policy:
         """The policy's name: epoch and the first half of its digest."""
         return f"{self.epoch}-{self.digest:064x}"[:48]
 
-    def with_changes(self, epoch: int, changes: dict[str, dict[int, Struct | None]]) -> Policy:
+    def with_changes(
+        self, epoch: int, changes: dict[str, dict[int, Struct | None]], unreadable: Iterable[Unreadable] = ()
+    ) -> Policy:
         """The policy of `epoch`: `changes` maps kind → id → new row (None: gone). Shares what did not change."""
         new = object.__new__(Policy)
+        new.unreadable = tuple(unreadable)
         new.epoch, new.digest, new.rows, new.rights = epoch, self.digest, dict(self.rows), {}
         for kind, table in changes.items():
             fresh = dict(self.rows[kind])

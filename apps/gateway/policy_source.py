@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 
 import asyncpg
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
+from apps.gateway.group_commit import BROKEN
 from apps.gateway.policy import (
     FOREVER,
     Agreement,
@@ -22,12 +25,16 @@ from apps.gateway.policy import (
     Organization,
     Parameter,
     Policy,
+    Route,
     Service,
     System,
+    Unreadable,
     Upstream,
     Version,
     digest_of,
 )
+
+log = logging.getLogger("lgsp.gateway")
 
 MANY = 2_000
 """With more changes than this a full load is cheaper."""
@@ -35,6 +42,10 @@ MANY = 2_000
 
 class PolicyNotVerified(Exception):
     """A policy reached by increments differs from the rows: it must not decide anything."""
+
+
+class PolicyUnreadable(Exception):
+    """The rows of a kind cannot be read at all (the text names it): there is no policy. One row that cannot is left out instead."""
 
 
 async def load(connection: asyncpg.Connection) -> Policy:
@@ -46,11 +57,20 @@ async def load(connection: asyncpg.Connection) -> Policy:
 async def _whole(connection: asyncpg.Connection, epoch: int) -> Policy:
     """Rows and digest, some hundred rows at a time: calls go on being served meanwhile."""
     rows: dict[str, dict[int, Struct]] = {kind: {} for kind in _READERS}
+    unreadable: list[Unreadable] = []
     digest = 0
     async for kind, some in _chunks(connection):
+        some = _readable(some, unreadable)
         digest = digest_of(some, digest)
         rows[kind].update([(row.id, row) for row in some])
-    return Policy(epoch, rows, digest)
+    return Policy(epoch, rows, digest, unreadable)
+
+
+def _readable(rows: list[Struct], unreadable: list[Unreadable]) -> list[Struct]:
+    """`rows` without those that could not be read; these are added to `unreadable`."""
+    left_out = [row for row in rows if type(row) is Unreadable]
+    unreadable += left_out
+    return [row for row in rows if type(row) is not Unreadable] if left_out else rows
 
 
 async def _chunks(connection: asyncpg.Connection) -> AsyncIterator[tuple[str, list[Struct]]]:
@@ -59,10 +79,32 @@ async def _chunks(connection: asyncpg.Connection) -> AsyncIterator[tuple[str, li
         if kind in _STREAMS:
             query, arguments, make = _STREAMS[kind](None)
             cursor = await connection.cursor(query, *arguments)
-            while some := await cursor.fetch(CHUNK):
-                yield kind, [make(row) for row in some]
+            while some := await _named(kind, cursor.fetch(CHUNK)):
+                yield kind, _made(kind, some, make)
         else:
-            yield kind, await reader(connection, None)
+            yield kind, await _named(kind, reader(connection, None))
+
+
+async def _named(kind: str, reading: Awaitable[list]) -> list:
+    """What `reading` gives. Raises PolicyUnreadable where the driver cannot make values of what the database sent."""
+    try:
+        return await reading
+    except (*BROKEN, asyncpg.PostgresError):
+        raise
+    except Exception as error:
+        raise PolicyUnreadable(f"{kind}: {type(error).__name__}") from error
+
+
+def _made(kind: str, records: Iterable[asyncpg.Record], make: Callable[[asyncpg.Record], Struct]) -> list[Struct]:
+    """The rows of the policy; in the place of one that cannot be made stands an Unreadable: nothing rests on it, others stay served."""
+    rows: list[Struct] = []
+    for record in records:
+        try:
+            rows.append(make(record))
+        except Exception as error:
+            log.critical("policy: %s %s (%s) cannot be read: %s", kind, record["id"], record["uuid"], type(error).__name__)
+            rows.append(Unreadable(kind, record["id"], str(record["uuid"]), type(error).__name__))
+    return rows
 
 
 async def advance(connection: asyncpg.Connection, policy: Policy) -> tuple[Policy, set[str] | None]:
@@ -80,21 +122,33 @@ async def advance(connection: asyncpg.Connection, policy: Policy) -> tuple[Polic
         known = await _known_until(connection, policy.epoch)
         wanted = _plan(changes) if known and epoch > policy.epoch and len(changes) <= MANY else None
         if wanted is not None:
-            changed = policy.with_changes(epoch, await _changes(connection, policy, wanted))
+            changes_made, unreadable = await _changes(connection, policy, wanted)
+            changed = policy.with_changes(epoch, changes_made, unreadable)
             return changed, {row["kind"] for row in changes}
         return await _whole(connection, epoch), None
 
 
-async def _changes(connection, policy: Policy, wanted: dict[str, list]) -> dict[str, dict]:
-    """kind → id → row: what the changed objects name, and the objects these refer to that the policy does not know yet."""
-    changes = {kind: _difference(policy, kind, refs, await _READERS[kind](connection, refs)) for kind, refs in wanted.items()}
+async def _changes(connection, policy: Policy, wanted: dict[str, list]) -> tuple[dict[str, dict], list[Unreadable]]:
+    """kind → id → row: what the changed objects name, and the objects these refer to that the policy does not know yet.
+
+    A row that cannot be read is gone from the policy, and all that could not before and was not read anew stays named.
+    """
+    changes: dict[str, dict] = {}
+    found: list[Unreadable] = []
+    read: set[tuple[str, str]] = set()
+    for kind, refs in wanted.items():
+        rows = await _named(kind, _READERS[kind](connection, refs))
+        read |= {(kind, str(ref)) for source, ref in refs if source == kind} | {(kind, row.uuid) for row in rows}
+        changes[kind] = _difference(policy, kind, refs, rows)
+        _readable(rows, found)
     for kind, column, target in _REFERENCES:
         known = policy.rows[target].keys() | changes.get(target, {}).keys()
         missing = {getattr(row, column) for row in changes.get(kind, {}).values() if row is not None} - known
         if missing:
-            rows = await _READERS[target](connection, [("id", key) for key in sorted(missing)])
-            changes.setdefault(target, {}).update({row.id: row for row in rows})
-    return changes
+            rows = await _named(target, _READERS[target](connection, [("id", key) for key in sorted(missing)]))
+            read |= {(target, row.uuid) for row in rows}
+            changes.setdefault(target, {}).update({row.id: row for row in _readable(rows, found)})
+    return changes, [row for row in policy.unreadable if (row.kind, row.uuid) not in read] + found
 
 
 _REFERENCES = (
@@ -115,7 +169,7 @@ async def verify(connection: asyncpg.Connection, policy: Policy) -> bool:
         if await _epoch(connection) != policy.epoch:
             return False
         async for _kind, some in _chunks(connection):
-            digest = digest_of(some, digest)
+            digest = digest_of(_readable(some, []), digest)
     if digest != policy.digest:
         raise PolicyNotVerified(policy.name)
     return True
@@ -157,7 +211,7 @@ _FOLLOWS = {
 
 def _difference(policy: Policy, kind: str, refs: list[tuple[str, object]], rows: list) -> dict:
     """id → row as it is now; rows of the policy that a changed object itself named and that are gone → None."""
-    fresh = {row.id: row for row in rows}
+    fresh = {row.id: None if type(row) is Unreadable else row for row in rows}
     missing = {str(ref) for source, ref in refs if source == kind} - {row.uuid for row in rows}
     gone = {key: None for key, old in policy.rows[kind].items() if old.uuid in missing} if missing else {}
     return gone | fresh
@@ -185,7 +239,7 @@ def _condition(refs: list[tuple[str, object]] | None, tests: dict[str, str]) -> 
 async def _organizations(connection, refs):
     where, arguments = _condition(refs, {"id": "id = @", "organization": "uuid = @"})
     rows = await connection.fetch(f"SELECT id, uuid, code, status FROM organizations_organization{where}", *arguments)
-    return [Organization(r["id"], str(r["uuid"]), r["code"], r["status"]) for r in rows]
+    return _made("organization", rows, lambda r: Organization(r["id"], str(r["uuid"]), r["code"], r["status"]))
 
 
 async def _systems(connection, refs):
@@ -193,7 +247,9 @@ async def _systems(connection, refs):
     rows = await connection.fetch(
         f"SELECT id, uuid, code, organization_id, status FROM organizations_informationsystem{where}", *arguments
     )  # fmt: skip
-    return [System(r["id"], str(r["uuid"]), r["code"], r["organization_id"], r["status"]) for r in rows]
+    return _made(
+        "informationsystem", rows, lambda r: System(r["id"], str(r["uuid"]), r["code"], r["organization_id"], r["status"])
+    )
 
 
 async def _credentials(connection, refs):
@@ -202,16 +258,19 @@ async def _credentials(connection, refs):
         "SELECT c.id, c.uuid, client_id, system_id, environment, secret_hash, certificate_hash, c.status, expires_at "
         f"FROM agreements_credential c JOIN organizations_informationsystem s ON s.id = system_id{where}", *arguments
     )  # fmt: skip
-    return [
-        Credential(r["id"], str(r["uuid"]), r["client_id"], r["system_id"], r["environment"], r["secret_hash"],
-                   r["certificate_hash"].lower(), r["status"], _seconds(r["expires_at"], FOREVER))
-        for r in rows
-    ]  # fmt: skip
+    return _made("credential", rows, _credential)
+
+
+def _credential(r: asyncpg.Record) -> Credential:
+    return Credential(
+        r["id"], str(r["uuid"]), r["client_id"], r["system_id"], r["environment"], r["secret_hash"], r["certificate_hash"].lower(),
+        r["status"], _seconds(r["expires_at"], FOREVER),
+    )  # fmt: skip
 
 
 async def _agreements(connection, refs):
     query, arguments, make = _agreement_query(refs)
-    return [make(row) for row in await connection.fetch(query, *arguments)]
+    return _made("agreement", await connection.fetch(query, *arguments), make)
 
 
 def _agreement_query(refs):
@@ -240,7 +299,7 @@ async def _services(connection, refs):
         "LEFT JOIN disputes_maintenance m ON m.service_id = s.id AND m.ended_at IS NULL AND m.cancelled_at IS NULL "
         f"LEFT JOIN registry_serviceversion v ON v.service_id = s.id{where}", *arguments
     )  # fmt: skip
-    return [_service(row) for row in rows]
+    return _made("dataservice", rows, _service)
 
 
 def _service(r: asyncpg.Record) -> Service:
@@ -257,11 +316,21 @@ async def _versions(connection, refs):
     )  # fmt: skip
     ids = [r["id"] for r in rows]
     operations, upstreams = await _operations(connection, ids), await _upstreams(connection, ids)
+
+    def make(r: asyncpg.Record) -> Version:
+        version = Version(
+            r["id"], str(r["uuid"]), r["service_id"], r["major"], r["minor"], r["status"], tuple(operations.get(r["id"], ())),
+            tuple(upstreams.get(r["id"], ())),
+        )  # fmt: skip
+        Route(version)  # its paths can be told apart
+        return version
+
+    made = _made("serviceversion", rows, make)
+    # The version before it would take its place: nobody calls any of this number until it can be read.
     return [
-        Version(r["id"], str(r["uuid"]), r["service_id"], r["major"], r["minor"], r["status"],
-                tuple(operations.get(r["id"], ())), tuple(upstreams.get(r["id"], ())))
-        for r in rows
-    ]  # fmt: skip
+        replace(row, route=(r["service_id"], r["major"])) if type(row) is Unreadable else row
+        for row, r in zip(made, rows, strict=True)
+    ]
 
 
 async def _operations(connection, version_ids: list[int]) -> dict[int, list[Operation]]:
@@ -320,7 +389,7 @@ async def _upstreams(connection, version_ids: list[int]) -> dict[int, list[Upstr
 
 async def _grants(connection, refs):
     query, arguments, make = _grant_query(refs)
-    return [make(row) for row in await connection.fetch(query, *arguments)]
+    return _made("grant", await connection.fetch(query, *arguments), make)
 
 
 def _grant_query(refs):
@@ -345,9 +414,10 @@ async def _code_tables(connection, refs):
     rows = await connection.fetch(
         f"SELECT id, uuid, catalog_code, day_from, day_to, release, content FROM gateway_codetable{where}", *arguments
     )
-    return [
-        CodeTable(r["id"], str(r["uuid"]), r["catalog_code"], r["day_from"], r["day_to"], r["release"], r["content"]) for r in rows
-    ]  # fmt: skip
+    return _made(
+        "codetable", rows,
+        lambda r: CodeTable(r["id"], str(r["uuid"]), r["catalog_code"], r["day_from"], r["day_to"], r["release"], r["content"]),
+    )  # fmt: skip
 
 
 async def _bases(connection, refs):
@@ -355,9 +425,10 @@ async def _bases(connection, refs):
     rows = await connection.fetch(
         f"SELECT id, uuid, code, citation, effective_from, effective_to FROM legal_legalbasis{where}", *arguments
     )
-    return [
-        Basis(r["id"], str(r["uuid"]), r["code"], r["citation"], _day(r["effective_from"]), _day(r["effective_to"])) for r in rows
-    ]  # fmt: skip
+    return _made(
+        "legalbasis", rows,
+        lambda r: Basis(r["id"], str(r["uuid"]), r["code"], r["citation"], _day(r["effective_from"]), _day(r["effective_to"])),
+    )  # fmt: skip
 
 
 def _grant(r: asyncpg.Record, shared: dict) -> Grant:

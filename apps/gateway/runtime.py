@@ -75,6 +75,8 @@ class Runtime:
         self._tasks: list[asyncio.Task] = []
         self._beat_now = asyncio.Event()
         self.partitions_ok = True
+        self.unreadable = ""
+        """The kind of rows that the last look at the policy could not read, and why; with one nothing passes."""
 
     # --- start, stop
     async def start(self) -> None:
@@ -162,6 +164,11 @@ class Runtime:
                 self._reader.terminate()
                 self._reader = None
             raise LedgerDown(type(error).__name__) from error
+        except Exception as error:
+            # Rows nobody foresaw: as with a database that is away nothing passes, and it is said what cannot be read.
+            self._tell_unreadable(error)
+            raise LedgerDown("the policy cannot be read") from error
+        self.unreadable = ""
         if new is not old:
             log.info("policy %s, %d grants", new.name, len(new.rows["grant"]))
             if kinds is None or "accesstoken" in kinds:
@@ -174,6 +181,15 @@ class Runtime:
         self.policy, self.checked_at = new, time.monotonic()
         return new
 
+    def _tell_unreadable(self, error: Exception) -> None:
+        told, self.unreadable = (
+            self.unreadable,
+            str(error) if isinstance(error, policy_source.PolicyUnreadable) else type(error).__name__,
+        )
+        self.counts["policy_unreadable",] += 1
+        if self.unreadable != told:
+            log.critical("the policy cannot be read, so no call passes: %s", self.unreadable, exc_info=error)
+
     async def _poll(self) -> None:
         await self.refresh()
 
@@ -185,7 +201,7 @@ class Runtime:
         connection = await connect(self.dsn, statement_timeout="60000")
         try:
             await policy_source.verify(connection, policy)
-        except policy_source.PolicyNotVerified:
+        except (policy_source.PolicyNotVerified, policy_source.PolicyUnreadable):
             log.critical("the policy %s does not agree with the database; loading it anew", policy.name)
             self.counts["policy_not_verified",] += 1
             self.policy = None

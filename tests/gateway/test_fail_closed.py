@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
+from django.db import transaction
 
-from apps.core.epoch import current_epoch
+from apps.core.epoch import current_epoch, raise_epoch
 from apps.gateway.models import AnonymousRefusalCount, CallIntent, CallOutcome, CallRefusal
 from tests.gateway.conftest import ask_token, send, wait_for_epoch
 from tests.gateway.processes import GatewayProcess, database_url
-from tests.gateway.world import CUT
+from tests.gateway.world import CUT, make_grant, make_service
 from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,6 +54,7 @@ def test_gw_16_a_part_that_fails_opens_nothing(breakable, provider):
         before = len(provider.seen)
         answer = breakable(part)
         assert (answer.status, answer.code) in ((500, "internal"), (503, "not_ready")), (part, answer.body)
+        assert answer.code == "not_ready" or not part.startswith("row "), part
         assert b"0209" not in answer.body
         assert len(provider.seen) == before, f"{part}: the provider was contacted"
         written = list(CallRefusal.objects.filter(call_id=answer.call_id).values_list("code", flat=True))
@@ -78,3 +81,56 @@ def test_gw_16_a_policy_that_cannot_be_read_anew_refuses_what_it_refused(breakab
     assert (answer.status, answer.code) == (503, "not_ready")
     assert breakable("").code == "grant_suspended"
     assert len(provider.seen) == 1
+
+
+def test_gw_16_rows_that_cannot_be_read_stop_calls_with_a_sign_that_names_them(call, gateway, world, provider):
+    """A kind that cannot be read at all leaves no policy: 503 and a fault that says which, not a 500 nobody can explain."""
+    assert call().json == CUT
+    with psycopg.connect(database_url(), autocommit=True) as connection:
+        connection.execute("UPDATE agreements_agreement SET valid_to = '20000-01-01' WHERE id = %s", [world.agreement.pk])
+    try:
+        with transaction.atomic():
+            raise_epoch("agreement", world.agreement.uuid)
+        answer = call()
+        assert (answer.status, answer.code) == (503, "not_ready")
+        told = until(lambda: (found := send(gateway.url, path="/readyz").json)["unreadable"] and found, "nobody is told")
+        assert (told["ready"], "policy_unreadable" in told["faults"]) == (False, True)
+        assert told["unreadable"] == ["agreement: OverflowError"]
+        assert 'lgsp_gateway_fault{fault="policy_unreadable"} 1' in send(gateway.url, path="/metrics").body.decode()
+        assert any("agreement: OverflowError" in line for line in list(gateway.lines))
+        assert len(provider.seen) == 1
+    finally:
+        world.change(world.agreement, "agreement", valid_to=None)
+    assert call().json == CUT
+    assert send(gateway.url, path="/readyz").json["unreadable"] == []
+
+
+def by_hand(operation, path: str) -> None:
+    """Change what the platform never would: the rules of the database are put aside."""
+    with psycopg.connect(database_url(), autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE registry_operation SET path_template = %s WHERE id = %s", [path, operation.pk])
+    with transaction.atomic():
+        raise_epoch("serviceversion", operation.version.uuid)
+
+
+def test_gw_16_one_row_that_cannot_be_read_closes_what_rests_on_it_and_nothing_else(call, gateway, world, provider):
+    """The version's paths cannot be told apart: it is not called, other services are served."""
+    service, version, operation = make_service(provider.url + "/api")
+    _agreement, grant = make_grant(operation, world.system, world.purpose)
+    for obj, kind in ((version, "serviceversion"), (grant, "grant")):
+        with transaction.atomic():
+            raise_epoch(kind, obj.uuid)
+    path = f"/gw/{service.code}/v1/companies/0999999999"
+    assert call(path).json == call().json == CUT
+    by_hand(operation, "/companies//{code}")
+    assert call(path).code == "service_unknown"
+    assert call().json == CUT
+    told = send(gateway.url, path="/readyz").json
+    assert told["unreadable"] == [f"serviceversion {version.uuid}: IndexError"]
+    assert (told["ready"], "rows_unreadable" in told["warnings"]) == (True, True)
+    assert 'lgsp_gateway_policy_unreadable_rows{kind="serviceversion"} 1' in send(gateway.url, path="/metrics").body.decode()
+    assert len(provider.seen) == 3
+    by_hand(operation, "/companies/{code}")
+    assert call(path).json == CUT
+    assert send(gateway.url, path="/readyz").json["unreadable"] == []

@@ -84,7 +84,7 @@ def fit(tmp_path) -> Runtime:
     """A runtime as it is when all is well, without any connection."""
     now = time.monotonic()
     runtime = Runtime("postgresql://nobody@127.0.0.1/none", watched_disks=[str(tmp_path), "/does/not/exist"])
-    runtime.policy = SimpleNamespace(epoch=1)
+    runtime.policy = SimpleNamespace(epoch=1, unreadable=())
     runtime.checked_at = runtime.wrote_at = runtime.clock.heard_at = now
     return runtime
 
@@ -166,6 +166,7 @@ def test_all_is_well(fit, tmp_path):
     ("name", "spoil"),
     [
         ("no_policy", lambda r: setattr(r, "policy", None)),
+        ("policy_unreadable", lambda r: setattr(r, "unreadable", "grant: ValueError")),
         ("policy_stale", lambda r: setattr(r, "checked_at", time.monotonic() - 16)),
         ("database_silent", lambda r: setattr(r.clock, "heard_at", time.monotonic() - 16)),
         ("database_not_writing", lambda r: setattr(r, "wrote_at", time.monotonic() - 16)),

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.gateway import policy_source
 from apps.gateway.decision import Call, Token, decide
 from apps.gateway.group_commit import connect
-from apps.gateway.policy import FOREVER
+from apps.gateway.policy import FOREVER, Policy, Unreadable
 from apps.gateway.refusals import TABLE, Refused
 from tests.factories.organizations import InformationSystemFactory, OrganizationFactory
 from tests.gateway.processes import database_url
@@ -79,6 +79,54 @@ def test_a_new_grant_brings_what_it_refers_to(world):
     call = Call("GET", world.service.code, 1, ("companies", "0999999999"), [], world.purpose.code, "10.0.0.1")
     admission = decide(policy, Token(credential.pk, FOREVER, ""), call, NOW)
     assert admission.grant.id == grant.pk
+
+
+@pytest.mark.parametrize(
+    ("maker", "kind"),
+    [("_grant", "grant"), ("_agreement", "agreement"), ("_credential", "credential"), ("_service", "dataservice")],
+)
+def test_gw_16_a_row_that_cannot_be_read_any_more_is_no_part_of_the_policy(world, monkeypatch, maker, kind):
+    """Read again for whatever reason, it does not stay as it was; a full load says the same, and it comes back when it can be read."""
+    name = {"dataservice": "service"}.get(kind, kind)
+    other = make_world("http://127.0.0.1:9/other")
+    policy, row = run(policy_source.load), getattr(world, name)
+    whole = getattr(policy_source, maker)
+
+    def broken(record, *args, **kwargs):
+        if record["id"] == row.pk:
+            raise ValueError("no such value")
+        return whole(record, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(policy_source, maker, broken)
+        # The change is one of the agreement where a grant is meant: the grant is read anew without being named.
+        world.change(
+            world.agreement if kind == "grant" else row,
+            "agreement" if kind == "grant" else kind,
+            status=row.status if kind != "grant" else world.agreement.status,
+        )
+        advanced, _kinds = run(lambda c: policy_source.advance(c, policy))
+        fresh = run(policy_source.load)
+        for found in (advanced, fresh):
+            assert row.pk not in found.rows[kind]
+            assert getattr(other, name).pk in found.rows[kind]
+            assert [(r.kind, r.id) for r in found.unreadable] == [(kind, row.pk)]
+        assert advanced.digest == fresh.digest
+        assert run(lambda c: policy_source.verify(c, advanced)) is True
+    world.change(row, kind, status=row.status)
+    mended, _kinds = run(lambda c: policy_source.advance(c, advanced))
+    assert (mended.digest, mended.unreadable) == (run(policy_source.load).digest, ())
+    assert row.pk in mended.rows[kind]
+
+
+def test_gw_16_an_older_version_does_not_take_the_place_of_one_that_cannot_be_read(world):
+    policy = run(policy_source.load)
+    version = policy.rows["serviceversion"][world.version.pk]
+    assert (version.service_id, version.major) in policy.routes
+    newer = Unreadable("serviceversion", version.id + 1, "u", "ValueError", (version.service_id, version.major))
+    assert Policy(policy.epoch, policy.rows, unreadable=[newer]).routes == {}
+    after = policy.with_changes(policy.epoch, {"serviceversion": {newer.id: None}}, [newer])
+    assert after.routes == {}
 
 
 def test_a_policy_that_differs_from_the_rows_is_not_verified(world):
