@@ -21,7 +21,9 @@ django.setup()
 from django.conf import settings  # noqa: E402
 
 from apps.catalogs import reader as catalogs  # noqa: E402
+from apps.gateway.admission import OLDEST_ID_SECONDS  # noqa: E402
 from apps.gateway.app import Gateway  # noqa: E402
+from apps.gateway.endpoints import LONGEST_SECONDS  # noqa: E402
 from apps.gateway.ready import ReadyProtocol  # noqa: E402
 from apps.gateway.runtime import Runtime  # noqa: E402
 from lgsp.env import database_url, env  # noqa: E402
@@ -50,8 +52,11 @@ ReadyProtocol.calls = app.calls
 
 LEAD_SECONDS = env.float("LGSP_GATEWAY_DRAIN_LEAD", default=0.0)
 """After SIGTERM: for so long /readyz is red while calls are still taken, so that a proxy that looks at it goes elsewhere."""
-DRAIN_SECONDS = 30
-"""Then for so long the calls it has may finish; no call to a provider takes longer (`endpoints.LONGEST_SECONDS`)."""
+RECORD_SECONDS = 6
+"""The record of the longest call, tried again where the commit was not confirmed (`Calls._record_again`)."""
+DRAIN_SECONDS = OLDEST_ID_SECONDS + int(LONGEST_SECONDS) + RECORD_SECONDS
+"""Then for so long the calls it has may finish: one that has just begun is admitted at the latest when its id is too old (its body comes
+before that), then there is its provider's longest answer, then its record."""
 
 
 class GatewayServer(uvicorn.Server):

@@ -16,7 +16,7 @@ from apps.gateway.policy import Upstream
 from apps.gateway.provider_connections import Pool, ProviderFailed
 
 LONGEST_SECONDS = 25.0
-"""No call to a provider takes longer, whatever the registry says: the sweeper and the drain of 30 s rely on it."""
+"""No call to a provider takes longer, whatever the registry says: the sweeper and the drain rely on it."""
 
 
 @dataclass

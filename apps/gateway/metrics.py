@@ -28,6 +28,7 @@ def render(runtime: Runtime) -> str:
     left_out = Counter(row.kind for row in policy.unreadable) if policy else {}
     put("lgsp_gateway_policy_unreadable_rows", "gauge", [(f'{{kind="{kind}"}}', n) for kind, n in sorted(left_out.items())])
     put("lgsp_gateway_policy_unreadable_total", "counter", [("", counts["policy_unreadable",])])
+    put("lgsp_gateway_policy_verified_total", "counter", [("", counts["policy_verified",])])
     put("lgsp_gateway_policy_not_verified_total", "counter", [("", counts["policy_not_verified",])])
     commits = (runtime.ledger, runtime.keyed)
     put("lgsp_gateway_commits_total", "counter", [(f'{{kind="{c.name}"}}', c.batches) for c in commits])

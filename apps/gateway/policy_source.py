@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -36,6 +37,17 @@ from apps.gateway.policy import (
 
 log = logging.getLogger("lgsp.gateway")
 
+CHUNK = 400
+"""So many rows of a kind with many are read at once by a full load."""
+VERIFY_CHUNK, VERIFY_REST = 100, 0.004
+"""A verification is in no hurry: a portion takes some 2 ms, and calls go before the next."""
+TABLES = [
+    "organizations_organization", "organizations_informationsystem", "agreements_credential", "agreements_agreement",
+    "agreements_plannedsuspension", "agreements_grant", "registry_purpose", "registry_dataservice", "disputes_maintenance",
+    "registry_serviceversion", "registry_operation", "registry_parameter", "registry_field", "registry_upstream", "gateway_codetable",
+    "legal_legalbasis",
+]  # fmt: skip
+"""All that the readers below read."""
 MANY = 2_000
 """With more changes than this a full load is cheaper."""
 
@@ -73,14 +85,17 @@ def _readable(rows: list[Struct], unreadable: list[Unreadable]) -> list[Struct]:
     return [row for row in rows if type(row) is not Unreadable] if left_out else rows
 
 
-async def _chunks(connection: asyncpg.Connection) -> AsyncIterator[tuple[str, list[Struct]]]:
-    """Every row that matters, as (kind, some rows of it)."""
+async def _chunks(
+    connection: asyncpg.Connection, size: int = CHUNK, rest: float = 0.0
+) -> AsyncIterator[tuple[str, list[Struct]]]:
+    """Every row that matters, as (kind, some rows of it); `rest` seconds after each `size` of a kind with many."""
     for kind, reader in _READERS.items():
         if kind in _STREAMS:
             query, arguments, make = _STREAMS[kind](None)
             cursor = await connection.cursor(query, *arguments)
-            while some := await _named(kind, cursor.fetch(CHUNK)):
+            while some := await _named(kind, cursor.fetch(size)):
                 yield kind, _made(kind, some, make)
+                await asyncio.sleep(rest)
         else:
             yield kind, await _named(kind, reader(connection, None))
 
@@ -162,17 +177,28 @@ _REFERENCES = (
 async def verify(connection: asyncpg.Connection, policy: Policy) -> bool:
     """Whether the rows agree with `policy`. Raises PolicyNotVerified; False when the epoch moved meanwhile.
 
-    Reads and hashes every row again and keeps none of them.
+    Reads and hashes every row again and keeps none of them, in small portions with rests: calls are served meanwhile.
     """
     digest = 0
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         if await _epoch(connection) != policy.epoch:
             return False
-        async for _kind, some in _chunks(connection):
+        async for _kind, some in _chunks(connection, VERIFY_CHUNK, VERIFY_REST):
             digest = digest_of(_readable(some, []), digest)
     if digest != policy.digest:
         raise PolicyNotVerified(policy.name)
     return True
+
+
+async def writes(connection: asyncpg.Connection) -> int:
+    """How many rows of the policy's tables were ever written, as the database counts them: also by hand and without an epoch.
+
+    The count may come late, never too early: what it does not tell yet is in the snapshot of a verification that begins after it.
+    """
+    return await connection.fetchval(
+        "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables WHERE relid = ANY($1::text[]::regclass[])",
+        TABLES,
+    )
 
 
 async def _epoch(connection: asyncpg.Connection) -> int:
@@ -453,7 +479,6 @@ _READERS: dict[str, Callable] = {
 
 _STREAMS = {"agreement": _agreement_query, "grant": _grant_query}
 """Kinds with many rows: read by a cursor when all are wanted."""
-CHUNK = 400
 
 
 def settings_of(upstream: Upstream) -> dict:

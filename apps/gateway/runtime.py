@@ -29,6 +29,9 @@ log = logging.getLogger("lgsp.gateway")
 
 EPOCH_SECONDS = 1.0
 VERIFY_SECONDS = 600.0
+"""So often the whole policy is compared with the rows, whatever happened;"""
+LOOK_SECONDS = 60.0
+"""and so soon where the database has written any of them, with an epoch or behind everybody's back."""
 COUNT_SECONDS = 2.0
 READS = 3
 """So often the policy is read for one who knows of a later epoch; a database that was put back has none."""
@@ -74,6 +77,8 @@ class Runtime:
         self._reader: asyncpg.Connection | None = None
         self._tasks: list[asyncio.Task] = []
         self._beat_now = asyncio.Event()
+        self._verified = (0.0, -1)
+        """When the policy was last found to be the rows, and how many writes there had been."""
         self.partitions_ok = True
         self.unreadable = ""
         """The kind of rows that the last look at the policy could not read, and why; with one nothing passes."""
@@ -94,7 +99,7 @@ class Runtime:
             asyncio.create_task(self._every(EPOCH_SECONDS, self._poll)),
             asyncio.create_task(self._every(sweeper.EVERY_SECONDS, self._sweep)),
             asyncio.create_task(self._every(COUNT_SECONDS, self._store_strangers)),
-            asyncio.create_task(self._every(VERIFY_SECONDS, self._verify)),
+            asyncio.create_task(self._every(LOOK_SECONDS, self._verify)),
             asyncio.create_task(self._every(60.0, self._look_at_partitions)),
             asyncio.create_task(self._every(heartbeat.EVERY_SECONDS, self._beat, self._beat_now)),
         ]
@@ -194,13 +199,18 @@ class Runtime:
         await self.refresh()
 
     async def _verify(self) -> None:
-        """Compare the policy with the rows; one that cannot be verified decides nothing any more."""
+        """Compare the policy with the rows where any were written, or when it is time; one that cannot be verified decides nothing any more."""
         policy = self.policy
         if policy is None:
             return
         connection = await connect(self.dsn, statement_timeout="60000")
         try:
-            await policy_source.verify(connection, policy)
+            at, writes = time.monotonic(), await policy_source.writes(connection)
+            if writes == self._verified[1] and at - self._verified[0] < VERIFY_SECONDS:
+                return
+            if await policy_source.verify(connection, policy):
+                self._verified = at, writes
+                self.counts["policy_verified",] += 1
         except (policy_source.PolicyNotVerified, policy_source.PolicyUnreadable):
             log.critical("the policy %s does not agree with the database; loading it anew", policy.name)
             self.counts["policy_not_verified",] += 1

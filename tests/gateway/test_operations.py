@@ -342,10 +342,12 @@ def test_fi_07_a_drain_says_so_first_serves_meanwhile_and_finishes_what_it_has(s
 
 
 def test_the_longest_call_fits_into_the_drain():
+    from apps.gateway.admission import OLDEST_ID_SECONDS
     from apps.gateway.endpoints import LONGEST_SECONDS
     from apps.gateway.exchange import BODY_SECONDS
     from apps.gateway.sweeper import GRACE_SECONDS
     from lgsp.gateway import DRAIN_SECONDS
 
-    assert max(LONGEST_SECONDS, BODY_SECONDS) + 4 < DRAIN_SECONDS <= 30
+    assert BODY_SECONDS < OLDEST_ID_SECONDS
+    assert OLDEST_ID_SECONDS + LONGEST_SECONDS + 5 < DRAIN_SECONDS
     assert LONGEST_SECONDS + 20 < GRACE_SECONDS

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
+import psycopg
 import pytest
 from django.utils import timezone
 
@@ -13,6 +17,7 @@ from apps.gateway.decision import Call, Token, decide
 from apps.gateway.group_commit import connect
 from apps.gateway.policy import FOREVER, Policy, Unreadable
 from apps.gateway.refusals import TABLE, Refused
+from apps.gateway.runtime import Runtime
 from tests.factories.organizations import InformationSystemFactory, OrganizationFactory
 from tests.gateway.processes import database_url
 from tests.gateway.world import make_credential, make_grant, make_world
@@ -135,6 +140,38 @@ def test_a_policy_that_differs_from_the_rows_is_not_verified(world):
     type(world.grant).objects.filter(pk=world.grant.pk).update(status="ended")  # behind everybody's back: no epoch
     with pytest.raises(policy_source.PolicyNotVerified):
         run(lambda c: policy_source.verify(c, policy))
+
+
+def test_a_row_written_behind_everybodys_back_is_found_at_the_next_look_and_nothing_is_read_for_nothing(world, monkeypatch):
+    """Between two looks nothing was written: no rows are read. A right opened by hand, without an epoch: the next look finds it."""
+
+    async def work():
+        runtime = Runtime(database_url())
+        monkeypatch.setattr(runtime, "tokens", SimpleNamespace(forget=lambda: None), raising=False)
+        monkeypatch.setattr(runtime, "field_sets", SimpleNamespace(forget=lambda: None), raising=False)
+        await runtime.refresh()
+        for _look in range(3):
+            await runtime._verify()
+        assert runtime.counts["policy_verified",] == 1
+        assert runtime.policy.rows["grant"][world.grant.pk].per_day is None
+        async with await psycopg.AsyncConnection.connect(database_url()) as connection:
+            await connection.execute("UPDATE agreements_grant SET quota_per_day = 1000000 WHERE id = %s", [world.grant.pk])
+        reader = await connect(database_url())
+        while await policy_source.writes(reader) == runtime._verified[1]:
+            await asyncio.sleep(0.05)  # the database counts a moment after the commit
+        await reader.close()
+        await runtime._verify()
+        assert runtime.counts["policy_not_verified",] == 1
+        assert runtime.policy.rows["grant"][world.grant.pk].per_day == 1_000_000
+        runtime._reader.terminate()
+
+    asyncio.run(work())
+
+
+def test_the_tables_whose_writes_are_counted_are_all_that_a_policy_is_read_from():
+    source = inspect.getsource(policy_source)
+    read = set(re.findall(r"(?:FROM|JOIN) ((?:organizations|agreements|registry|disputes|gateway|legal)_[a-z]+)", source))
+    assert read == set(policy_source.TABLES)
 
 
 def test_a_right_that_ended_long_ago_leaves_without_an_alarm(world):
