@@ -22,7 +22,7 @@ from apps.registry.models import Field, ServiceVersion, Upstream
 
 _WHERE = {
     "description": "change", "contact": "change", "sla": "change", "capacity": "change", "usage_regulation": "change",
-    "operations": "document", "fields": "document", "labels": "operation", "samples": "examples", "errors": "examples",
+    "protocol": "change", "operations": "document", "fields": "document", "labels": "operation", "samples": "examples", "errors": "examples",
     "upstream_test": "address", "upstream_production": "address",
 }  # fmt: skip
 """Item of the completeness → the page that mends it: of the service, or a step of the version."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.registry.choices import CONTAINER_TYPES, Environment, SharingForm
+from apps.registry.choices import CONTAINER_TYPES, AnswerFormat, Environment, Protocol, SharingForm
 from apps.registry.models import Field, ServiceVersion
 
 
@@ -83,8 +83,12 @@ def _of_contract(version: ServiceVersion) -> list[Item]:
     unnamed = list(leaves.filter(label="").values_list("path", flat=True)[:3])
     sampled = {sample.get("operation") for sample in version.interface_spec.get("samples", [])}
     unsampled = [code for _pk, code in operations if code not in sampled]
+    misfits = _misfits(version)
     return [
         _item("operations", _("Operations"), "Điều 24(3)", bool(operations), _("Define at least one operation.")),
+        _item("protocol", _("Operations speak the protocol of the service"), "Điều 24(3)", not misfits,
+              _("Not %(protocol)s: %(names)s") % {
+                  "protocol": version.service.get_protocol_display(), "names": ", ".join(misfits[:3])}),
         _item("fields", _("Fields of every answer"), "Điều 24(3)", bool(operations) and not bare,
               _("No fields: %(names)s") % {"names": ", ".join(bare[:3])}),
         _item("labels", _("Every field has a name in Vietnamese"), "Điều 24(3)", bool(operations) and not unnamed,
@@ -93,6 +97,16 @@ def _of_contract(version: ServiceVersion) -> list[Item]:
               _("No sample: %(names)s") % {"names": ", ".join(unsampled[:3])}),
         _item("errors", _("Error codes"), "Điều 24(3)", bool(version.interface_spec.get("errors")), _("List the error codes.")),
     ]  # fmt: skip
+
+
+def _misfits(version: ServiceVersion) -> list[str]:
+    """Codes of the operations whose messages are not what the service says of itself: consumers choose by that word.
+
+    An operation is SOAP/XML when it is described as a SOAP message or answers in XML, and REST/JSON otherwise.
+    """
+    is_xml = version.service.protocol == Protocol.SOAP
+    rows = version.operations.values_list("code", "answer", "soap")
+    return [code for code, answer, soap in rows if (bool(soap) or answer == AnswerFormat.XML) != is_xml]
 
 
 def _of_addresses(version: ServiceVersion) -> list[Item]:

@@ -323,6 +323,7 @@ SPOILERS = {
         usage_regulation=UsageRegulationFactory(organization=v.service.provider)
     ),
     "operations": spoil_contract,
+    "protocol": spoil_service("protocol", "soap"),
     "fields": lambda v: v.operations.first().fields.all().delete(),
     "labels": spoil_label,
     "samples": lambda v: ServiceVersion.objects.filter(pk=v.pk).update(interface_spec={"errors": [{"code": "0"}]}),

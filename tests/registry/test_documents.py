@@ -11,9 +11,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from rest_framework.test import APIClient
 
-from apps.core.errors import StaleVersion, TransitionNotAllowed
+from apps.core.errors import FactMissing, StaleVersion, TransitionNotAllowed
 from apps.organizations.choices import Role
 from apps.registry import actions
+from apps.registry.completeness import completeness
 from apps.registry.contract import contract_of, read_contract
 from apps.registry.documents import MAX_BYTES, DocumentRefused, keep_completed, read_document
 from tests.factories.catalogs import CatalogFactory
@@ -359,3 +360,19 @@ def test_a_document_that_does_not_fit_the_protocol_of_the_service_is_told(db):
     told = actions.import_document(draft, content, by=by).notes
     assert told[1:] == before
     assert "SOAP/XML" in told[0]
+
+
+@pytest.mark.parametrize(("document", "protocol", "fits"), [
+    ("openapi", "rest", True), ("openapi", "soap", False), ("wsdl", "soap", True), ("wsdl", "rest", False),
+])  # fmt: skip
+def test_what_was_read_can_be_published_only_under_its_own_protocol(db, document, protocol, fits):
+    draft = DraftVersionFactory(service__protocol=protocol)
+    by = officer(Role.PROVIDER_OFFICER, draft.service.provider)
+    actions.import_document(draft, json.dumps(LAND).encode() if document == "openapi" else WSDL.encode(), by=by)
+    missing = {item.code: item.hint for item in completeness(draft).missing}
+    assert ("protocol" not in missing) == fits
+    if not fits:
+        assert draft.service.get_protocol_display() in missing["protocol"]
+        with pytest.raises(FactMissing) as refusal:
+            actions.publish_version(draft, by=by)
+        assert "protocol" in refusal.value.extra["fields"]

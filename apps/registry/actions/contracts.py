@@ -54,7 +54,7 @@ def import_document(version: ServiceVersion, content: bytes, *, by, source: str 
     reading = read_document(content)
     if PROTOCOL_OF[reading.kind] != version.service.protocol:
         told = _(
-            "The document does not fit the protocol of the service (%(protocol)s): correct the description of the service."
+            "The document does not fit the protocol of the service (%(protocol)s), so it cannot be published: correct one of them."
         )
         reading.notes.insert(0, told % {"protocol": version.service.get_protocol_display()})
     define_contract(version, keep_completed(reading.data, contract_of(version)), by=by)

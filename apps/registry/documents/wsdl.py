@@ -124,7 +124,7 @@ def _operation(schemas: _Schemas, row: Element, messages: dict, actions: dict, o
     operations.append(
         {
             "code": name, "name": clean(documentation)[:300] or name,
-            "description": f"SOAPAction: {clean(action)[:300]}" if action else "", "method": "POST", "path": f"/{name}",
+            "description": f"SOAPAction: {clean(action)[:300]}" if action else "", "method": "POST", "path": f"/{name}", "answer": "xml",
             "parameters": _parameters(schemas, _side(row, "input", messages)), "fields": fields[:MAX_FIELDS],
         }
     )  # fmt: skip
