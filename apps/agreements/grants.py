@@ -17,6 +17,7 @@ from apps.agreements.choices import CredentialStatus, GrantStatus
 from apps.agreements.content import term_of
 from apps.agreements.locks import held_grants, hold
 from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Credential, Grant
+from apps.agreements.suspensions import carry_to
 from apps.agreements.workflow import GRANT
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
@@ -51,7 +52,8 @@ def _open(version, system, environment, row: dict, starts, ends, by, before) -> 
     alone = _suspended_alone(before, system, operation, environment)
     # What stood still alone is not held: lifting its consumer's suspension would open it.
     held = None if alone else held_by(version.agreement, system, operation)
-    reason = alone.status_reason if alone else held.violation if held else ""
+    standing = alone.standing_suspensions() if alone else []
+    reason = standing[0].reason if standing else alone.status_reason if alone else held.violation if held else ""
     grant = Grant.objects.create(
         agreement=version.agreement, version_of=version, system=system, operation=operation, environment=environment,
         purpose=Purpose.objects.get(code=version.content["purpose"]["code"]), fields=granted_paths(operation, row),
@@ -60,6 +62,7 @@ def _open(version, system, environment, row: dict, starts, ends, by, before) -> 
         valid_from=starts, valid_to=ends, status=GrantStatus.SUSPENDED if alone or held else GrantStatus.ACTIVE, held_by=held,
         status_reason=reason, codes_day=method.get("codes_day"),
     )  # fmt: skip
+    carry_to(grant, standing)
     raise_epoch("grant", grant.uuid)
     audit.record(
         "grant.opened", grant, by=by, organizations=[system.organization, operation.version.service.provider],
@@ -80,7 +83,8 @@ def _suspended_alone(before: Iterable[Grant], system, operation: Operation, envi
         and (grant.operation.version.service_id, grant.operation.code) == (service, code)
     ]  # fmt: skip
     same = [grant for grant in rows if grant.operation.version.major == operation.version.major]
-    return next((grant for grant in same or rows if grant.status == GrantStatus.SUSPENDED and grant.held_by_id is None), None)
+    halted = [grant for grant in same or rows if grant.status == GrantStatus.SUSPENDED]
+    return next((grant for grant in halted if grant.held_by_id is None or grant.standing_suspensions()), None)
 
 
 def held_by(agreement: Agreement, system: InformationSystem, operation: Operation) -> ConsumerSuspension | None:

@@ -96,6 +96,11 @@ class PlannedSuspensionQuerySet(AnnouncedQuerySet):
         return self.filter(pk__in=self.model.objects.filter(agreement__parties__organization_id__in=mine).values("pk"))
 
 
+class SuspensionQuerySet(models.QuerySet):
+    def standing(self):
+        return self.filter(lifted_at__isnull=True)
+
+
 class ConsumerSuspensionQuerySet(models.QuerySet):
     def open(self):
         return self.filter(lifted_at__isnull=True)

@@ -50,6 +50,13 @@ def provides_operation(user, grant) -> bool:
 
 
 @rules.predicate
+def suspended_it(user, obj) -> bool:
+    """Officer of a provider whose suspension of the agreement (the access) stands. What is not suspended its state refuses."""
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    return obj.status != GrantStatus.SUSPENDED or any(row.provider_id in mine for row in obj.what_suspends())
+
+
+@rules.predicate
 def runs_granted_system(user, grant) -> bool:
     return grant.system.organization_id in organization_ids(user, Role.CONSUMER_OFFICER)
 
@@ -90,11 +97,13 @@ rules.add_perm("agreements.preview_request", decides_request | reads_platform)
 rules.add_perm("agreements.negotiate", provides | consumes)
 rules.add_perm("agreements.sign", signs_for_a_party)
 rules.add_perm("agreements.suspend", provides | operates)
+rules.add_perm("agreements.resume", (provides & suspended_it) | operates)
 rules.add_perm("agreements.terminate", provides | consumes | operates)
 rules.add_perm("agreements.finish", provides | operates)
 rules.add_perm("agreements.record_acceptance", consumes)
 rules.add_perm("agreements.decide_acceptance", (provides_for_record | operates) & ~is_on_consuming_side)
 rules.add_perm("agreements.suspend_grant", provides_operation | operates)
+rules.add_perm("agreements.resume_grant", (provides_operation & suspended_it) | operates)
 rules.add_perm("agreements.end_grant", provides_operation | runs_granted_system | operates)
 rules.add_perm("agreements.claim_credential", runs_system)
 rules.add_perm("agreements.rotate_credential", runs_system | issues_account)

@@ -32,8 +32,14 @@ AGREEMENT = Workflow(
         ),
         Step("reopen", (AWAITING,), NEGOTIATING, "agreements.negotiate", _("Negotiate again")),
         Step("decline", (NEGOTIATING, AWAITING), AgreementStatus.DECLINED, "agreements.negotiate", _("Decline"), "danger"),
-        Step("suspend", (IN_FORCE,), SUSPENDED, "agreements.suspend", _("Suspend"), "danger"),
-        Step("resume", (SUSPENDED,), IN_FORCE, "agreements.suspend", _("Resume"), "primary"),
+        Step(
+            "suspend", (IN_FORCE, SUSPENDED), SUSPENDED, "agreements.suspend", _("Suspend"), "danger",
+            note="each provider and the operator may add a reason of its own to what is suspended already",
+        ),
+        Step(
+            "resume", (SUSPENDED,), IN_FORCE, "agreements.resume", _("Resume"), "primary",
+            note="by whoever suspended it, or the operator; it stays suspended while another's suspension stands",
+        ),
         Step(
             "suspend_as_announced", (IN_FORCE,), SUSPENDED, None, _("Suspend as announced"),
             note="the clock, after seven working days' notice",
@@ -53,8 +59,14 @@ AGREEMENT = Workflow(
 GRANT = Workflow(
     "grant",
     (
-        Step("suspend", (ACTIVE,), HALTED, "agreements.suspend_grant", _("Suspend"), "danger"),
-        Step("resume", (HALTED,), ACTIVE, "agreements.suspend_grant", _("Resume"), "primary"),
+        Step(
+            "suspend", (ACTIVE, HALTED), HALTED, "agreements.suspend_grant", _("Suspend"), "danger",
+            note="the provider and the operator may each add a reason of its own to what is suspended already",
+        ),
+        Step(
+            "resume", (HALTED,), ACTIVE, "agreements.resume_grant", _("Resume"), "primary",
+            note="by whoever suspended it, or the operator; it stays suspended while another's suspension stands",
+        ),
         Step("end", (ACTIVE, HALTED), ENDED, "agreements.end_grant", _("End"), "danger"),
         Step(
             "hold",
@@ -67,7 +79,7 @@ GRANT = Workflow(
         Step("release", (HALTED,), ACTIVE, None, _("Resume with its consumer"), note="the consumer's suspension was lifted"),
         Step("close", (ACTIVE, HALTED), ENDED, None, _("End with the agreement"), note="grants follow their agreement"),
     ),
-)
+)  # fmt: skip
 
 ACCEPTANCE = Workflow(
     "acceptance",

@@ -14,6 +14,7 @@ from apps.agreements.actions.signing import party_to_sign
 from apps.agreements.choices import AgreementStatus, CredentialStatus, DutyKind, GrantStatus, Side, SuspensionKind, VersionState
 from apps.agreements.differences import Difference, differences
 from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential
+from apps.agreements.suspensions import is_own, suspenders, to_be_lifted
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
 from apps.core.errors import NotPermitted
 from apps.disputes.models import Maintenance
@@ -49,7 +50,6 @@ AGREEMENT_FORMS = {
 AGREEMENT_HELP = {
     "agree": gettext_lazy("You agree, for your agency, to exactly the content shown on this page."),
     "suspend": gettext_lazy("Takes effect at once: the very next call is refused. The parties are told."),
-    "resume": gettext_lazy("Access opens again at once."),
     "terminate": gettext_lazy("Closes every access at once and opens the checklist of duties."),
     "decline": gettext_lazy("Ends the negotiation for good."),
 }
@@ -94,6 +94,7 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
         "buttons": agreement_buttons(agreement, shown, user),
         "sign_form": PasswordForm() if signing else None,
         "file_form": SignedFileForm() if signing and settings.SIGNATURE_ROOTS else None,
+        "standing": who_resumes(agreement),
         "suspensions": suspensions(agreement, user),
         "suspendable": suspendable(agreement, parties, user),
         **beginnings(agreement, shown, user),
@@ -177,12 +178,34 @@ def agreement_buttons(agreement: Agreement, shown: AgreementVersion | None, user
         hide += ["agree"] if shown.pk != newest.pk or shown.consents.filter(officer=user).exists() else []
     if agreement.status == AgreementStatus.ENDING and agreement.duties.filter(done_at__isnull=True).exists():
         hide.append("finish")
-    found = buttons(AGREEMENT, agreement, user, AGREEMENT_FORMS, AGREEMENT_HELP, hide=tuple(hide))
+    standing = agreement.standing_suspensions()
+    hide += ["suspend"] if any(is_own(row, user) for row in standing) else []
+    told = AGREEMENT_HELP | suspension_help(agreement, standing, user)
+    found = buttons(AGREEMENT, agreement, user, AGREEMENT_FORMS, told, hide=tuple(hide))
     running = agreement.status in (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
     if running and shown and shown.state == VersionState.DRAFT and user.has_perm("agreements.negotiate", agreement):
         told = gettext_lazy("Gives up the change that awaits signatures; the version in force stays.")
         found.append(Button("decline_change", gettext_lazy("Decline the change"), "danger", ReasonForm(), told))
     return found
+
+
+def suspension_help(obj, standing: list, user) -> dict:
+    """What the two steps do to what is suspended already: one's own reason beside the others', and what resuming leaves."""
+    lifted, left = to_be_lifted(obj, user)
+    resume = gettext_lazy("Access opens again at once.")
+    if left:
+        resume = gettext_lazy("Lifts your own suspension only: access stays closed while the other one stands.")
+    elif lifted and not any(is_own(row, user) for row in lifted):
+        resume = gettext_lazy("Opens what another side suspended, for the reasons shown above. Access opens again at once.")
+    told = {"resume": resume}
+    if standing:
+        told["suspend"] = gettext_lazy("Adds a reason of your own: it stays suspended until you lift yours too.")
+    return told
+
+
+def who_resumes(obj) -> dict:
+    """For those who may not open it: the names of those who may, beside the operator."""
+    return {"rows": obj.what_suspends(), "who": suspenders(obj)}
 
 
 def suspensions(agreement: Agreement, user) -> list:
@@ -221,10 +244,17 @@ def reissuable(agreement: Agreement, user) -> list[tuple]:
 
 
 def grants(agreement: Agreement, user) -> list:
-    rows = agreement.grants.select_related("system__organization", "operation__version__service__provider", "purpose")
+    rows = agreement.grants.select_related(
+        "system__organization", "operation__version__service__provider", "purpose"
+    ).prefetch_related("suspensions__provider")
     found = list(rows.order_by("system__sort_key", "operation_id", "environment", "-id")[:MOST_GRANTS])
     for row in found:
-        row.buttons = buttons(GRANT, row, user, GRANT_FORMS, {})
+        standing = row.standing_suspensions()
+        hide = ("suspend",) if any(is_own(one, user) for one in standing) else ()
+        row.standing = who_resumes(row)
+        row.buttons = buttons(
+            GRANT, row, user, GRANT_FORMS, suspension_help(row, standing, user) if standing else {}, hide=hide
+        )
     return found
 
 
@@ -281,7 +311,7 @@ def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> di
     mine = organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER)
     consumes = bool(mine and mine - agreement.joining_ids())
     suspends = in_force and user.has_perm("agreements.suspend", agreement)
-    planned = agreement.planned_suspensions.open().first()
+    planned = agreement.planned_suspensions.open().select_related("provider").first()
     negotiates = agreement.status == AgreementStatus.NEGOTIATING and user.has_perm("agreements.negotiate", agreement)
     return {
         "may_change": in_force and consumes,
@@ -295,7 +325,8 @@ def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> di
         "document_url": reverse("portal:agreement-document", args=[agreement.uuid]),
         "may_cancel": bool(planned)
         and (planned.started_at is None or agreement.suspension_kind != SuspensionKind.PLANNED)
-        and user.has_perm("agreements.suspend", agreement),
+        and user.has_perm("agreements.suspend", agreement)
+        and (is_operator(user) or is_own(planned, user)),
         "planned_form": PlannedForm(prefix="planned") if suspends and planned is None else None,
         "proposal_form": proposal_form(shown.content) if negotiates and shown else None,
     }

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone, translation
 
 from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, GrantStatus
-from apps.agreements.models import Credential
+from apps.agreements.models import Credential, Suspension
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
 from apps.connections.choices import DecisionStatus, RequestStatus
 from apps.connections.workflow import DECISION, REQUEST
@@ -25,7 +25,7 @@ HEAD = """# Lifecycles
 Made from the code by `tests/agreements/test_lifecycles_doc.py`, which also checks it. Do not edit by hand.
 
 Each first table is the lifecycle as the code holds it; a step without a permission is taken by the clock or by another
-verb. Each second table says who may take which step in which state; nobody else may take any.
+verb. Each second table says who may take which step in which state (suspended: by the provider); nobody else may take any.
 """
 ROLES = ("consumer officer", "consumer's signer", "provider officer", "provider's signer", "operator", "legal officer", "auditor",
          "stranger")  # fmt: skip
@@ -71,6 +71,11 @@ def page(db) -> str:
     secret = {"secret_hash": "0" * 64, "claimed_at": timezone.now()}
     parts.append(("Test record", ACCEPTANCE, roles_table(ACCEPTANCE, record, AcceptanceStatus.values, persons)))
     parts.append(("Credential", CREDENTIAL, roles_table(CREDENTIAL, account, CredentialStatus.values, persons, **secret)))
+    # Suspended by their provider: what only whoever suspended takes is shown for it.
+    for one in (None, grant):
+        Suspension.objects.create(
+            agreement=agreement, grant=one, provider=w.provider, reason="x", since=timezone.now(), suspended_by=w.provider_officer
+        )
     parts.append(("Grant", GRANT, roles_table(GRANT, grant, GrantStatus.values, persons)))
     parts.insert(2, ("Agreement", AGREEMENT, roles_table(AGREEMENT, agreement, AgreementStatus.values, persons)))
     blocks = [HEAD]

@@ -37,6 +37,7 @@ from apps.agreements.models import (
     Duty,
     Grant,
     Party,
+    Suspension,
 )
 from apps.audit.models import AuditEvent
 from apps.connections import actions as connections
@@ -274,6 +275,7 @@ class Walk(RuleBasedStateMachine):
             self.open_production_or_end_it()
         elif agreement == AgreementStatus.SUSPENDED:
             self.resume(who="provider_officer")
+            self.resume(who="operator")
         elif agreement == AgreementStatus.ENDING:
             self.do_duty(who="consumer_officer", shown=True)
             self.do_duty(who="provider_officer", shown=True)
@@ -414,6 +416,8 @@ class Walk(RuleBasedStateMachine):
                 self.access_needs_an_agreement_that_lives_and_production_a_confirmed_test()
                 self.a_stopped_consumer_has_no_access()
                 self.suspended_means_said_why()
+                self.a_suspended_access_is_somebodys()
+                self.what_one_side_suspended_another_does_not_lift()
                 self.an_end_has_its_ground_and_its_duties()
 
     def clocks_run_only_while_somebody_is_awaited(self):
@@ -452,8 +456,20 @@ class Walk(RuleBasedStateMachine):
         if agreement.status == AgreementStatus.SUSPENDED:
             assert all(said)
             assert agreement.suspension_kind != "planned", "nobody gave notice"
+            assert agreement.violation == agreement.standing_suspensions()[0].reason
         elif agreement.status == AgreementStatus.IN_FORCE:
             assert not any(said)
+            assert not agreement.standing_suspensions(), "it is open while somebody's suspension stands"
+
+    def a_suspended_access_is_somebodys(self):
+        for grant in Grant.objects.filter(agreement__bases__request=self.pk).exclude(status=GrantStatus.ENDED):
+            alone = grant.status == GrantStatus.SUSPENDED and grant.held_by_id is None
+            assert alone == bool(grant.standing_suspensions()) or grant.held_by_id is not None
+
+    def what_one_side_suspended_another_does_not_lift(self):
+        rows = Suspension.objects.filter(agreement__bases__request=self.pk).exclude(lifted_at=None)
+        for row in rows.select_related("lifted_by"):
+            assert row.lifted_by == self.w.operator or (row.provider_id and row.lifted_by == self.w.provider_officer)
 
     def an_end_has_its_ground_and_its_duties(self):
         agreement = self.agreement

@@ -17,6 +17,7 @@ from apps.agreements.choices import AgreementStatus, GrantStatus, Side
 from apps.agreements.grants import held_by, issue_credential, open_production
 from apps.agreements.locks import hold, lock_agreement
 from apps.agreements.models import AcceptanceRecord, Agreement, Grant
+from apps.agreements.suspensions import lift, record_suspension, require_suspender, to_be_lifted
 from apps.agreements.workflow import ACCEPTANCE, GRANT
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
@@ -121,17 +122,30 @@ def _require_in_force(agreement: Agreement) -> None:
 
 @transaction.atomic
 def suspend_grant(grant: Grant, *, by, reason: str, version: int | None = None) -> Grant:
-    """Stop one system's access to one operation; the very next call is refused. The reason goes to the consumer."""
+    """Stop one system's access to one operation; the very next call is refused. The reason goes to the consumer.
+
+    What is suspended already takes the reason of another side beside it (`suspensions`); it opens when none stands. Raises
+    Conflict (`already_suspended`) when a suspension of `by`'s side stands.
+    """
     require(by, "agreements.suspend_grant", grant)
     require_texts({"reason": reason})
     _hold(grant)
-    GRANT.move(grant, "suspend", by=by, version=version, status_reason=reason.strip())
-    return _changed(grant, "suspended", by, N_("Access of %(system)s under agreement %(number)s is suspended: %(reason)s"))
+    GRANT.check(grant, "suspend", by=by, version=version)
+    record_suspension(grant, by=by, reason=reason)
+    # What is shown is why it stood still first: the suspension of its consumer, or the oldest of its own.
+    shown = grant.status_reason if grant.status == GrantStatus.SUSPENDED else reason.strip()
+    GRANT.move(grant, "suspend", by=by, version=version, status_reason=shown)
+    return _changed(
+        grant, "suspended", by, N_("Access of %(system)s under agreement %(number)s is suspended: %(reason)s"), reason.strip()
+    )
 
 
 @transaction.atomic
 def resume_grant(grant: Grant, *, by, version: int | None = None) -> Grant:
-    """Open the access again. Raises Conflict while its consumer is suspended under the agreement: that is lifted, not this.
+    """Lift what `by`'s side suspended (the operator, with nothing of its own: what the provider did); open when nothing stands.
+
+    Raises NotPermitted (`not_the_suspender`) for whoever did not suspend it and is not the operator, Conflict while its consumer
+    is suspended under the agreement: that is lifted, not this.
 
     It does not matter which of the two suspensions came first: what stood still already is not held, and does not open either.
     """
@@ -141,8 +155,26 @@ def resume_grant(grant: Grant, *, by, version: int | None = None) -> Grant:
         raise Conflict(
             _("Its consumer is suspended under the agreement; that suspension is lifted."), code="consumer_suspended"
         )
+    require_suspender(grant, by)
+    GRANT.check(grant, "resume", by=by, version=version)
+    lifted, left = to_be_lifted(grant, by)
+    if left:
+        lift(lifted, by=by)
+        return _still_suspended(grant, left[0].reason, by)
     GRANT.move(grant, "resume", by=by, version=version, status_reason="")
+    lift(lifted, by=by)
     return _changed(grant, "resumed", by, N_("Access of %(system)s under agreement %(number)s is open again."))
+
+
+def _still_suspended(grant: Grant, reason: str, by) -> Grant:
+    """One side's suspension is lifted, another's stands."""
+    grant.status_reason = reason
+    grant.version += 1
+    grant.save(update_fields=["status_reason", "version", "updated_at"])
+    return _changed(
+        grant, "suspension_lifted", by,
+        N_("A suspension of the access of %(system)s under agreement %(number)s was lifted; it stays suspended: %(reason)s"),
+    )  # fmt: skip
 
 
 @transaction.atomic
@@ -164,9 +196,10 @@ def _hold(grant: Grant) -> None:
     grant.refresh_from_db(from_queryset=Grant.objects.select_for_update(no_key=True))
 
 
-def _changed(grant: Grant, event: str, by, message: str) -> Grant:
+def _changed(grant: Grant, event: str, by, message: str, reason: str = "") -> Grant:
     raise_epoch("grant", grant.uuid)
+    reason = reason or grant.status_reason
     parties = [grant.system.organization, grant.operation.version.service.provider]
-    audit.record(f"grant.{event}", grant, by=by, organizations=parties, reason=grant.status_reason)
-    tell_owners(event, grant.agreement, grant, [grant.system.organization_id], message, reason=grant.status_reason)
+    audit.record(f"grant.{event}", grant, by=by, organizations=parties, reason=reason)
+    tell_owners(event, grant.agreement, grant, [grant.system.organization_id], message, reason=reason)
     return grant

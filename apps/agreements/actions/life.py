@@ -7,15 +7,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
+from apps.agreements.actions.signing import lock_agreement
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, DutyKind, Side, SuspensionKind, TerminationGround
 from apps.agreements.grants import close_grants
-from apps.agreements.models import Agreement, Duty, DutyCertificate
+from apps.agreements.models import Agreement, Duty, DutyCertificate, Suspension
+from apps.agreements.suspensions import lift, record_suspension, require_suspender, to_be_lifted
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
 from apps.connections import files
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
+from apps.core.workflow import require
 from apps.legal.announced import local
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
@@ -29,7 +32,9 @@ def suspend_agreement(
     """Suspend now; the very next call is refused. The parties are told in the same transaction (NĐ 47/2020 Điều 43(5)).
 
     A violation names what was violated, how it is handled and what restores the connection; force majeure
-    names what happened and the plan. A planned suspension needs notice first: `agreements.suspensions`.
+    names what happened and the plan. A planned suspension needs notice first: `announce_suspension`. What another
+    suspended already takes a reason of `by`'s own side beside it: neither opens while the other stands. Raises Conflict
+    (`already_suspended`) when a suspension of that side stands.
     """
     if kind == SuspensionKind.PLANNED:
         raise InvalidFact(_("A planned suspension is announced seven working days before it begins."), code="needs_notice")
@@ -41,24 +46,45 @@ def suspend_agreement(
 
 
 def _suspend(agreement, by, version, kind, violation, plan, restore_conditions) -> Agreement:
-    AGREEMENT.move(
-        agreement, "suspend", by=by, version=version, suspension_kind=kind, suspended_at=timezone.now(),
-        violation=violation.strip(), handling_plan=plan.strip(), restore_conditions=restore_conditions.strip(),
-    )  # fmt: skip
+    require(by, "agreements.suspend", agreement)
+    lock_agreement(agreement)
+    AGREEMENT.check(agreement, "suspend", by=by, version=version)
+    made = record_suspension(
+        agreement, by=by, kind=kind, reason=violation, handling_plan=plan.strip(), restore_conditions=restore_conditions.strip()
+    )
+    AGREEMENT.move(agreement, "suspend", by=by, version=version, **_shown(agreement.standing_suspensions()[0]))
     raise_epoch("agreement", agreement.uuid)
-    audit.record("agreement.suspended", agreement, by=by, organizations=agreement.party_uuids(), kind=str(kind))
+    audit.record(
+        "agreement.suspended", agreement, by=by, organizations=agreement.party_uuids(), kind=str(kind),
+        provider=made.provider.code if made.provider else "",
+    )  # fmt: skip
     tell_parties("suspended", agreement, N_("Agreement %(number)s is suspended: %(violation)s"), violation=violation.strip())
     return agreement
 
 
+def _shown(row: Suspension) -> dict:
+    """What the agreement's own row says of its suspensions: the facts of the oldest that stands."""
+    return {
+        "suspension_kind": row.kind, "suspended_at": row.since, "violation": row.reason, "handling_plan": row.handling_plan,
+        "restore_conditions": row.restore_conditions,
+    }  # fmt: skip
+
+
 @transaction.atomic
 def resume_agreement(agreement: Agreement, *, by, comment: str = "", version: int | None = None) -> Agreement:
-    """In force again; a planned suspension that held it is over with that.
+    """Lift what `by`'s side suspended (the operator, with nothing of its own: what the others did); in force again when
+    nothing stands any more. A planned suspension that held it is over with that.
 
-    Raises FactMissing when its term is over meanwhile (`period_over`), and while an announced period runs that is not what
+    Raises NotPermitted (`not_the_suspender`, naming who may) for another provider, FactMissing when its term is over meanwhile (`period_over`), and while an announced period runs that is not what
     suspended it (`planned_suspension_runs`): that one is called off first, so nothing opens inside it without somebody saying so.
     """
+    require(by, "agreements.suspend", agreement)
+    lock_agreement(agreement)
+    require_suspender(agreement, by)
     AGREEMENT.check(agreement, "resume", by=by, version=version)
+    lifted, left = to_be_lifted(agreement, by)
+    if left:
+        return _lift_some(agreement, lifted, left, by=by, comment=comment)
     if agreement.valid_to and agreement.valid_to <= timezone.now():
         raise FactMissing(_("The agreement has run out meanwhile."), code="period_over")
     planned = agreement.suspension_kind == SuspensionKind.PLANNED
@@ -73,12 +99,29 @@ def resume_agreement(agreement: Agreement, *, by, comment: str = "", version: in
         agreement, "resume", by=by, version=version, suspension_kind="", suspended_at=None, violation="", handling_plan="",
         restore_conditions="",
     )  # fmt: skip
+    lift(lifted, by=by, comment=comment)
     if planned:
         # The gateway holds calls back as long as the announced period is open, whatever the state of the agreement says.
         agreement.planned_suspensions.open().filter(started_at__isnull=False).update(ended_at=timezone.now())
     raise_epoch("agreement", agreement.uuid)
     audit.record("agreement.resumed", agreement, by=by, organizations=agreement.party_uuids(), comment=comment)
     tell_parties("resumed", agreement, N_("Agreement %(number)s is in force again."))
+    return agreement
+
+
+def _lift_some(agreement: Agreement, lifted: list, left: list, *, by, comment: str) -> Agreement:
+    """One side's suspension is lifted, another's stands: nothing opens, and the page shows what stands."""
+    lift(lifted, by=by, comment=comment)
+    facts = _shown(left[0])
+    for name, value in facts.items():
+        setattr(agreement, name, value)
+    agreement.version += 1
+    agreement.save(update_fields=[*facts, "version", "updated_at"])
+    audit.record("agreement.suspension_lifted", agreement, by=by, organizations=agreement.party_uuids(), comment=comment)
+    tell_parties(
+        "suspension_lifted", agreement, N_("A suspension of agreement %(number)s was lifted; it stays suspended: %(violation)s"),
+        violation=left[0].reason,
+    )  # fmt: skip
     return agreement
 
 

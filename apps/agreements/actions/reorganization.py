@@ -16,6 +16,7 @@ from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis
 from apps.agreements.content import representatives
 from apps.agreements.locks import held_grants
 from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Party, Signature
+from apps.agreements.suspensions import hand_over
 from apps.audit import actions as audit
 from apps.connections.models import ConnectionRequest
 from apps.core.canonical import content_hash
@@ -151,6 +152,7 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
     )  # fmt: skip
     _carry_signatures(current, version, old_party, party)
     _carry_suspensions(old_party, party, by=by, instrument=instrument)
+    hand_over(agreement, source, into, by=by, instrument=instrument)
     _hold_what_joined(agreement, by=by, number=number)
     raise_epoch("agreement", agreement.uuid)
     agreement.version += 1

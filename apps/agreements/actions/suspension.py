@@ -15,6 +15,7 @@ from apps.agreements.choices import AgreementStatus, GrantStatus, Side, Suspensi
 from apps.agreements.grants import held_by
 from apps.agreements.locks import lock_agreement
 from apps.agreements.models import Agreement, ConsumerSuspension, Grant, Party, PlannedSuspension
+from apps.agreements.suspensions import acting_for, require_announcer
 from apps.agreements.workflow import AGREEMENT, GRANT
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
@@ -48,7 +49,12 @@ def announce_suspension(
     try:
         with transaction.atomic():
             planned = PlannedSuspension.objects.create(
-                agreement=agreement, starts_at=starts_at, ends_at=ends_at, reason=reason.strip(), announced_by=by
+                agreement=agreement,
+                starts_at=starts_at,
+                ends_at=ends_at,
+                reason=reason.strip(),
+                announced_by=by,
+                provider=acting_for(by, agreement.organization_ids(Side.PROVIDER)),
             )
     except IntegrityError as error:
         raise Conflict(_("A suspension of this agreement is announced already."), code="already_announced") from error
@@ -68,9 +74,11 @@ def announce_suspension(
 def cancel_suspension(planned: PlannedSuspension, *, by) -> PlannedSuspension:
     """Call an announced suspension off before it begins, or while the agreement is suspended for another reason.
 
-    One that is what suspends the agreement is ended by resuming it. Raises Conflict (`already_begun`).
+    One that is what suspends the agreement is ended by resuming it. Raises NotPermitted (`not_the_suspender`) for another
+    provider than the one that announced it, Conflict (`already_begun`).
     """
     require(by, "agreements.suspend", planned.agreement)
+    require_announcer(planned, by)
     agreement = lock_agreement(planned.agreement)
     rows = PlannedSuspension.objects.open().filter(pk=planned.pk)
     if agreement.suspension_kind == SuspensionKind.PLANNED:
@@ -143,7 +151,7 @@ def suspend_consumer(
     determined_at = determined_at or now
     if determined_at > now:
         raise InvalidFact(code="in_future", fields={"determined_at": [_("That moment lies in the future.")]})
-    provider = _acting_for(agreement, by)
+    provider = acting_for(by, agreement.organization_ids(Side.PROVIDER))
     grants = active_grants_of(party, provider)
     if agreement.status not in RUNNING or party.side != Side.CONSUMER or not grants:
         raise FactMissing(_("This consumer has no open access under the agreement."), code="no_open_access")
@@ -166,12 +174,6 @@ def suspend_consumer(
         key=str(made.uuid), consumer=party.organization.name, violation=made.violation,
     )  # fmt: skip
     return made
-
-
-def _acting_for(agreement: Agreement, by) -> Organization | None:
-    """The provider in whose name `by` acts; None for the operator, who acts for all."""
-    mine = organization_ids(by, Role.PROVIDER_OFFICER) & agreement.organization_ids(Side.PROVIDER)
-    return Organization.objects.get(pk=min(mine)) if mine else None
 
 
 def hold_grants(grants: list[Grant], suspension: ConsumerSuspension, *, by) -> None:
@@ -219,10 +221,14 @@ def lift_consumer_suspension(suspension: ConsumerSuspension, *, by, comment: str
 
 
 def _open_or_hand_on(grant: Grant, agreement: Agreement, by) -> None:
-    """Open what was held, unless another suspension of the same consumer holds it too."""
+    """Open what was held, unless another suspension of the same consumer holds it too, or it was suspended on its own meanwhile."""
     other = held_by(agreement, grant.system, grant.operation)
     if other is not None:
         Grant.objects.filter(pk=grant.pk).update(held_by=other, status_reason=other.violation)
+        return
+    alone = grant.standing_suspensions()
+    if alone:
+        Grant.objects.filter(pk=grant.pk).update(held_by=None, status_reason=alone[0].reason)
         return
     GRANT.move(grant, "release", by=by, status_reason="", held_by=None)
     raise_epoch("grant", grant.uuid)

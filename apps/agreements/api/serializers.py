@@ -16,6 +16,7 @@ from apps.agreements.models import (
     Party,
     PlannedSuspension,
     Signature,
+    Suspension,
 )
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
 from apps.connections.api.serializers import OrganizationRefSerializer, SystemRefSerializer
@@ -78,19 +79,30 @@ class AgreementListSerializer(serializers.ModelSerializer):
         fields = ["uuid", "number", "title", "sharing_form", "status", "valid_from", "valid_to", "in_force_at", "parties"]
 
 
+class StandingSuspensionSerializer(serializers.ModelSerializer):
+    """Who suspended it and why. They lift it, or the operator does; nothing opens while another stands."""
+
+    provider = OrganizationRefSerializer(read_only=True, help_text="Null: the operator.")
+
+    class Meta:
+        model = Suspension
+        fields = ["uuid", "provider", "kind", "reason", "handling_plan", "restore_conditions", "since"]
+
+
 class GrantListSerializer(serializers.ModelSerializer):
     agreement = serializers.SlugRelatedField(slug_field="uuid", read_only=True)
     system = SystemRefSerializer(read_only=True)
     service = serializers.CharField(source="operation.version.service.code")
     operation = serializers.CharField(source="operation.code")
     purpose = serializers.SlugRelatedField(slug_field="code", read_only=True)
+    suspensions = StandingSuspensionSerializer(source="standing_suspensions", many=True, read_only=True)
 
     class Meta:
         model = Grant
         fields = [
             "uuid", "agreement", "system", "service", "operation", "environment", "purpose", "fields", "quota_per_day",
             "quota_per_month", "rate_per_second", "hours_from", "hours_to", "networks", "valid_from", "valid_to", "status",
-            "status_reason", "version",
+            "status_reason", "suspensions", "version",
         ]  # fmt: skip
 
 
@@ -176,6 +188,7 @@ class AgreementDetailSerializer(WithSteps, AgreementListSerializer):
     workflow = AGREEMENT
     current_version = AgreementVersionSerializer(read_only=True)
     requests = serializers.SerializerMethodField()
+    suspensions = StandingSuspensionSerializer(source="standing_suspensions", many=True, read_only=True)
     grants = GrantListSerializer(many=True, read_only=True)
     acceptances = AcceptanceListSerializer(many=True, read_only=True)
     duties = DutySerializer(many=True, read_only=True)
@@ -183,7 +196,7 @@ class AgreementDetailSerializer(WithSteps, AgreementListSerializer):
     class Meta(AgreementListSerializer.Meta):
         fields = [
             *AgreementListSerializer.Meta.fields, "version", "suspension_kind", "suspended_at", "violation", "handling_plan",
-            "restore_conditions", "termination_ground", "status_reason", "ended_at", "current_version", "requests", "grants",
+            "restore_conditions", "suspensions", "termination_ground", "status_reason", "ended_at", "current_version", "requests", "grants",
             "acceptances", "duties", "available_actions",
         ]  # fmt: skip
 
@@ -269,10 +282,22 @@ class JoinSerializer(serializers.Serializer):
 
 class PlannedSuspensionSerializer(serializers.ModelSerializer):
     agreement = serializers.SlugRelatedField(slug_field="uuid", read_only=True)
+    provider = OrganizationRefSerializer(read_only=True, help_text="Who announced it. Null: the operator.")
 
     class Meta:
         model = PlannedSuspension
-        fields = ["uuid", "agreement", "starts_at", "ends_at", "reason", "started_at", "ended_at", "cancelled_at", "created_at"]
+        fields = [
+            "uuid",
+            "agreement",
+            "provider",
+            "starts_at",
+            "ends_at",
+            "reason",
+            "started_at",
+            "ended_at",
+            "cancelled_at",
+            "created_at",
+        ]
 
 
 class AnnouncementSerializer(serializers.Serializer):

@@ -102,9 +102,10 @@ class Agreements(Rows):
         if self.action == "list":
             return rows
         return rows.prefetch_related(
-            "bases__request", "duties__party__organization", "duties__done_by", "duties__certificate",
+            "bases__request", "suspensions__provider", "duties__party__organization", "duties__done_by", "duties__certificate",
             Prefetch("grants", Grant.objects.select_related(
-                "agreement", "system__organization", "operation__version__service", "purpose")),
+                "agreement", "system__organization", "operation__version__service", "purpose"
+            ).prefetch_related("suspensions__provider")),
             Prefetch("acceptances", AcceptanceRecord.objects.select_related(
                 "agreement", "system__organization", "recorded_by", "decided_by")),
         )  # fmt: skip
@@ -320,7 +321,7 @@ class Reorganizations(viewsets.GenericViewSet):
 class PlannedSuspensions(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):
     """Announced suspensions."""
 
-    queryset = PlannedSuspension.objects.select_related("agreement")
+    queryset = PlannedSuspension.objects.select_related("agreement", "provider")
     serializer_class = serializers.PlannedSuspensionSerializer
     detail_serializer_class = serializers.PlannedSuspensionSerializer
     filterset_fields = {"started_at": ["isnull"], "ended_at": ["isnull"], "cancelled_at": ["isnull"]}
@@ -368,7 +369,9 @@ def visible_system(user, code: str) -> InformationSystem:
 class Grants(Rows):
     """What the gateway enforces."""
 
-    queryset = Grant.objects.select_related("agreement", "system__organization", "operation__version__service", "purpose")
+    queryset = Grant.objects.select_related(
+        "agreement", "system__organization", "operation__version__service", "purpose"
+    ).prefetch_related("suspensions__provider")
     serializer_class = serializers.GrantListSerializer
     detail_serializer_class = GRANT
     filterset_class = filters.GrantFilter

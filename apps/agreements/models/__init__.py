@@ -11,7 +11,7 @@ from apps.agreements.models.agreement import (
     Signature,
     StandardClause,
 )
-from apps.agreements.models.life import ConsumerSuspension, Duty, DutyCertificate, PlannedSuspension
+from apps.agreements.models.life import ConsumerSuspension, Duty, DutyCertificate, PlannedSuspension, Suspension
 
 __all__ = [
     "AcceptanceRecord",
@@ -29,4 +29,5 @@ __all__ = [
     "RequestBasis",
     "Signature",
     "StandardClause",
+    "Suspension",
 ]

@@ -117,6 +117,13 @@ class Grant(WithHistory, StatefulModel):
     def __str__(self) -> str:
         return f"{self.system} → {self.operation} ({self.get_environment_display()})"
 
+    def standing_suspensions(self) -> list:
+        """What suspends this access on its own and is not lifted, oldest first."""
+        return [row for row in self.suspensions.all() if row.lifted_at is None]
+
+    def what_suspends(self) -> list:
+        return self.standing_suspensions() if self.status == GrantStatus.SUSPENDED else []
+
 
 class Credential(WithHistory, StatefulModel):
     """The account of one system in one environment. The secret is made when it is collected, shown once, kept as a hash."""

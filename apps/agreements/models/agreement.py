@@ -95,6 +95,17 @@ class Agreement(WithHistory, StatefulModel):
         bound = self.parties.filter(signatures__version__state=VersionState.CURRENT).values_list("organization_id", flat=True)
         return frozenset().union(*(request.consumer_ids() for request in joins)) - frozenset(bound)
 
+    def standing_suspensions(self) -> list:
+        """What suspends the agreement at once and is not lifted, oldest first; those of single accesses are not among them."""
+        return [row for row in self.suspensions.all() if row.grant_id is None and row.lifted_at is None]
+
+    def what_suspends(self) -> list:
+        """The same, or else the planned suspension that runs: each row names its `provider` (empty: the operator)."""
+        if self.status != AgreementStatus.SUSPENDED:
+            return []
+        planned = self.planned_suspensions.open().filter(started_at__isnull=False).select_related("provider")
+        return self.standing_suspensions() or list(planned)
+
     def present_parties(self):
         """The parties that are bound today; one whose agency was merged into another stays in the history only."""
         return self.parties.filter(left_at__isnull=True)

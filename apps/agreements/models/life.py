@@ -7,13 +7,14 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from apps.agreements.choices import DutyKind
+from apps.agreements.choices import DutyKind, SuspensionKind
 from apps.agreements.models.agreement import Agreement, Party
 from apps.agreements.querysets import (
     ConsumerSuspensionQuerySet,
     DutyCertificateQuerySet,
     DutyQuerySet,
     PlannedSuspensionQuerySet,
+    SuspensionQuerySet,
 )
 from apps.core.models import TimedModel
 from apps.legal.announced import OPEN, AnnouncedPeriod
@@ -27,6 +28,10 @@ class PlannedSuspension(AnnouncedPeriod):
 
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="planned_suspensions")
     started_at = models.DateTimeField(_("begun at"), null=True, blank=True)
+    # In whose name it was announced; empty: the operator's.
+    provider = models.ForeignKey(
+        Organization, verbose_name=_("provider"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
 
     objects = PlannedSuspensionQuerySet.as_manager()
 
@@ -41,6 +46,48 @@ class PlannedSuspension(AnnouncedPeriod):
 
     def __str__(self) -> str:
         return f"{self.agreement} {self.starts_at:%d/%m/%Y %H:%M}"
+
+
+class Suspension(TimedModel):
+    """Who suspended an agreement, or one access under it (`grant`), at once, and why (NĐ 47/2020 Điều 43).
+
+    Several may stand side by side, one of each provider and one of the operator (`provider` empty); what they suspend is
+    open again when none stands. `since` goes with a reason that is carried to the access of the next version.
+    """
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="suspensions")
+    grant = models.ForeignKey("agreements.Grant", on_delete=models.PROTECT, null=True, blank=True, related_name="suspensions")
+    provider = models.ForeignKey(
+        Organization, verbose_name=_("provider"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    kind = models.CharField(_("kind of suspension"), max_length=20, choices=SuspensionKind, blank=True)
+    reason = models.TextField(_("reason"))
+    handling_plan = models.TextField(_("handling plan"), blank=True)
+    restore_conditions = models.TextField(_("what to do to restore"), blank=True)
+    since = models.DateTimeField(_("suspended at"))
+    suspended_by = models.ForeignKey(USER, verbose_name=_("suspended by"), on_delete=models.PROTECT, related_name="+")
+    lifted_at = models.DateTimeField(_("lifted at"), null=True, blank=True)
+    lifted_by = models.ForeignKey(USER, verbose_name=_("lifted by"), on_delete=models.PROTECT, null=True, related_name="+")
+    comment = models.TextField(_("comment"), blank=True)
+
+    objects = SuspensionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("suspension")
+        verbose_name_plural = _("suspensions")
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agreement", "grant", "provider"], condition=Q(lifted_at__isnull=True), nulls_distinct=False,
+                name="agreements_suspension_one_standing",
+            ),
+            models.CheckConstraint(
+                condition=Q(lifted_at__isnull=True) | Q(lifted_by__isnull=False), name="agreements_suspension_lifted_by"
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.agreement}: {self.reason}"
 
 
 class ConsumerSuspension(TimedModel):
