@@ -14,10 +14,14 @@ def agreement_url(agreement: Agreement) -> str:
     return f"/portal/agreements/{agreement.uuid}/"
 
 
-def tell_parties(event: str, agreement: Agreement, message: str, *, roles=OFFICERS, key: str = "", **params) -> None:
-    """Tell the officers of every party once that `event` happened to the agreement as it stands."""
-    parties = agreement.organization_ids()
+def tell_parties(
+    event: str, agreement: Agreement, message: str, *, roles=OFFICERS, key: str = "", also=(), operators: bool = False, **params
+) -> None:
+    """Tell the officers of every party (and of the organizations `also`) once that `event` happened to the agreement as it stands."""
+    parties = {*agreement.organization_ids(), *also}
     recipients = [person for role in roles for person in people(role, parties)]
+    if operators:
+        recipients += people(Role.OPERATOR)
     notify(
         recipients, f"agreement.{event}", key=f"agreement.{event}:{agreement.uuid}:{key or agreement.version}",
         message=message, url=agreement_url(agreement), number=agreement.number, **params,

@@ -31,6 +31,7 @@ class SignatureBasis(models.TextChoices):
     PDF = "pdf", _("signed document")
     PAPER = "paper", _("signed on paper")
     SUCCESSION = "succession", _("carried over from the agency it succeeds")
+    CARRIED = "carried", _("carried over: a party has left, nothing else changed")
     OPEN_CLAUSE = "open_clause", _("agreed beforehand that others may join")
 
 

@@ -28,6 +28,22 @@ def consumes(user, agreement) -> bool:
 
 
 @rules.predicate
+def leaves_others(user, agreement) -> bool:
+    """Acts for a consumer, and neither for a provider nor for the operator; other bound consumers are not the user's."""
+    if is_operator(user) or provides(user, agreement):
+        return False
+    others = agreement.organization_ids(Side.CONSUMER) - agreement.joining_ids()
+    return bool(others - organization_ids(user, Role.CONSUMER_OFFICER))
+
+
+@rules.predicate
+def is_one_of_several(user, agreement) -> bool:
+    """Acts for one bound consumer beside others, its own or not."""
+    bound = agreement.organization_ids(Side.CONSUMER) - agreement.joining_ids()
+    return len(bound) > 1 and bool(bound & organization_ids(user, Role.CONSUMER_OFFICER))
+
+
+@rules.predicate
 def signs_for_a_party(user, agreement) -> bool:
     return bool(organization_ids(user, Role.SIGNER) & agreement.organization_ids())
 
@@ -98,6 +114,7 @@ rules.add_perm("agreements.negotiate", provides | consumes)
 rules.add_perm("agreements.sign", signs_for_a_party)
 rules.add_perm("agreements.suspend", provides | operates)
 rules.add_perm("agreements.resume", (provides & suspended_it) | operates)
+rules.add_perm("agreements.leave", is_one_of_several)
 rules.add_perm("agreements.terminate", provides | consumes | operates)
 rules.add_perm("agreements.finish", provides | operates)
 rules.add_perm("agreements.record_acceptance", consumes)

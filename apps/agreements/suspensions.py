@@ -52,6 +52,11 @@ def is_own(row: Suspension | PlannedSuspension, by) -> bool:
     return row.provider_id in organization_ids(by, Role.PROVIDER_OFFICER)
 
 
+def has_suspended(obj: Agreement | Grant, by) -> bool:
+    """Whether a suspension of `by`'s side stands: doors do not offer it the step again."""
+    return any(is_own(row, by) for row in obj.standing_suspensions())
+
+
 def suspenders(obj: Agreement | Grant) -> str:
     """Who may open `obj` again beside the operator, in words; empty when only the operator may."""
     return ", ".join(sorted({str(row.provider) for row in obj.what_suspends() if row.provider_id}))

@@ -47,6 +47,10 @@ AGREEMENT = Workflow(
         Step(
             "resume_as_announced", (SUSPENDED,), IN_FORCE, None, _("Resume as announced"), note="the clock, at the expected end"
         ),
+        Step(
+            "leave", (IN_FORCE, SUSPENDED), IN_FORCE, "agreements.leave", _("Leave the agreement"), "danger",
+            note="one consumer of several: its own access ends; for the others the agreement stays in the state it is in",
+        ),
         Step("terminate", (IN_FORCE, SUSPENDED), ENDING, "agreements.terminate", _("Terminate"), "danger"),
         Step(
             "finish", (ENDING,), AgreementStatus.TERMINATED, "agreements.finish", _("Complete the termination"), "primary",

@@ -25,6 +25,7 @@ LABELS = {
     "attachment.removed": _("File removed"),
     "agreement.content_agreed": _("Content agreed"),
     "agreement.ending": _("Termination begun"),
+    "agreement.left": _("A consumer has left"),
     "agreement.change_begun": _("A change was begun"),
     "agreement.renewal_begun": _("A renewal was begun"),
     "agreement.join_begun": _("A further agency asked to join"),

@@ -248,8 +248,20 @@ class SuspendForm(forms.Form):
     )
 
 
+class LeaveForm(forms.Form):
+    consumer = forms.ChoiceField(label=_("Who leaves"), required=False)
+    reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 3}))
+
+    def __init__(self, *args, consumers=(), **kwargs):
+        super().__init__(*args, **kwargs)
+        if len(consumers) > 1:
+            self.fields["consumer"].choices = [(row.code, str(row)) for row in consumers]
+        else:
+            del self.fields["consumer"]
+
+
 class TerminateForm(forms.Form):
-    ground = forms.ChoiceField(label=_("Ground"), choices=TerminationGround.choices)
+    ground = forms.ChoiceField(label=_("Ground of termination"), choices=TerminationGround.choices)
     reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 3}))
 
 

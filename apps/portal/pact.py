@@ -10,22 +10,25 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
+from apps.agreements.actions.leaving import LeavingPlan, plan_leaving
 from apps.agreements.actions.signing import party_to_sign
 from apps.agreements.choices import AgreementStatus, CredentialStatus, DutyKind, GrantStatus, Side, SuspensionKind, VersionState
 from apps.agreements.differences import Difference, differences
 from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential
-from apps.agreements.suspensions import is_own, suspenders, to_be_lifted
+from apps.agreements.rules import leaves_others
+from apps.agreements.suspensions import has_suspended, is_own, suspenders, to_be_lifted
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
-from apps.core.errors import NotPermitted
+from apps.core.errors import DomainError, NotPermitted
 from apps.disputes.models import Maintenance
 from apps.organizations.choices import Role
-from apps.organizations.models import InformationSystem
+from apps.organizations.models import InformationSystem, Organization
 from apps.organizations.roles import is_operator, organization_ids
 from apps.portal.forms import (
     AcceptanceForm,
     CommentForm,
     ConsumerSuspendForm,
     DutyForm,
+    LeaveForm,
     PasswordForm,
     PlannedForm,
     ReasonForm,
@@ -52,6 +55,9 @@ AGREEMENT_HELP = {
     "suspend": gettext_lazy("Takes effect at once: the very next call is refused. The parties are told."),
     "terminate": gettext_lazy("Closes every access at once and opens the checklist of duties."),
     "decline": gettext_lazy("Ends the negotiation for good."),
+    "leave": gettext_lazy(
+        "Your own access ends at once and your duties are listed; the agreement goes on for the other consumers."
+    ),
 }
 GRANT_FORMS = {"suspend": ReasonForm, "end": ReasonForm}
 ACCEPTANCE_FORMS = {"confirm": CommentForm, "reject": CommentForm}
@@ -95,6 +101,7 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
         "sign_form": PasswordForm() if signing else None,
         "file_form": SignedFileForm() if signing and settings.SIGNATURE_ROOTS else None,
         "standing": who_resumes(agreement),
+        "leaving": leaving(agreement, user),
         "suspensions": suspensions(agreement, user),
         "suspendable": suspendable(agreement, parties, user),
         **beginnings(agreement, shown, user),
@@ -179,14 +186,34 @@ def agreement_buttons(agreement: Agreement, shown: AgreementVersion | None, user
     if agreement.status == AgreementStatus.ENDING and agreement.duties.filter(done_at__isnull=True).exists():
         hide.append("finish")
     standing = agreement.standing_suspensions()
-    hide += ["suspend"] if any(is_own(row, user) for row in standing) else []
+    hide += ["suspend"] if has_suspended(agreement, user) else []
     told = AGREEMENT_HELP | suspension_help(agreement, standing, user)
-    found = buttons(AGREEMENT, agreement, user, AGREEMENT_FORMS, told, hide=tuple(hide))
+    if leaves_others(user, agreement):
+        told["terminate"] = gettext_lazy(
+            "Ends it for every consumer, when a competent body asks for it; otherwise your agency leaves."
+        )
+    made = AGREEMENT_FORMS | {"leave": lambda: leave_form(agreement, user)}
+    found = buttons(AGREEMENT, agreement, user, made, told, hide=tuple(hide))
     running = agreement.status in (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
     if running and shown and shown.state == VersionState.DRAFT and user.has_perm("agreements.negotiate", agreement):
         told = gettext_lazy("Gives up the change that awaits signatures; the version in force stays.")
         found.append(Button("decline_change", gettext_lazy("Decline the change"), "danger", ReasonForm(), told))
     return found
+
+
+def leave_form(agreement: Agreement, user, data=None) -> LeaveForm:
+    mine = organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER) - agreement.joining_ids()
+    return LeaveForm(data, consumers=list(Organization.objects.filter(pk__in=mine)))
+
+
+def leaving(agreement: Agreement, user) -> LeavingPlan | None:
+    """What leaving would do, for whoever may; of one who acts for several consumers the form asks which."""
+    if AGREEMENT.step("leave") not in AGREEMENT.available(agreement, user):
+        return None
+    try:
+        return plan_leaving(agreement, by=user)
+    except DomainError:
+        return None
 
 
 def suspension_help(obj, standing: list, user) -> dict:
@@ -250,7 +277,7 @@ def grants(agreement: Agreement, user) -> list:
     found = list(rows.order_by("system__sort_key", "operation_id", "environment", "-id")[:MOST_GRANTS])
     for row in found:
         standing = row.standing_suspensions()
-        hide = ("suspend",) if any(is_own(one, user) for one in standing) else ()
+        hide = ("suspend",) if has_suspended(row, user) else ()
         row.standing = who_resumes(row)
         row.buttons = buttons(
             GRANT, row, user, GRANT_FORMS, suspension_help(row, standing, user) if standing else {}, hide=hide

@@ -42,6 +42,7 @@ BODIES: dict[str, dict] = {
     "agreements/{uuid}/suspend": {
         "kind": "violation", "violation": "x", "plan": "x", "handling_plan": "x", "restore_conditions": "x",
     },
+    "agreements/{uuid}/leave": REASON,
     "agreements/{uuid}/terminate": {"ground": "authority", **REASON},
     "acceptances/{uuid}/reject": {"comment": "Lý do"},
     "grants/{uuid}/suspend": REASON,

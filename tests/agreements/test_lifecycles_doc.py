@@ -74,7 +74,12 @@ def page(db) -> str:
     # Suspended by their provider: what only whoever suspended takes is shown for it.
     for one in (None, grant):
         Suspension.objects.create(
-            agreement=agreement, grant=one, provider=w.provider, reason="x", since=timezone.now(), suspended_by=w.provider_officer
+            agreement=agreement,
+            grant=one,
+            provider=w.provider,
+            reason="x",
+            since=timezone.now(),
+            suspended_by=w.provider_officer,
         )
     parts.append(("Grant", GRANT, roles_table(GRANT, grant, GrantStatus.values, persons)))
     parts.insert(2, ("Agreement", AGREEMENT, roles_table(AGREEMENT, agreement, AgreementStatus.values, persons)))

@@ -16,6 +16,7 @@ from apps.agreements.actions import (
     claim_credential,
     confirm_acceptance,
     end_grant,
+    leave_agreement,
     lift_consumer_suspension,
     merge_organizations,
     publish_service_version,
@@ -96,6 +97,7 @@ def verbs(w: World, special: World):
     agreement.refresh_from_db()
     yield "suspend", lambda: suspend_agreement(agreement, by=w.operator, **facts)
     yield "resume", lambda: resume_agreement(agreement, by=w.operator)
+    yield "leave", lambda: leave_agreement(agreement, by=asker, reason="x")
     yield (
         "merge the consumer",
         lambda: merge_organizations(w.consumer, ReadyOrganizationFactory(), by=w.operator, instrument=LAW),
@@ -134,7 +136,7 @@ def test_every_verb_locks_in_one_order_and_nothing_new_after_the_epoch(w, specia
         with LockOrder(name):
             act()
         taken += 1
-    assert taken == 32
+    assert taken == 33
 
 
 def test_the_order_is_seen_to_be_broken(w):

@@ -10,9 +10,10 @@ from apps.agreements.models import AcceptanceRecord, Credential
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
 from apps.core.errors import NotPermitted, TransitionNotAllowed
 from tests.factories.agreements import agreement_in_force, recorded
+from tests.factories.organizations import ReadyOrganizationFactory
 
 AGREEMENT_ACTORS = {"agree": "consumer_officer", "sign": "consumer_signer", "reopen": "consumer_officer",
-                    "decline": "consumer_officer"}  # fmt: skip
+                    "decline": "consumer_officer", "leave": "consumer_officer"}  # fmt: skip
 
 
 def refused(workflow, obj, verb, by):
@@ -28,6 +29,7 @@ def refused(workflow, obj, verb, by):
 )
 def test_a_step_of_an_agreement_from_another_state_is_refused(w, verb, status):
     agreement = agreement_in_force(w)
+    agreement.parties.create(organization=ReadyOrganizationFactory(), side="consumer")  # so that one may leave
     type(agreement).objects.filter(pk=agreement.pk).update(status=status)
     agreement.refresh_from_db()
     refused(AGREEMENT, agreement, verb, getattr(w, AGREEMENT_ACTORS.get(verb, "provider_officer")))

@@ -215,6 +215,10 @@ def amend_agreement(request: ConnectionRequest, *, by) -> Agreement:
         raise FactMissing(_("The agreement has changed since this request was begun; return it."), code="agreement_changed")
     if agreement.versions.filter(state=VersionState.DRAFT).exists():
         raise FactMissing(_("Another change of this agreement is awaiting signatures."), code="change_pending")
+    if agreement.parties.filter(left_at__isnull=False, organization_id__in=request.consumer_ids()).exists():
+        raise FactMissing(
+            _("The request names systems of an agency that has left the agreement; return it."), code="party_left"
+        )
     number = agreement.versions.order_by("-number").first().number + 1
     if request.kind == RequestKind.JOIN:
         _joins_what_runs(content_of(request, agreement, number), current.content)

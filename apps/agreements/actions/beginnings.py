@@ -51,6 +51,9 @@ def start_join(agreement: Agreement, consumer: Organization, *, by, uuid: uuids.
     require(by, "connections.draft_request", consumer)
     if consumer.pk in agreement.organization_ids():
         raise InvalidFact(_("This organization is a party already."), code="already_party")
+    if agreement.parties.filter(organization=consumer).exists():
+        # Its duties and its place in the history stay as they are.
+        raise InvalidFact(_("This organization has left the agreement: it files a new request."), code="has_left")
     if not agreement.current_version.content.get("open_to_join"):
         raise NotPermitted(_("The agreement is not open to others."), code="not_open_to_join")
     return _start(agreement, consumer, RequestKind.JOIN, by, uuid)

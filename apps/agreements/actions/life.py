@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
-from apps.agreements.actions.signing import lock_agreement
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, DutyKind, Side, SuspensionKind, TerminationGround
 from apps.agreements.grants import close_grants
+from apps.agreements.locks import lock_agreement
 from apps.agreements.models import Agreement, Duty, DutyCertificate, Suspension
+from apps.agreements.rules import leaves_others
 from apps.agreements.suspensions import lift, record_suspension, require_suspender, to_be_lifted
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
@@ -75,8 +77,8 @@ def resume_agreement(agreement: Agreement, *, by, comment: str = "", version: in
     """Lift what `by`'s side suspended (the operator, with nothing of its own: what the others did); in force again when
     nothing stands any more. A planned suspension that held it is over with that.
 
-    Raises NotPermitted (`not_the_suspender`, naming who may) for another provider, FactMissing when its term is over meanwhile (`period_over`), and while an announced period runs that is not what
-    suspended it (`planned_suspension_runs`): that one is called off first, so nothing opens inside it without somebody saying so.
+    Raises NotPermitted (`not_the_suspender`, naming who may) for another provider, FactMissing when its term is over
+    meanwhile (`period_over`), and while an announced period runs that is not what suspended it (`planned_suspension_runs`): that one is called off first, so nothing opens inside it without somebody saying so.
     """
     require(by, "agreements.suspend", agreement)
     lock_agreement(agreement)
@@ -135,13 +137,19 @@ DUTIES = {
 def terminate_agreement(agreement: Agreement, *, by, ground: str, reason: str, version: int | None = None) -> Agreement:
     """Close every access now and open the checklist of duties (NĐ 47/2020 Điều 44).
 
-    Raises InvalidFact for an unknown ground, and for a consumer's ground given by the other side.
+    Raises InvalidFact for an unknown ground, NotPermitted for a consumer's ground given by the other side, and
+    (`others_concerned`) for one consumer of several that ends for all what is only its own to leave; that a competent body
+    asks for the end concerns all.
     """
     if ground not in TerminationGround.values:
         raise InvalidFact(code="unknown_ground", fields={"ground": [_("Choose one of the grounds of the decree.")]})
     require_texts({"reason": reason})
     AGREEMENT.check(agreement, "terminate", by=by, version=version)
     consumer = bool(organization_ids(by, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER))
+    if ground != TerminationGround.AUTHORITY and consumer and leaves_others(by, agreement):
+        raise NotPermitted(
+            _("Other consumers use the agreement: your agency leaves it, and it goes on for them."), code="others_concerned"
+        )
     if ground == TerminationGround.CONSUMER and not consumer:
         raise NotPermitted(_("Only the consumer can say that it no longer needs the connection."), code="ground_of_consumer")
     AGREEMENT.move(
@@ -151,9 +159,12 @@ def terminate_agreement(agreement: Agreement, *, by, ground: str, reason: str, v
     close_grants(agreement, by=by, reason=reason.strip())
     raise_epoch("agreement", agreement.uuid)
     Duty.objects.bulk_create(
-        Duty(agreement=agreement, party=party, kind=kind)
-        for party in agreement.present_parties()
-        for kind in DUTIES[party.side]
+        [
+            Duty(agreement=agreement, party=party, kind=kind)
+            for party in agreement.present_parties()
+            for kind in DUTIES[party.side]
+        ],
+        ignore_conflicts=True,  # one that had left, and came back by a merge, has its rows from then
     )
     audit.record("agreement.ending", agreement, by=by, organizations=agreement.party_uuids(), ground=str(ground), reason=reason)
     tell_parties("ending", agreement, N_("Agreement %(number)s is being terminated: %(reason)s"), reason=reason.strip())
@@ -174,7 +185,8 @@ def complete_duty(duty: Duty, *, by, note: str, file: tuple[str, bytes] | None =
     if file is None and duty.kind == DutyKind.DATA_DELETED:
         raise FactMissing(code="certificate_missing", fields={"certificate": [_("Attach the certificate of deletion.")]})
     judged = files.judge(*file) if file else None
-    done = Duty.objects.filter(pk=duty.pk, done_at__isnull=True, agreement__status=AgreementStatus.ENDING)
+    owed = Q(agreement__status=AgreementStatus.ENDING) | Q(party__left_at__isnull=False)
+    done = Duty.objects.filter(owed, pk=duty.pk, done_at__isnull=True)
     if done.update(done_at=timezone.now(), done_by=by, note=note.strip()) != 1:
         raise InvalidFact(code="duty_done")
     duty.refresh_from_db()

@@ -109,13 +109,14 @@ def _nothing_unfinished(source: Organization, into: Organization) -> None:
 
 
 def unfinished(source: Organization, into: Organization) -> list[str]:
-    """Numbers of open requests, unfinished agreements, and agreements between the two."""
+    """Numbers of open requests, unfinished agreements, those it has left with duties still open, and those between the two."""
     theirs = ConnectionRequest.objects.open()
     requests = theirs.filter(consumer=source) | theirs.filter(decisions__provider=source)
     agreements = Agreement.objects.filter(status__in=UNFINISHED, parties__organization=source)
+    owed = Agreement.objects.filter(status__in=LIVE, duties__party__organization=source, duties__done_at__isnull=True)
     between = Agreement.objects.filter(status__in=LIVE, parties__organization=source).filter(parties__organization=into)
     opposed = [row for row in between.distinct() if _side(row, source) != _side(row, into)]
-    return sorted({row.number for row in (*requests, *agreements, *opposed)})
+    return sorted({row.number for row in (*requests, *agreements, *owed, *opposed)})
 
 
 def _side(agreement: Agreement, organization: Organization) -> str:
@@ -140,6 +141,7 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
     old_party = agreement.parties.get(organization=source)
     party, _created = Party.objects.get_or_create(agreement=agreement, organization=into, defaults={"side": old_party.side})
     Party.objects.filter(pk=old_party.pk).update(left_at=timezone.now())
+    Party.objects.filter(pk=party.pk).update(left_at=None)  # it may have left before, and comes back with what it takes over
     current = agreement.versions.get(state=VersionState.CURRENT)
     number = agreement.versions.order_by("-number").first().number + 1
     content = _renamed(current.content, source, into) | {
@@ -162,7 +164,7 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
         successor=into.code, content_hash=version.content_hash,
     )  # fmt: skip
     tell_parties("carried_over", agreement, N_("Agreement %(number)s is carried over to %(successor)s."), key=f"v{number}",
-                 successor=into.name)  # fmt: skip
+                 also=[source.pk], successor=into.name)  # fmt: skip
 
 
 def _carry_suspensions(old_party: Party, party: Party, *, by, instrument: str) -> None:

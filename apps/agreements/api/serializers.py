@@ -18,6 +18,7 @@ from apps.agreements.models import (
     Signature,
     Suspension,
 )
+from apps.agreements.suspensions import has_suspended
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
 from apps.connections.api.serializers import OrganizationRefSerializer, SystemRefSerializer
 from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
@@ -38,12 +39,22 @@ class WithSteps(serializers.ModelSerializer):
         return steps_for(self.workflow, obj, self.context["request"].user)
 
 
+class WithSuspensionSteps(WithSteps):
+    """The same, without the step to suspend for whoever has suspended it already."""
+
+    @extend_schema_field(StepSerializer(many=True))
+    def get_available_actions(self, obj) -> list[dict]:
+        steps = super().get_available_actions(obj)
+        hidden = {"suspend"} if has_suspended(obj, self.context["request"].user) else set()
+        return [step for step in steps if step["verb"] not in hidden]
+
+
 class PartySerializer(serializers.ModelSerializer):
     organization = OrganizationRefSerializer(read_only=True)
 
     class Meta:
         model = Party
-        fields = ["organization", "side", "joined_at"]
+        fields = ["organization", "side", "joined_at", "left_at"]
 
 
 class SignatureSerializer(serializers.ModelSerializer):
@@ -106,7 +117,7 @@ class GrantListSerializer(serializers.ModelSerializer):
         ]  # fmt: skip
 
 
-class GrantDetailSerializer(WithSteps, GrantListSerializer):
+class GrantDetailSerializer(WithSuspensionSteps, GrantListSerializer):
     workflow = GRANT
 
     class Meta(GrantListSerializer.Meta):
@@ -184,7 +195,7 @@ class DutyDoneSerializer(serializers.Serializer):
     certificate = serializers.FileField(required=False)
 
 
-class AgreementDetailSerializer(WithSteps, AgreementListSerializer):
+class AgreementDetailSerializer(WithSuspensionSteps, AgreementListSerializer):
     workflow = AGREEMENT
     current_version = AgreementVersionSerializer(read_only=True)
     requests = serializers.SerializerMethodField()
@@ -238,6 +249,26 @@ class ReasonSerializer(VersionSerializer):
 
 class TerminationSerializer(ReasonSerializer):
     ground = serializers.ChoiceField(choices=TerminationGround.choices)
+
+
+class LeavingSerializer(ReasonSerializer):
+    consumer = serializers.CharField(
+        max_length=35, required=False, help_text="Code of the consumer that leaves, for who acts for several of the agreement."
+    )
+
+
+class LeavingPlanSerializer(serializers.Serializer):
+    """What leaving would end, and what is to be done then. `unfinished`, or a pending change, comes before it."""
+
+    consumer = OrganizationRefSerializer(source="party.organization")
+    remaining = serializers.SerializerMethodField(help_text="Codes of the consumers that go on.")
+    grants = GrantListSerializer(many=True)
+    duties = serializers.ListField(child=serializers.CharField())
+    unfinished = serializers.ListField(child=serializers.CharField(), help_text="Numbers of requests to be withdrawn first.")
+    change_pending = serializers.BooleanField(help_text="A change awaits signatures: it is signed or declined first.")
+
+    def get_remaining(self, plan) -> list[str]:
+        return [party.organization.code for party in plan.remaining]
 
 
 class HashSerializer(VersionSerializer):

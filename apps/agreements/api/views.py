@@ -163,6 +163,23 @@ class Agreements(Rows):
     def resume(self, request, uuid=None) -> Response:
         return self.act(request, serializers.CommentSerializer, actions.resume_agreement)
 
+    @extend_schema(
+        responses=serializers.LeavingPlanSerializer,
+        parameters=[OpenApiParameter("consumer", OpenApiTypes.STR, description="Code, for who acts for several consumers.")],
+    )
+    @action(detail=True, methods=["get"], filterset_class=None)
+    def leaving(self, request, uuid=None) -> Response:
+        """What leaving would end for the caller's agency, one consumer of several (409 `last_consumer` for the only one)."""
+        consumer = request.query_params.get("consumer", "")
+        plan = actions.plan_leaving(self.get_object(), by=request.user, consumer=consumer)
+        return Response(serializers.LeavingPlanSerializer(plan).data)
+
+    @extend_schema(request=serializers.LeavingSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"])
+    def leave(self, request, uuid=None) -> Response:
+        """Leave as one consumer of several: its access ends now, the agreement goes on for the others."""
+        return self.act(request, serializers.LeavingSerializer, actions.leave_agreement)
+
     @extend_schema(request=serializers.TerminationSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def terminate(self, request, uuid=None) -> Response:

@@ -83,7 +83,8 @@ class Agreement(WithHistory, StatefulModel):
         return rows.filter(state=VersionState.CURRENT).first() or rows.first()
 
     def organization_ids(self, side: str | None = None) -> frozenset[int]:
-        rows = self.parties.filter(side=side) if side else self.parties.all()
+        """The parties of today, on one side or on both: who left has no say any more and hears nothing."""
+        rows = self.present_parties().filter(side=side) if side else self.present_parties()
         return frozenset(rows.values_list("organization_id", flat=True))
 
     def joining_ids(self) -> frozenset[int]:
@@ -107,11 +108,11 @@ class Agreement(WithHistory, StatefulModel):
         return self.standing_suspensions() or list(planned)
 
     def present_parties(self):
-        """The parties that are bound today; one whose agency was merged into another stays in the history only."""
+        """The parties that are bound today; one that left, or was merged into another, stays in the history only."""
         return self.parties.filter(left_at__isnull=True)
 
     def party_uuids(self) -> set:
-        return set(self.parties.values_list("organization__uuid", flat=True))
+        return set(self.present_parties().values_list("organization__uuid", flat=True))
 
 
 class Party(models.Model):

@@ -21,6 +21,7 @@ BASIS = {
     SignatureBasis.PDF: "ký số ngày",
     SignatureBasis.PAPER: "ký văn bản giấy, tiếp nhận ngày",
     SignatureBasis.SUCCESSION: "kế thừa chữ ký ngày",
+    SignatureBasis.CARRIED: "giữ nguyên chữ ký ngày",
     SignatureBasis.OPEN_CLAUSE: "theo điều khoản mở, đã ký ngày",
 }
 

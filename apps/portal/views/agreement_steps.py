@@ -39,7 +39,10 @@ def take_step(request: HttpRequest, uuid, verb: str) -> HttpResponse:
         raise Http404
     agreement = find(Agreement.objects, request.user, uuid=uuid)
     step, form_class, said = _AGREEMENT[verb]
-    facts = valid(form_class(request.POST)).cleaned_data if form_class else {}
+    form = (
+        pact.leave_form(agreement, request.user, request.POST) if verb == "leave" else form_class and form_class(request.POST)
+    )
+    facts = valid(form).cleaned_data if form else {}
     if verb == "agree":
         facts = {"content_hash": request.POST.get("content_hash", "")}
     with telling_what_changed(request, agreement):
@@ -68,6 +71,11 @@ _AGREEMENT = {
         actions.terminate_agreement,
         TerminateForm,
         lambda: _("Access is closed; the duties before the end are listed below."),
+    ),
+    "leave": (
+        actions.leave_agreement,
+        None,
+        lambda: _("Your agency has left the agreement; its duties are listed below."),
     ),
     "finish": (actions.finish_termination, None, lambda: _("The agreement is terminated.")),
 }
