@@ -98,6 +98,8 @@ def test_it_opens_when_the_last_of_those_who_suspended_lifts_its_own(w, two, fir
         assert current_epoch() == before, "nothing has opened"
     resume_agreement(agreement, by=people[order[-1]])
     assert (agreement.status, agreement.violation) == ("in_force", "")
+    told = AuditEvent.objects.about(agreement).values_list("event", flat=True)
+    assert [told.filter(event=f"agreement.{name}").count() for name in ("suspended", "suspension_added")] == [1, 2]
     assert AuditEvent.objects.about(agreement).filter(event="agreement.suspension_lifted").count() == 2
     assert AuditEvent.objects.about(agreement).filter(event="agreement.resumed").count() == 1
     assert Notice.objects.filter(kind="agreement.suspension_lifted", recipient=w.consumer_officer).count() == 2
@@ -169,7 +171,9 @@ def test_an_access_opens_when_both_have_lifted_theirs(w, grant):
     suspend_grant(grant, by=w.provider_officer, reason="A")
     suspend_grant(grant, by=w.operator, reason="B")
     assert grant.status_reason == "A"
-    assert {"A", "B"} == {n.facts["params"]["reason"] for n in Notice.objects.filter(kind="grant.suspended")}
+    assert {"A", "B"} == {
+        n.facts["params"]["reason"] for n in Notice.objects.filter(kind__in=("grant.suspended", "grant.suspension_added"))
+    }
     with pytest.raises(Conflict):
         suspend_grant(grant, by=w.operator, reason="lần nữa")
     resume_grant(grant, by=w.provider_officer)

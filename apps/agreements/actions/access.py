@@ -133,11 +133,13 @@ def suspend_grant(grant: Grant, *, by, reason: str, version: int | None = None) 
     GRANT.check(grant, "suspend", by=by, version=version)
     record_suspension(grant, by=by, reason=reason)
     # What is shown is why it stood still first: the suspension of its consumer, or the oldest of its own.
-    shown = grant.status_reason if grant.status == GrantStatus.SUSPENDED else reason.strip()
+    stood = grant.status == GrantStatus.SUSPENDED
+    shown = grant.status_reason if stood else reason.strip()
     GRANT.move(grant, "suspend", by=by, version=version, status_reason=shown)
     return _changed(
-        grant, "suspended", by, N_("Access of %(system)s under agreement %(number)s is suspended: %(reason)s"), reason.strip()
-    )
+        grant, "suspension_added" if stood else "suspended", by,
+        N_("Access of %(system)s under agreement %(number)s is suspended: %(reason)s"), reason.strip(),
+    )  # fmt: skip
 
 
 @transaction.atomic

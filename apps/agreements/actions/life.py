@@ -51,13 +51,14 @@ def _suspend(agreement, by, version, kind, violation, plan, restore_conditions) 
     require(by, "agreements.suspend", agreement)
     lock_agreement(agreement)
     AGREEMENT.check(agreement, "suspend", by=by, version=version)
+    event = "suspension_added" if agreement.status == AgreementStatus.SUSPENDED else "suspended"
     made = record_suspension(
         agreement, by=by, kind=kind, reason=violation, handling_plan=plan.strip(), restore_conditions=restore_conditions.strip()
     )
     AGREEMENT.move(agreement, "suspend", by=by, version=version, **_shown(agreement.standing_suspensions()[0]))
     raise_epoch("agreement", agreement.uuid)
     audit.record(
-        "agreement.suspended", agreement, by=by, organizations=agreement.party_uuids(), kind=str(kind),
+        f"agreement.{event}", agreement, by=by, organizations=agreement.party_uuids(), kind=str(kind),
         provider=made.provider.code if made.provider else "",
     )  # fmt: skip
     tell_parties("suspended", agreement, N_("Agreement %(number)s is suspended: %(violation)s"), violation=violation.strip())
