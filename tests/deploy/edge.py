@@ -6,11 +6,36 @@ import http.client
 import json
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 from urllib.parse import urlencode
 
+from django.utils import translation
+
+from apps.gateway.refusals import TABLE
 from tests.deploy.certificates import Authority
 from tests.gateway.processes import GatewayProcess
+from tests.patience import until
+
+
+def dies_in_mid_call(edge: Edge, provider) -> None:
+    """Kill the gateway while the provider has the call; what the proxy then says is the refusal of the table."""
+    _status, edge.token_before = edge.token(edge.mine)
+    before, release = len(provider.seen), provider.hold("/api/companies/0999999999", b"{}")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(edge.call, edge.token_before, edge.mine)
+        until(lambda: len(provider.seen) > before, "the provider was not asked")
+        edge.gateway.kill()
+        status, headers, body = waiting.result(60)
+    release()
+    row = TABLE["gateway_lost"]
+    told = json.loads(body)
+    assert (status, told["status"], told["code"]) == (row.status, row.status, row.code)
+    assert headers["content-type"] == "application/problem+json"
+    for language in ("vi", "en"):
+        with translation.override(language):
+            assert str(row.title) in told["title"]
+    assert len(provider.seen) == before + 1
 
 
 class Proxy(Protocol):

@@ -11,7 +11,7 @@ import pytest
 from apps.core.epoch import current_epoch
 from apps.gateway.models import CallIntent
 from tests.deploy.certificates import Authority
-from tests.deploy.edge import Edge
+from tests.deploy.edge import Edge, dies_in_mid_call
 from tests.deploy.haproxy import HaProxy
 from tests.gateway.conftest import wait_for_epoch
 from tests.gateway.processes import GatewayProcess, database_url
@@ -68,3 +68,11 @@ def test_certificate_address_and_paths_are_what_haproxy_saw(edge, provider):
     assert len(provider.seen) == before
     for path in ("/metrics", "/readyz", "/healthz", "/"):
         assert edge.call(token, edge.mine, path=path)[0] == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_dies_in_mid_call_is_told_apart_from_one_that_is_not_there(edge, provider):
+    dies_in_mid_call(edge, provider)
+    status, headers, body = edge.call(edge.token_before, edge.mine)
+    assert (status, headers["retry-after"], json.loads(body)["code"]) == (503, "2", "not_ready")
+    assert headers["content-type"] == "application/problem+json"

@@ -13,7 +13,7 @@ from apps.core.epoch import current_epoch
 from apps.gateway.exchange import hash_of_certificate
 from apps.gateway.models import AccessToken, CallIntent
 from tests.deploy.certificates import Authority
-from tests.deploy.edge import Edge
+from tests.deploy.edge import Edge, dies_in_mid_call
 from tests.deploy.nginx import Nginx
 from tests.gateway.conftest import wait_for_epoch
 from tests.gateway.processes import GatewayProcess, database_url
@@ -99,6 +99,14 @@ def test_health_and_metrics_stay_inside_and_a_gateway_that_is_gone_is_said_in_th
     status, headers, body = edge.call(token, edge.mine)
     assert (status, headers["retry-after"], json.loads(body)["code"]) == (503, "2", "not_ready")
     assert headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_dies_in_mid_call_is_told_apart_from_one_that_is_not_there(edge, provider):
+    """The provider was asked: not 503, after which callers try again as if nothing had happened; and nginx itself repeats nothing."""
+    dies_in_mid_call(edge, provider)
+    status, headers, body = edge.call(edge.token_before, edge.mine)
+    assert (status, headers["retry-after"], json.loads(body)["code"]) == (503, "2", "not_ready")
 
 
 @pytest.mark.django_db(transaction=True)
