@@ -4,6 +4,7 @@ from django_filters import rest_framework as filters
 
 from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, GrantStatus
 from apps.agreements.models import AcceptanceRecord, Agreement, Credential, Grant
+from apps.core.api.moments import MomentFilter
 from apps.registry.choices import Environment, SharingForm
 
 
@@ -11,7 +12,7 @@ class AgreementFilter(filters.FilterSet):
     status = filters.MultipleChoiceFilter(choices=AgreementStatus.choices)
     sharing_form = filters.ChoiceFilter(choices=SharingForm.choices)
     party = filters.CharFilter(method="with_party", max_length=35, label="code of a party")
-    ends_before = filters.IsoDateTimeFilter(field_name="valid_to", lookup_expr="lt")
+    ends_before = MomentFilter(field_name="valid_to", lookup_expr="lt")
     q = filters.CharFilter(
         method="search",
         max_length=100,
@@ -46,7 +47,7 @@ class CredentialFilter(filters.FilterSet):
     system = filters.CharFilter(field_name="system__code", max_length=60)
     environment = filters.ChoiceFilter(choices=Environment.choices)
     status = filters.MultipleChoiceFilter(choices=CredentialStatus.choices)
-    expires_before = filters.IsoDateTimeFilter(field_name="expires_at", lookup_expr="lt")
+    expires_before = MomentFilter(field_name="expires_at", lookup_expr="lt")
 
     class Meta:
         model = Credential

@@ -21,6 +21,7 @@ from apps.agreements.models import (
 from apps.agreements.suspensions import has_suspended
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
 from apps.connections.api.serializers import OrganizationRefSerializer, SystemRefSerializer
+from apps.core.api.moments import Moment
 from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
 from apps.core.workflow import Workflow
 from apps.registry.choices import Environment
@@ -169,7 +170,7 @@ class ClaimedSerializer(serializers.Serializer):
 
     client_id = serializers.CharField()
     client_secret = serializers.CharField()
-    expires_at = serializers.DateTimeField()
+    expires_at = Moment()
 
 
 class DutyCertificateSerializer(serializers.ModelSerializer):
@@ -332,8 +333,8 @@ class PlannedSuspensionSerializer(serializers.ModelSerializer):
 
 
 class AnnouncementSerializer(serializers.Serializer):
-    starts_at = serializers.DateTimeField()
-    ends_at = serializers.DateTimeField()
+    starts_at = Moment()
+    ends_at = Moment()
     reason = serializers.CharField(max_length=LONG)
 
 
@@ -342,7 +343,7 @@ class ConsumerSuspensionInputSerializer(serializers.Serializer):
     violation = serializers.CharField(max_length=LONG)
     plan = serializers.CharField(max_length=LONG, help_text="How it is handled.")
     restore_conditions = serializers.CharField(max_length=LONG, help_text="What restores the connection.")
-    determined_at = serializers.DateTimeField(required=False, help_text="When the violation was determined; now, if left out.")
+    determined_at = Moment(required=False, help_text="When the violation was determined; now, if left out.")
 
 
 class ConsumerSuspensionSerializer(serializers.ModelSerializer):

@@ -5,6 +5,7 @@ from django_filters import rest_framework as filters
 
 from apps.connections.choices import RequestKind, RequestStatus
 from apps.connections.models import ConnectionRequest
+from apps.core.api.moments import MomentFilter
 
 
 class RequestFilter(filters.FilterSet):
@@ -12,7 +13,7 @@ class RequestFilter(filters.FilterSet):
     kind = filters.ChoiceFilter(choices=RequestKind.choices)
     consumer = filters.CharFilter(field_name="consumer__code", max_length=35, label="code of the requesting organization")
     late = filters.BooleanFilter(method="only_late", label="only cases whose deadline has passed")
-    due_before = filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="lt")
+    due_before = MomentFilter(field_name="due_at", lookup_expr="lt")
     q = filters.CharFilter(
         method="search",
         max_length=100,

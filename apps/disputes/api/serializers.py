@@ -4,6 +4,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.connections.api.serializers import OrganizationRefSerializer
+from apps.core.api.moments import Moment
 from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
 from apps.disputes.choices import DisputeCategory, TicketKind
 from apps.disputes.models import Answer, Dispute, Maintenance, Ticket
@@ -124,7 +125,7 @@ class TicketInputSerializer(serializers.Serializer):
     kind = serializers.ChoiceField(choices=TicketKind.choices)
     asked_of = serializers.CharField(max_length=35)
     text = serializers.CharField(max_length=LONG)
-    due_at = serializers.DateTimeField(required=False, allow_null=True)
+    due_at = Moment(required=False, allow_null=True)
     record_key = serializers.CharField(max_length=200, required=False, write_only=True, help_text="Kept as a keyed hash only.")
 
 
@@ -147,8 +148,8 @@ class MaintenanceSerializer(serializers.ModelSerializer):
 
 class MaintenanceInputSerializer(serializers.Serializer):
     service = serializers.CharField(max_length=60, help_text="the service's code")
-    starts_at = serializers.DateTimeField()
-    ends_at = serializers.DateTimeField()
+    starts_at = Moment()
+    ends_at = Moment()
     reason = serializers.CharField(max_length=LONG)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.core.api.moments import Moment
 from apps.gateway.models import CallIntent, CallRefusal, GatewayProcess
 
 
@@ -65,10 +66,10 @@ class CallSerializer(serializers.ModelSerializer):
     def get_provider_status(self, call) -> int | None:
         return self._of(call, "provider_status")
 
-    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    @extend_schema_field(Moment(allow_null=True))
     def get_recorded_at(self, call):
         moment = self._of(call, "recorded_at")
-        return serializers.DateTimeField().to_representation(moment) if moment else None
+        return Moment().to_representation(moment) if moment else None
 
     def get_request_bytes(self, call) -> int:
         return self._of(call, "request_bytes", 0)
@@ -107,8 +108,8 @@ class SubjectSearchSerializer(serializers.Serializer):
     reason = serializers.CharField(
         min_length=5, max_length=300, help_text="Number and day of the person's request, or what else asks for it."
     )
-    since = serializers.DateTimeField(help_text="first moment (inclusive)")
-    until = serializers.DateTimeField(required=False, help_text="last moment (exclusive)")
+    since = Moment(help_text="first moment (inclusive)")
+    until = Moment(required=False, help_text="last moment (exclusive)")
     service = serializers.CharField(max_length=60, required=False)
 
 
@@ -154,7 +155,7 @@ class PauseSerializer(serializers.Serializer):
     environment = serializers.CharField(source="upstream.environment")
     code = serializers.CharField()
     reason = serializers.CharField()
-    since = serializers.DateTimeField()
-    next_try = serializers.DateTimeField()
+    since = Moment()
+    next_try = Moment()
     processes = serializers.IntegerField(help_text="gateway processes that give this pause")
     alive = serializers.IntegerField(help_text="gateway processes that run")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from apps.core.api.moments import Moment
 from apps.legal.choices import Evidence
 from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 
@@ -64,7 +65,7 @@ class CalendarDaySerializer(serializers.ModelSerializer):
 
 class DeadlineQuestionSerializer(serializers.Serializer):
     days = serializers.IntegerField(min_value=0, max_value=1000)
-    start = serializers.DateTimeField(help_text="Moment of receipt, ISO 8601.")
+    start = Moment(help_text="Moment of receipt, ISO 8601.")
 
 
 class SkippedDaySerializer(serializers.Serializer):
@@ -73,7 +74,7 @@ class SkippedDaySerializer(serializers.Serializer):
 
 
 class DeadlineAnswerSerializer(serializers.Serializer):
-    due_at = serializers.DateTimeField()
+    due_at = Moment()
     skipped = SkippedDaySerializer(many=True)
     provisional_year = serializers.IntegerField(
         allow_null=True, help_text="The first year counted whose holidays the Government has not announced yet; null: none."

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from apps.core.api import steps
+from apps.core.api.moments import Moment
 from apps.organizations.api.serializers import OrganizationNameSerializer
 from apps.registry.choices import (
     AnswerFormat,
@@ -257,7 +258,7 @@ class DeprecationSerializer(ExpectedSerializer):
 
 
 class ReadinessSerializer(serializers.Serializer):
-    ready_at = serializers.DateTimeField(required=False, help_text="When the service began to work; now when left out.")
+    ready_at = Moment(required=False, help_text="When the service began to work; now when left out.")
 
 
 class UpstreamSerializer(serializers.ModelSerializer):
@@ -376,7 +377,7 @@ class HealthSerializer(serializers.Serializer):
 
     environment = serializers.CharField()
     is_healthy = serializers.BooleanField(allow_null=True)
-    since = serializers.DateTimeField(allow_null=True)
+    since = Moment(allow_null=True)
     looks = serializers.IntegerField()
     answered_percent = serializers.FloatField(allow_null=True)
     average_ms = serializers.IntegerField(allow_null=True)

@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.core.api.moments import Moment
 from apps.core.upstream_auth import AuthKind
 from apps.sync.advice import advice_of
 from apps.sync.choices import AdapterName
@@ -40,7 +41,7 @@ class SourceChangeSerializer(serializers.Serializer):
     settings = serializers.JSONField(required=False)
     enabled = serializers.BooleanField(required=False)
     interval_minutes = serializers.IntegerField(min_value=5, max_value=44640, required=False)
-    next_run_at = serializers.DateTimeField(required=False)
+    next_run_at = Moment(required=False)
     version = serializers.IntegerField(min_value=1, required=False)
 
 
