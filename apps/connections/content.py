@@ -25,8 +25,9 @@ def request_content(request) -> dict:
         "purpose": request.purpose.code if request.purpose else None,
         "procedures": sorted(request.procedures),
         "source_networks": sorted(request.source_networks),
-        # Only where something was considered: what was signed before this part existed keeps its hash.
+        # Only where something was said: what was signed before these parts existed keeps its hash.
         **({"alternatives": sorted(request.alternatives)} if request.alternatives else {}),
+        **({"change_reason": request.change_reason} if request.change_reason else {}),
         "wanted_from": request.wanted_from.isoformat() if request.wanted_from else None,
         "wanted_to": request.wanted_to.isoformat() if request.wanted_to else None,
         **({"codes_day": request.codes_day.isoformat()} if request.codes_day else {}),

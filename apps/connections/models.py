@@ -75,6 +75,10 @@ class ConnectionRequest(WithHistory, StatefulModel):
         help_text=_("Codes of the default services that come near, looked at before asking for special sharing."),
     )  # fmt: skip
     note = models.TextField(_("other information"), blank=True)
+    change_reason = models.TextField(
+        _("why the agreement is to change"), blank=True,
+        help_text=_("Of a change or renewal: stands as the note of the new version, beside its terms and not among them."),
+    )  # fmt: skip
     # Number, title, agencies and services, for the search: kept by the database (migration `search_line`).
     search_line = SearchLineField()
 

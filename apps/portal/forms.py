@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.choices import SuspensionKind, TerminationGround
+from apps.connections.actions import AMENDING
 from apps.connections.models import ConnectionRequest
 from apps.core.registers import ShowsRefusal
 from apps.core.text import clean
@@ -128,6 +129,7 @@ class WhyForm(ShowsRefusal, forms.ModelForm):
         fields = [
             "purpose", "purpose_text", "solution", "legal_basis", "procedures", "calls_per_day", "calls_per_second",
             "wanted_from", "wanted_to", "source_networks", "codes_day", "technician", "exemption_reason", "note",
+            "change_reason",
         ]  # fmt: skip
         widgets = {
             "wanted_from": date_input(),
@@ -138,6 +140,7 @@ class WhyForm(ShowsRefusal, forms.ModelForm):
             "legal_basis": forms.Textarea(attrs={"rows": 3}),
             "exemption_reason": forms.Textarea(attrs={"rows": 3}),
             "note": forms.Textarea(attrs={"rows": 3}),
+            "change_reason": forms.Textarea(attrs={"rows": 3}),
         }
         help_texts = {
             "purpose_text": _("Which work of your agency needs the data, and why it is not enough to ask the citizen."),
@@ -152,12 +155,22 @@ class WhyForm(ShowsRefusal, forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.fields["purpose"].queryset = Purpose.objects.filter(is_active=True)
         self.fields["purpose"].empty_label = _("– choose –")
+        self._tell_terms_from_reason()
         for name, field in self.fields.items():
             field.required = False
             if isinstance(field.widget, forms.Textarea) and not isinstance(field, LinesField):
                 self.fields[name] = forms.CharField(
                     label=field.label, help_text=field.help_text, required=False, max_length=LONGEST, widget=field.widget
                 )
+
+    def _tell_terms_from_reason(self) -> None:
+        """Where something runs, the note is a term of it that was agreed; why it changes is another box."""
+        if self.instance.kind not in AMENDING:
+            del self.fields["change_reason"]
+            return
+        terms = self.fields["note"]
+        terms.label = _("Other terms")
+        terms.help_text = _("An item of the agreement, as it was agreed. Left as it is, it stays.")
 
     def _post_clean(self):
         """The verb writes, not the form: the instance stays as it was read."""

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
+from apps.agreements.actions import is_renewable
 from apps.agreements.actions.leaving import LeavingPlan, plan_leaving
 from apps.agreements.actions.signing import party_to_sign
 from apps.agreements.choices import AgreementStatus, CredentialStatus, DutyKind, GrantStatus, Side, SuspensionKind, VersionState
@@ -342,8 +343,7 @@ def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> di
     negotiates = agreement.status == AgreementStatus.NEGOTIATING and user.has_perm("agreements.negotiate", agreement)
     return {
         "may_change": in_force and consumes,
-        # What runs without an end has nothing to be renewed: a renewal would set it an end.
-        "may_renew": in_force and consumes and agreement.valid_to is not None,
+        "may_renew": in_force and consumes and is_renewable(agreement),
         "start_keys": {kind: uuids.uuid4() for kind in ("change", "renewal")},
         "planned": planned,
         "maintenances": Maintenance.objects.open()

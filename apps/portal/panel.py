@@ -19,7 +19,7 @@ from apps.portal.forms import CommentForm, PasswordForm, RefuseForm, ReturnForm
 
 REMARKABLE = (
     "systems", "scope", "purpose", "purpose_text", "solution", "legal_basis", "procedures", "calls_per_day", "technician",
-    "exemption_reason", "special_reason", "signatures", "note",
+    "exemption_reason", "special_reason", "signatures", "note", "change_reason",
 )  # fmt: skip
 
 

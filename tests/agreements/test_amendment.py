@@ -2,9 +2,11 @@
 
 import datetime
 import uuid
+from importlib import import_module
 
 import pytest
 import time_machine
+from django.apps import apps
 from django.db import transaction
 from django.utils import timezone
 
@@ -25,7 +27,7 @@ from apps.agreements.actions import (
 from apps.agreements.actions.approval import amended_content
 from apps.agreements.actions.signing import add_signature
 from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis, VersionState
-from apps.agreements.models import Credential, Grant
+from apps.agreements.models import Agreement, Credential, Grant
 from apps.connections.actions import (
     attach_file,
     draft_request,
@@ -36,6 +38,7 @@ from apps.connections.actions import (
     submit_request,
 )
 from apps.connections.choices import AttachmentKind, RequestKind
+from apps.connections.content import request_hash
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment
@@ -81,15 +84,61 @@ def test_a_change_keeps_the_terms_that_were_negotiated_until_somebody_writes_oth
     assert request.note == "Báo cáo quý."
     content = amended_content(request, agreement, current, 3)
     assert (content["other_terms"], content["change_note"]) == ("Báo cáo quý.", "thay đổi")
+    save_draft(request, by=w.consumer_officer, change_reason="Thêm việc theo NĐ 1/2026.")
+    content = amended_content(request, agreement, current, 3)
+    assert (content["other_terms"], content["change_note"]) == ("Báo cáo quý.", "Thêm việc theo NĐ 1/2026.")
     save_draft(request, by=w.consumer_officer, note="Báo cáo tháng.")
     content = amended_content(request, agreement, current, 3)
-    assert (content["other_terms"], content["change_note"]) == ("Báo cáo tháng.", "Báo cáo tháng.")
+    assert (content["other_terms"], content["change_note"]) == ("Báo cáo tháng.", "Thêm việc theo NĐ 1/2026.")
+
+
+def test_the_reason_of_a_change_is_signed_with_it_and_only_a_change_has_one(w):
+    agreement = accepted(w)
+    request = start_change(agreement, by=w.consumer_officer)
+    before = request_hash(request)
+    save_draft(request, by=w.consumer_officer, change_reason="Vì việc mới.")
+    assert request_hash(request) != before
+    organization, asker, _signer = joiner()
+    for other in (draft_request(w.consumer, by=w.consumer_officer), start_join(agreement, organization, by=asker)):
+        with pytest.raises(InvalidFact) as refusal:
+            save_draft(other, by=other.created_by, change_reason="x")
+        assert (refusal.value.code, set(refusal.value.extra["fields"])) == ("not_a_change", {"change_reason"})
+
+
+def _split():
+    import_module("apps.agreements.migrations.0016_reason_apart_from_terms").tell_them_apart(apps, None)
+
+
+def test_a_reason_that_was_written_over_the_terms_is_told_apart_from_them_in_what_nobody_signed(w):
+    agreement = accepted(w)
+    requests = [start_change(agreement, by=w.consumer_officer) for _turn in range(2)]
+    for request in requests:
+        save_draft(request, by=w.consumer_officer, note="Thêm hai mục tin.")
+    sign_request(requests[1], by=w.consumer_signer)
+    terms, signed, version = agreement.current_version.content["other_terms"], request_hash(requests[1]), requests[0].version
+    _split()
+    for request in requests:
+        request.refresh_from_db()
+    assert (requests[0].note, requests[0].change_reason) == (terms, "Thêm hai mục tin.")
+    assert requests[0].version == version + 1
+    assert (requests[1].note, requests[1].change_reason, request_hash(requests[1])) == ("Thêm hai mục tin.", "", signed)
+
+
+def test_what_runs_without_an_end_is_not_renewed(w):
+    agreement = accepted(w)
+    Agreement.objects.filter(pk=agreement.pk).update(valid_to=None)
+    agreement.refresh_from_db()
+    with pytest.raises(Conflict) as refusal:
+        start_renewal(agreement, by=w.consumer_officer)
+    assert refusal.value.code == "no_end"
+    assert not agreement.bases.filter(request__kind=RequestKind.RENEWAL).exists()
+    assert start_change(agreement, by=w.consumer_officer).kind == RequestKind.CHANGE
 
 
 def test_a_wider_change_waits_in_production_for_its_own_test(w):
     agreement = accepted(w)
     request = start_change(agreement, by=w.consumer_officer)
-    save_draft(request, by=w.consumer_officer, scope={w.operation: w.fields(5)}, note="Thêm hai mục tin.")
+    save_draft(request, by=w.consumer_officer, scope={w.operation: w.fields(5)}, change_reason="Thêm hai mục tin.")
     decide(request, w)
     assert open_fields(agreement, w, Environment.TEST) == set(w.fields(5))
     assert open_fields(agreement, w, Environment.PRODUCTION) == set(w.fields(3))

@@ -203,6 +203,9 @@ def test_change_renewal_and_announcement_by_api(w):
     here = f"/agreements/{agreement_in_force(w).uuid}"
     assert post(w.consumer_officer, f"{here}/change").json()["kind"] == "change"
     assert post(w.consumer_officer, f"{here}/renew").json()["kind"] == "renewal"
+    Agreement.objects.update(valid_to=None)
+    endless = post(w.consumer_officer, f"{here}/renew")
+    assert (endless.status_code, endless.json()["code"]) == (409, "no_end")
     body = {"starts_at": "2099-01-01T22:00:00+07:00", "ends_at": "2099-01-02T02:00:00+07:00", "reason": "Nâng cấp"}
     made = post(w.provider_officer, f"{here}/planned-suspensions", body)
     assert made.status_code == 201, made.content

@@ -93,11 +93,20 @@ def test_a_change_and_a_renewal_start_from_what_runs(world, as_person, kind, mad
     draft = ConnectionRequest.objects.get(kind=made)
     assert response["Location"] == reverse("portal:request-edit", args=[draft.uuid, "who"])
     assert draft.requested_operations.get().operation == world.operation
+    step = reverse("portal:request-edit", args=[draft.uuid, "why"])
+    terms = draft.note
+    given = posted(browser.get(step).content.decode().split("<main")[1]) | {"change_reason": "Vì việc mới.", "go": "leave"}
+    shown = browser.post(step, given, follow=True).content.decode()
+    draft.refresh_from_db()
+    assert (draft.change_reason, draft.note) == ("Vì việc mới.", terms)
+    assert "Vì việc mới." in shown
+    plain = connections.complete_draft(world)
+    assert "change_reason" not in browser.get(reverse("portal:request-edit", args=[plain.uuid, "why"])).content.decode()
     assert as_person(world.stranger).post(reverse("portal:agreement-start", args=[agreement.uuid, kind])).status_code == 404
 
 
 def test_what_runs_without_an_end_has_nothing_to_renew(world, as_person):
-    agreement = agreements.agreement_in_force(world)
+    agreement = agreements.agreement_in_force(world, wanted_to=None)
     page = as_person(world.consumer_officer).get(reverse("portal:agreement", args=[agreement.uuid])).content.decode()
     assert reverse("portal:agreement-start", args=[agreement.uuid, "change"]) in page
     assert reverse("portal:agreement-start", args=[agreement.uuid, "renewal"]) not in page

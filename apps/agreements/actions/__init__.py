@@ -9,7 +9,7 @@ from apps.agreements.actions.access import (
     suspend_grant,
 )
 from apps.agreements.actions.approval import approve_request
-from apps.agreements.actions.beginnings import start_change, start_join, start_renewal
+from apps.agreements.actions.beginnings import is_renewable, start_change, start_join, start_renewal
 from apps.agreements.actions.clauses import change_clause
 from apps.agreements.actions.credentials import claim_credential, reissue_credential, revoke_credential, rotate_credential
 from apps.agreements.actions.leaving import leave_agreement, plan_leaving
@@ -56,6 +56,7 @@ __all__ = [
     "cancel_suspension",
     "lift_consumer_suspension",
     "suspend_consumer",
+    "is_renewable",
     "start_change",
     "start_join",
     "start_renewal",

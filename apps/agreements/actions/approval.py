@@ -282,8 +282,9 @@ def _differs(names: list[str], text: str, code: str) -> FactMissing:
 
 def amended_content(request: ConnectionRequest, agreement: Agreement, current: AgreementVersion, number: int) -> dict:
     """The request's content as the next version; one who joins adds itself and its systems to what runs."""
-    is_own = request.note not in ("", current.content["other_terms"])
-    note = request.note if is_own else str(request.get_kind_display())
+    # Who joins changes no term: its further words are the note of its addendum.
+    reason = request.note if request.kind == RequestKind.JOIN else request.change_reason
+    note = reason or str(request.get_kind_display())
     content = content_of(request, agreement, number, supersedes=current.content_hash, note=note)
     if request.kind != RequestKind.JOIN:
         return keep_the_others(content, request, agreement, current.content)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.agreements.choices import AgreementStatus, Side, VersionState
+from apps.agreements.content import last_day
 from apps.agreements.grants import operation_of
 from apps.agreements.models import Agreement, AgreementVersion, RequestBasis
 from apps.audit import actions as audit
@@ -37,7 +38,10 @@ def start_change(agreement: Agreement, *, by, uuid: uuids.UUID | None = None) ->
 
 @transaction.atomic
 def start_renewal(agreement: Agreement, *, by, uuid: uuids.UUID | None = None) -> ConnectionRequest:
-    """The same, with the term moved on by its own length (a year where it had no end)."""
+    """The same, with the term moved on by its own length, at least by a year.
+
+    Raises Conflict (`no_end`) for an agreement without an end: a renewal would set it one. Whoever wants that asks for a change.
+    """
     return _start(agreement, _consumer_of(agreement, by), RequestKind.RENEWAL, by, uuid)
 
 
@@ -75,6 +79,8 @@ def _start(agreement: Agreement, consumer: Organization, kind: str, by, uuid: uu
     current = agreement.versions.filter(state=VersionState.CURRENT).first()
     if agreement.status != AgreementStatus.IN_FORCE or current is None:
         raise FactMissing(_("The agreement is not in force."), code="agreement_not_in_force")
+    if kind == RequestKind.RENEWAL and not is_renewable(agreement):
+        raise Conflict(_("The agreement has no end, so there is nothing to renew; ask for a change."), code="no_end")
     request = draft_request(consumer, by=by, kind=kind, uuid=uuid, **beginning_facts(current, consumer, kind, by))
     basis, is_new = RequestBasis.objects.get_or_create(
         request=request, defaults={"agreement": agreement, "starts_from": current}
@@ -82,6 +88,11 @@ def _start(agreement: Agreement, consumer: Organization, kind: str, by, uuid: uu
     if is_new:
         audit.record(f"agreement.{kind}_begun", agreement, by=by, organizations=agreement.party_uuids(), request=request.number)
     return _of(agreement, request)
+
+
+def is_renewable(agreement: Agreement) -> bool:
+    """Does it end some day? What runs without an end has nothing to be renewed."""
+    return agreement.valid_to is not None
 
 
 def _of(agreement: Agreement, request: ConnectionRequest) -> ConnectionRequest:
@@ -100,7 +111,7 @@ def beginning_facts(version: AgreementVersion, consumer: Organization, kind: str
         # The joiner's own words and systems; the agreement's scope, limits and term.
         return {**content, "systems": [], "technician": "", "exemption_reason": "", "note": ""}
     if kind == RequestKind.RENEWAL:
-        last = content["wanted_to"] or timezone.localdate()
+        last = content["wanted_to"] or last_day(version.agreement.valid_to)
         length = last - timezone.localdate(version.agreement.valid_from)
         return {**content, "wanted_from": None, "wanted_to": last + max(length, datetime.timedelta(days=365))}
     return content

@@ -8,6 +8,7 @@ from apps.connections.actions.case import (
     remove_file,
 )
 from apps.connections.actions.request import (
+    AMENDING,
     EDITABLE,
     draft_request,
     forward_request,
@@ -23,6 +24,7 @@ from apps.connections.actions.request import (
 )
 
 __all__ = [
+    "AMENDING",
     "EDITABLE",
     "assign_request",
     "attach_file",

@@ -32,10 +32,12 @@ from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
 
 EDITABLE = (RequestStatus.DRAFT, RequestStatus.RETURNED)
+AMENDING = (RequestKind.CHANGE, RequestKind.RENEWAL)
+"""Kinds that ask for another content of an agreement, and may say why."""
 PLAIN = (
     "title", "purpose", "purpose_text", "solution", "legal_basis", "procedures", "method", "calls_per_day",
     "calls_per_second", "source_networks", "wanted_from", "wanted_to", "codes_day", "technician", "exemption_reason",
-    "special_reason", "alternatives", "note",
+    "special_reason", "alternatives", "note", "change_reason",
 )  # fmt: skip
 
 
@@ -123,6 +125,7 @@ def write_content(request: ConnectionRequest, by, content: dict) -> None:
         setattr(request, name, undisguised(content[name]))
     request.source_networks = networks(request.source_networks)
     _check_period(request)
+    _check_change_reason(request)
     try:
         request.clean_fields(exclude={field.name for field in request._meta.fields} - set(plain))
     except ValidationError as error:
@@ -152,6 +155,15 @@ def _network(text: str) -> str:
 def _check_period(request: ConnectionRequest) -> None:
     if request.wanted_from and request.wanted_to and request.wanted_to <= request.wanted_from:
         raise InvalidFact(code="period", fields={"wanted_to": [_("The period ends before it begins.")]})
+
+
+def _check_change_reason(request: ConnectionRequest) -> None:
+    """Only what changes an agreement says why: elsewhere the text would be signed and shown to nobody."""
+    if request.change_reason and request.kind not in AMENDING:
+        raise InvalidFact(
+            code="not_a_change",
+            fields={"change_reason": [_("Only a change or renewal has this: write it under other information.")]},
+        )
 
 
 @transaction.atomic

@@ -120,7 +120,7 @@ class RequestDetailSerializer(RequestListSerializer):
         fields = [
             *RequestListSerializer.Meta.fields, "version", "systems", "scope", "purpose", "purpose_text", "solution", "legal_basis",
             "procedures", "method", "calls_per_day", "calls_per_second", "source_networks", "wanted_from", "wanted_to",
-            "codes_day", "technician", "exemption_reason", "special_reason", "alternatives", "note", "decisions", "remarks", "signatures", "attachments", "deadline_rule",
+            "codes_day", "technician", "exemption_reason", "special_reason", "alternatives", "note", "change_reason", "decisions", "remarks", "signatures", "attachments", "deadline_rule",
             "deadline_citation", "lapses_at", "decided_at", "refusal_ground", "refusal_reason", "refusal_citation", "content_hash",
             "missing", "available_actions",
         ]  # fmt: skip
@@ -186,7 +186,13 @@ class RequestContentSerializer(serializers.Serializer):
         child=serializers.CharField(max_length=60), required=False, max_length=50,
         help_text="Codes of the default services considered (`GET …/alternatives`).",
     )  # fmt: skip
-    note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    note = serializers.CharField(
+        required=False, allow_blank=True, max_length=10_000, help_text="Becomes the other terms of the agreement."
+    )
+    change_reason = serializers.CharField(
+        required=False, allow_blank=True, max_length=10_000,
+        help_text="Of a change or renewal: why; the note of the new version, not one of its terms.",
+    )  # fmt: skip
 
     def facts(self, user, consumer) -> dict:
         """The body as the verbs take it: rows instead of codes, only rows the person may name."""
