@@ -102,6 +102,8 @@ class Gateway:
         await self.calls.refuse_stranger(exchange, Refused(code))
 
     async def _me(self, exchange: Exchange) -> None:
+        if not await self._is_read(exchange):
+            return
         try:
             token, caller = await self.calls.caller_of(exchange)
         except Refused as refused:
@@ -145,14 +147,27 @@ class Gateway:
         await exchange.answer(status, [*headers, *kept, (b"content-type", b"application/json")], text.encode())
 
     async def _healthz(self, exchange: Exchange) -> None:
+        if not await self._is_read(exchange):
+            return
         await exchange.answer(200, [(b"content-type", b"text/plain")], b"alive\n")
 
     async def _readyz(self, exchange: Exchange) -> None:
+        if not await self._is_read(exchange):
+            return
         faults = fitness.faults(self.runtime)
         told = {"ready": not faults, "faults": faults, "warnings": fitness.warnings(self.runtime)}
         body = orjson.dumps(told | {"unreadable": fitness.unreadable(self.runtime)[:20]})
         await exchange.answer(503 if faults else 200, [(b"content-type", b"application/json")], body)
 
+    async def _is_read(self, exchange: Exchange) -> bool:
+        """Whether GET or HEAD is asked; anything else is answered 405 with what may be."""
+        if exchange.method in ("GET", "HEAD"):
+            return True
+        await exchange.answer(405, [(b"allow", b"GET, HEAD")], b"")
+        return False
+
     async def _metrics(self, exchange: Exchange) -> None:
+        if not await self._is_read(exchange):
+            return
         text = render(self.runtime)
         await exchange.answer(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], text.encode())

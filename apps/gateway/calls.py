@@ -132,6 +132,16 @@ class Calls:
         await self._identify(asked, exchange.certificate_hash(self.runtime.trusted_proxies))
         return asked.token, asked.caller
 
+    async def make_out(self, exchange: Exchange) -> None:
+        """Raises Refused where the token is nobody's who may call. Asks the database only where the policy at hand says no."""
+        exchange.read_headers()
+        asked = Asked("", 0.0, exchange.method, "", None)
+        asked.token = self._remembered_token(exchange, asked) or await self._find_token(exchange)
+        try:
+            await self._identify(asked, exchange.certificate_hash(self.runtime.trusted_proxies))
+        except Refused:
+            await self.caller_of(exchange)
+
     async def _refreshed(self, at_least: int = 0):
         try:
             return await self.runtime.refresh(at_least, of_now=not at_least)

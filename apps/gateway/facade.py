@@ -27,6 +27,8 @@ from apps.gateway.xml_cutting import ENVELOPE, NIL, parse, split
 
 PATH = b"/soap"
 BODY_BYTES = 65_536
+UNKNOWN_SHARE = 8
+"""Of the calls a process serves at once, one in so many may be a message whose caller stands inside it."""
 ENVELOPE_12 = "http://www.w3.org/2003/05/soap-envelope"
 
 
@@ -70,7 +72,7 @@ async def serve(calls, exchange: Exchange, service: str, major: int, version: So
     namespace = namespace_of(service, major)
     soap = SoapExchange(exchange, "POST", b"", {}, namespace, version)
     try:
-        message = Message.read(await read_body(exchange, BODY_BYTES), version)
+        message = Message.read(await _body(calls, exchange), version)
         soap = SoapExchange(exchange, "POST", b"", message.header, namespace, version)
         operation = _operation(calls.runtime.policy, service, major, message.operation)
         if operation is None:
@@ -84,6 +86,26 @@ async def serve(calls, exchange: Exchange, service: str, major: int, version: So
     else:
         soap = SoapExchange(exchange, operation.method, query, message.header, namespace, version)
         await calls.serve(soap, service, major, path)
+
+
+async def _body(calls, exchange: Exchange) -> bytes:
+    """The message, counted among the calls while it comes. Raises Refused: before a byte of it is read where the caller is nobody.
+
+    Whose token is in the message itself cannot be known before; only so many of those are read at once.
+    """
+    runtime = calls.runtime
+    unknown = not exchange.header(b"authorization")
+    runtime.running += 1
+    runtime.unknown_readers += unknown
+    try:
+        if runtime.running > runtime.most_running or runtime.unknown_readers > max(1, runtime.most_running // UNKNOWN_SHARE):
+            raise Refused("overloaded")
+        if not unknown:
+            await calls.make_out(exchange)
+        return await read_body(exchange, BODY_BYTES)
+    finally:
+        runtime.running -= 1
+        runtime.unknown_readers -= unknown
 
 
 def _operation(policy: Policy | None, service: str, major: int, code: str) -> Operation | None:

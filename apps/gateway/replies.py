@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import time
 from functools import lru_cache
@@ -10,6 +11,7 @@ from functools import lru_cache
 from apps.gateway import problems
 from apps.gateway.asked import Asked, Reply
 from apps.gateway.choices import Outcome as Ending
+from apps.gateway.decision import Admission
 from apps.gateway.digests import subject_pseudonym
 from apps.gateway.exchange import Exchange
 from apps.gateway.outcomes import FieldSets, Outcome
@@ -18,6 +20,7 @@ from apps.gateway.policy import Policy
 from apps.gateway.provider_connections import Answer, ProviderFailed
 from apps.gateway.refusals import Refused
 
+log = logging.getLogger("lgsp.gateway")
 _VALUE = re.compile(r"[\x20-\x7e]{0,512}")
 _PASSED = {name: name.encode() for name in ("cache-control", "expires", "last-modified", "content-language")}
 """Headers of a provider that reach the consumer. Not ETag: it names the uncut answer."""
@@ -110,11 +113,22 @@ def outcome_of(
 ) -> Outcome:
     provider_bytes, provider_status = (len(answer.body), answer.status) if answer is not None else (0, None)
     admission = asked.admission
-    pseudonym = subject_pseudonym(admission.service.uuid, admission.subject) if admission.subject else None
+    pseudonym = _pseudonym(admission, must=ending == _DELIVERED)
     return Outcome(
         asked.call_id, None, None, len(asked.body), provider_bytes, len(body), provider_us, microseconds(asked.began), status,
         provider_status, ending, code, None, pseudonym,
     )  # fmt: skip
+
+
+def _pseudonym(admission: Admission, *, must: bool) -> bytes | None:
+    """Whose data it was. Nothing is delivered without it; that a call failed is put on record all the same."""
+    try:
+        return subject_pseudonym(admission.service.uuid, admission.subject) if admission.subject else None
+    except Exception:
+        if must:
+            raise
+        log.exception("a failed call is recorded without its data subject")
+        return None
 
 
 def _check_content(answer: Answer, *, xml: bool) -> None:

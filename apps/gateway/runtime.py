@@ -68,7 +68,7 @@ class Runtime:
         self.keyed = GroupCommit("keyed", dsn, admission.admit_keyed, most_waiting=200, largest_batch=1)
         self.counts: Counter[tuple[str, ...]] = Counter()
         self.total_times, self.provider_times = Histogram(), Histogram()
-        self.running = 0
+        self.running = self.unknown_readers = 0
         self.unfinished = (0, 0.0)
         self.swept_at = 0.0
         self.closed_unknown = 0

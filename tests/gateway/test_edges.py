@@ -363,3 +363,13 @@ def test_gw_04_no_answer_is_built_from_host_and_a_request_has_exactly_one(gatewa
         raw = exchange(gateway.port, (head % (target, "Host: gateway\r\n", world.purpose.code)).encode())
         assert all(status >= 400 for status in statuses(raw)), (target, raw)
     assert len(provider.seen) == before
+
+
+@pytest.mark.parametrize("path", ["/gw/me", "/metrics", "/healthz", "/readyz"])
+@pytest.mark.django_db(transaction=True)
+def test_doors_that_are_only_read_say_so(gateway, world, token, path):
+    headers = {"Authorization": f"Bearer {token}"}
+    assert send(gateway.url, "GET", path, headers).status == send(gateway.url, "HEAD", path, headers).status == 200
+    for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        answer = send(gateway.url, method, path, headers)
+        assert (answer.status, answer.headers["allow"], answer.body) == (405, "GET, HEAD", b"")

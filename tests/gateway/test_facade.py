@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
+import socket
+from types import SimpleNamespace
 
 import pytest
 from defusedxml.ElementTree import fromstring
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.core.epoch import current_epoch
 from apps.gateway.cutting import NotWellFormed
+from apps.gateway.exchange import BODY_SECONDS
 from apps.gateway.facade import ENVELOPE_12, SOAP_12, Message, _envelope, _fault
 from apps.gateway.models import CallIntent, CallOutcome, CallRefusal
-from tests.gateway.conftest import send
+from tests.gateway.conftest import ask_token, send, wait_for_epoch
+from tests.gateway.processes import GatewayProcess, database_url
 from tests.gateway.world import make_credential, make_grant
+from tests.patience import until
 
 SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
 MESSAGE = '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header>{head}</s:Header><s:Body>{body}</s:Body></s:Envelope>'
@@ -105,6 +112,61 @@ def test_a_stranger_is_told_401_and_other_content_is_no_soap(post, world):
         401,
     )
     assert post("<company/>", Content_Type="application/json").code == "operation_unknown"
+
+
+def begin(port: int, world, *, token: str | None) -> socket.socket:
+    """A message of which only the head comes."""
+    opened = socket.create_connection(("127.0.0.1", port), timeout=BODY_SECONDS / 2)
+    bearer = "" if token is None else f"Authorization: Bearer {token}\r\n"
+    opened.sendall(
+        f"POST /gw/{world.service.code}/v1/soap HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\n{bearer}Content-Length: 900\r\n\r\n".encode()
+    )
+    return opened
+
+
+def code_told(opened: socket.socket) -> str:
+    """The code of the refusal, told while the rest of the message never comes."""
+    answer = http.client.HTTPResponse(opened)
+    answer.begin()
+    return fault_of(SimpleNamespace(body=answer.read()))["code"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobodys_message_is_not_waited_for(gateway, world, token):
+    """Told at once, long before a body would be too slow; a caller of the platform has time to send it."""
+    with begin(gateway.port, world, token="x" * 43) as opened:
+        assert code_told(opened) == "token_invalid"
+    world.change(world.credential, "credential", status="revoked")
+    wait_for_epoch(gateway.url, current_epoch())
+    with begin(gateway.port, world, token=token) as opened:
+        assert code_told(opened) == "credential_revoked"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_messages_that_are_still_coming_count_among_the_calls(world, provider):
+    process = GatewayProcess(database_url(), allow=[f"127.0.0.1:{provider.port}"], LGSP_GATEWAY_MOST_CALLS="3").start()
+    try:
+        wait_for_epoch(process.url, current_epoch())
+        token = ask_token(process.url, world.credential.client_id, world.secret)
+
+        def running(number: int) -> None:
+            line = f"lgsp_gateway_running {number}"
+            until(lambda: line in send(process.url, path="/metrics").body.decode().splitlines(), line)
+
+        with begin(process.port, world, token=None):
+            running(1)
+            with begin(process.port, world, token=None) as second:
+                assert code_told(second) in ("overloaded", "credential_missing")
+            with begin(process.port, world, token=token), begin(process.port, world, token=token):
+                running(3)
+                with begin(process.port, world, token=token) as fourth:
+                    assert code_told(fourth) == "overloaded"
+                headers = {"Authorization": f"Bearer {token}", "X-Purpose-Code": world.purpose.code}
+                assert send(process.url, path=world.path, headers=headers).code == "overloaded"
+        running(0)
+        assert send(process.url, path=world.path, headers=headers).status == 200
+    finally:
+        process.stop()
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])  # a machine with much to do is no fault of the message

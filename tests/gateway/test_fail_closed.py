@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import psycopg
 import pytest
 from django.db import transaction
@@ -16,7 +19,7 @@ from tests.patience import until
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ["token store", "row agreement", "row organization", "row informationsystem", "decision",
           "ledger", "database", "digest", "address"]  # fmt: skip
-AFTER = ["names of fields", "filter"]
+AFTER = ["names of fields", "filter", "pseudonym"]
 """The provider was called by then; its answer stays here."""
 
 
@@ -134,3 +137,9 @@ def test_gw_16_one_row_that_cannot_be_read_closes_what_rests_on_it_and_nothing_e
     by_hand(operation, "/companies/{code}")
     assert call(path).json == CUT
     assert send(gateway.url, path="/readyz").json["unreadable"] == []
+
+
+def test_gw_16_every_part_that_can_be_broken_is_broken_by_a_list_above():
+    source = Path(__file__).with_name("broken.py").read_text()
+    named = set(re.findall(r'_guard\([^"]+"[a-z_]+", "([a-z ]+)"', source))
+    assert named == {part for part in (*BEFORE, *AFTER, "policy store") if not part.startswith("row ")}

@@ -7,8 +7,10 @@ import http.client
 import json
 import re
 import signal
+import socket
 import threading
 import time
+from contextlib import ExitStack, suppress
 from types import SimpleNamespace
 
 import psycopg
@@ -19,6 +21,7 @@ from apps.gateway.breaker import FAILURES
 from apps.gateway.models import CallIntent, GatewayProcess
 from apps.gateway.refusals import Refused
 from apps.gateway.runtime import Runtime
+from lgsp.dev.testing import share
 from tests.gateway.conftest import ask_token, send, wait_for_epoch
 from tests.gateway.processes import GatewayProcess as Process
 from tests.gateway.processes import database_url
@@ -302,6 +305,34 @@ def test_overload_is_told_at_once_and_leaves_nothing_behind(start, world, provid
     assert results == [200] * 3
     assert CallIntent.objects.count() == len(provider.seen) == 3
     assert send(process.url, path=world.path, headers=headers).status == 200
+
+
+def test_rl_01_sockets_that_say_nothing_or_little_take_nobodys_place(start, world):
+    """Idle sockets and heads that come byte by byte: others are served meanwhile, health answers, and what never ends is cut off."""
+    idle, slow = share(2_000, small=300), share(1_000, small=150)
+    process, headers = start()
+    with ExitStack() as opened:
+        for _n in range(idle):
+            opened.enter_context(socket.create_connection(("127.0.0.1", process.port), timeout=60))
+        heads = [opened.enter_context(socket.create_connection(("127.0.0.1", process.port), timeout=60)) for _n in range(slow)]
+        for head in heads:
+            head.sendall(b"GET /gw/me HTTP/1.1\r\nHost: x\r\nX-A: ")
+        for number in range(40):
+            with suppress(OSError):  # by then it may be cut off
+                heads[number].sendall(b"a")
+            assert send(process.url, path=world.path, headers=headers).status == 200
+            assert send(process.url, path="/healthz").status == 200
+        assert _readiness(process)["ready"]
+        # A head that goes on and on is ended by its time, not by its length.
+        last = heads[-1]
+        with suppress(ConnectionError):
+            assert _last_byte(last) == b""
+    assert send(process.url, path=world.path, headers=headers).status == 200
+
+
+def _last_byte(opened: socket.socket) -> bytes:
+    """b"" once the other side has closed; the socket's own patience is four times a head's time."""
+    return opened.recv(1)
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch):
