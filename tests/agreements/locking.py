@@ -34,7 +34,7 @@ class LockOrder:
         self.wrapper.__exit__(*error)
 
     def look(self, execute, sql, params, many, context):
-        found = _LOCKS.match(sql.strip())
+        found = _LOCKS.match(sql.strip()) if any(word in sql for word in ("UPDATE", "DELETE", "policyepoch")) else None
         table = found and (found[1] or found[2])
         if table in ORDER and table not in self.locked:
             if self.locked and ORDER.index(table) < ORDER.index(self.locked[-1]):
