@@ -40,5 +40,14 @@ def hold(services: Iterable[str], systems: Iterable[str] = ()) -> None:
 
 def held_grants(**which) -> list[Grant]:
     """The grants named by `which` (field lookups) that have not ended, as committed, until this transaction ends."""
-    rows = Grant.objects.filter(**which).exclude(status=GrantStatus.ENDED).order_by("pk")
-    return list(rows.select_related("system", "operation__version").select_for_update(of=("self",), no_key=True))
+    # Locked by themselves and read afterwards: PostgreSQL leaves a row out of a join that was waited for when the row it was
+    # joined with is another now, as after a service was published anew.
+    locked = (
+        Grant.objects.filter(**which)
+        .exclude(status=GrantStatus.ENDED)
+        .order_by("pk")
+        .select_for_update(no_key=True)
+        .values_list("pk", flat=True)
+    )
+    rows = Grant.objects.filter(pk__in=list(locked)).exclude(status=GrantStatus.ENDED).order_by("pk")
+    return list(rows.select_related("system", "operation__version__service"))

@@ -118,7 +118,7 @@ def at_the_end_of_a_version() -> dict:
     return end_of_version(changing_now())
 
 
-def tested_at_the_end_of_a_version() -> dict:
+def at_the_end_of_a_version_tested() -> dict:
     return end_of_version(changed())
 
 
@@ -267,6 +267,7 @@ PAIRS = (
     Pair("second confirmation, maintenance announced", changed, confirm, maintain, "both"),
     Pair("provider merged, service suspended", running, merge_provider, halt_service, "both first second"),
     Pair("consumer merged, system suspended", running, merge, halt_system, "both first second"),
+    Pair("consumer suspended, version published", publishing, stop_consumer, publish, "both"),
     Pair("terminated, version published", publishing, terminate, publish, "both"),
     # A change comes into force.
     Pair("change, suspension", changing_now, approve, suspend, "both first second"),
@@ -295,7 +296,7 @@ PAIRS = (
     Pair("merge, version published", publishing, merge, publish, "both"),
     Pair("merge, one access ended", running, merge, end_one, "both"),
     # Versions of the service.
-    Pair("version retired, confirmation", tested_at_the_end_of_a_version, retire, confirm, "both first"),
+    Pair("version retired, confirmation", at_the_end_of_a_version_tested, retire, confirm, "both first"),
     Pair("version published twice", publishing, publish, publish, "first second"),
     Pair("version published, one access suspended", publishing, publish, halt_one, "both"),
     # One access, one account.

@@ -13,7 +13,7 @@ from apps.agreements.actions.life import require_texts
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side, SuspensionKind
 from apps.agreements.grants import held_by
-from apps.agreements.locks import lock_agreement
+from apps.agreements.locks import held_grants, lock_agreement
 from apps.agreements.models import Agreement, ConsumerSuspension, Grant, Party, PlannedSuspension
 from apps.agreements.suspensions import acting_for, require_announcer
 from apps.agreements.workflow import AGREEMENT, GRANT
@@ -184,10 +184,11 @@ def hold_grants(grants: list[Grant], suspension: ConsumerSuspension, *, by) -> N
 
 def active_grants_of(party: Party, provider: Organization | None) -> list[Grant]:
     """What runs for the systems of `party` on the operations of `provider` (of all providers when None), locked."""
-    rows = party.agreement.grants.filter(system__organization=party.organization, status=GrantStatus.ACTIVE)
-    if provider is not None:
-        rows = rows.filter(operation__version__service__provider=provider)
-    return list(rows.select_for_update(of=("self",), no_key=True).order_by("pk"))
+    return [
+        grant for grant in held_grants(agreement=party.agreement)
+        if grant.status == GrantStatus.ACTIVE and grant.system.organization_id == party.organization_id
+        and (provider is None or grant.operation.version.service.provider_id == provider.pk)
+    ]  # fmt: skip
 
 
 @transaction.atomic
