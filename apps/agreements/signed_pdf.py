@@ -49,8 +49,8 @@ def verify(data: bytes, *, given_out: bytes, roots: list[x509.Certificate] | Non
         raise InvalidFact(_("Exactly one new signature is expected in the file."), code="pdf_signature_count")
     for signature in signatures:
         _check(signature, roots, is_last=signature is signatures[-1])
-    subject = signatures[-1].signer_cert.subject
-    return SignedBy(subject.human_friendly[:500], _names(signatures[-1].signer_cert))
+    certificate = signatures[-1].signer_cert
+    return SignedBy(_subject(certificate), _names(certificate))
 
 
 def _signatures(data: bytes) -> list:
@@ -75,6 +75,12 @@ def _check(signature, roots, *, is_last: bool) -> None:
         raise InvalidFact(_("The certificate does not lead to a trusted root."), code="pdf_untrusted")
     if not status.bottom_line:
         raise InvalidFact(_("The signature is not valid."), code="pdf_not_valid")
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    """The subject for people: its values from the person outward, without the standard's English names of the parts."""
+    values = [str(value) for part in reversed(certificate.subject.native.values()) for value in _as_list(part)]
+    return ", ".join(values)[:500]
 
 
 def _names(certificate: x509.Certificate) -> frozenset[str]:

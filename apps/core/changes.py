@@ -12,7 +12,8 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, connection, models, transaction
 from django.utils.translation import gettext as _
 
-from apps.core.errors import Conflict, InvalidFact, StaleVersion
+from apps.core.errors import Conflict, InvalidFact
+from apps.core.workflow import stale
 
 
 def change(
@@ -30,7 +31,7 @@ def change(
         raise InvalidFact(fields={name: [_("This cannot be changed.")] for name in unknown})
     obj.refresh_from_db(from_queryset=type(obj)._base_manager.select_for_update(no_key=True))
     if version is not None and version != obj.version:
-        raise StaleVersion(version=obj.version)
+        raise stale(obj)
     changed = {}
     for name, value in facts.items():
         before = getattr(obj, name)

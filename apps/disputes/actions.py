@@ -17,10 +17,10 @@ from apps.audit import actions as audit
 from apps.connections.announcements import people
 from apps.connections.choices import RequestStatus
 from apps.connections.models import ConnectionRequest
-from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
 from apps.core.fields import keyed_hash
 from apps.core.numbers import next_number
-from apps.core.workflow import require
+from apps.core.workflow import require, stale
 from apps.disputes import clock
 from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind
 from apps.disputes.models import Answer, Dispute, Ticket
@@ -161,7 +161,7 @@ def send_document(
     facts = {"sent_to": sent_to.strip(), "sent_number": number.strip(), "sent_date": day}
     if rows.update(version=F("version") + 1, updated_at=timezone.now(), **facts) != 1:
         dispute.refresh_from_db()
-        raise StaleVersion(version=dispute.version)
+        raise stale(dispute)
     dispute.refresh_from_db()
     audit.record(
         "dispute.document_sent", dispute, by=by, organizations=_sides(dispute), number=number.strip(), sent_to=sent_to.strip()

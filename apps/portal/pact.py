@@ -41,6 +41,7 @@ from apps.portal.items import items, scope
 from apps.portal.panel import Button, buttons
 from apps.portal.proposing import proposal_form
 from apps.registry.choices import Environment
+from apps.registry.models import Field
 
 MOST_GRANTS = 200
 
@@ -271,11 +272,28 @@ def reissuable(agreement: Agreement, user) -> list[tuple]:
     ]
 
 
+def _count_fields(rows: list) -> None:
+    """Agreed data fields as the content counts them; the envelope, which comes with every grant, apart. Two queries."""
+    paths = Field.objects.filter(operation__in={row.operation_id for row in rows}, is_envelope=True)
+    envelope = set(paths.values_list("operation_id", "path"))
+    versions = AgreementVersion.objects.in_bulk({row.version_of_id for row in rows})
+    agreed = {
+        (pk, part["service"], part["operation"]): {field["path"] for field in part["fields"]}
+        for pk, version in versions.items() for part in version.content["scope"]
+    }  # fmt: skip
+    for row in rows:
+        key = (row.version_of_id, row.operation.version.service.code, row.operation.code)
+        came_along = {path for path in row.fields if (row.operation_id, path) in envelope} - agreed.get(key, set())
+        row.envelope_count = len(came_along)
+        row.field_count = len(row.fields) - len(came_along)
+
+
 def grants(agreement: Agreement, user) -> list:
     rows = agreement.grants.select_related(
         "system__organization", "operation__version__service__provider", "purpose"
     ).prefetch_related("suspensions__provider")
     found = list(rows.order_by("system__sort_key", "operation_id", "environment", "-id")[:MOST_GRANTS])
+    _count_fields(found)
     for row in found:
         standing = row.standing_suspensions()
         hide = ("suspend",) if has_suspended(row, user) else ()

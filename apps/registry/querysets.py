@@ -42,9 +42,10 @@ class DataServiceQuerySet(models.QuerySet):
         return self.filter(provider_id__in=organization_ids(user, Role.PROVIDER_OFFICER))
 
     def search(self, text: str):
+        """Services in which, or in whose provider's names, each word of `text` stands; tones and case aside."""
         rows = self
         for word in words(text):
-            rows = rows.filter(folded__contains=word)
+            rows = rows.filter(Q(folded__contains=word) | Q(provider__folded__contains=word))
         return rows
 
 

@@ -242,6 +242,9 @@ def test_somebody_elses_token_is_refused(special, authority, roots):
     _document, data = documents.newest(agreement.current_version)
     token = authority.token_of(special.consumer_officer)
     assert refused(agreement, special.consumer_signer, signed(data, token, "Ky")) == "pdf_other_person"
+    with pytest.raises(InvalidFact) as refusal:
+        sign_with_pdf(agreement, by=special.consumer_signer, data=signed(data, token, "Ky"))
+    assert f"Chứng thư là của {special.consumer_officer.full_name}, " in str(refusal.value)
 
 
 def test_without_trusted_roots_nothing_is_accepted(special, authority, settings, pango):

@@ -130,8 +130,9 @@ def test_cc_03_a_stale_page_overwrites_nothing(w):
     request = complete_draft(w)
     seen = request.version
     save_draft(request, by=w.consumer_officer, version=seen, title="Bản mới")
-    with pytest.raises(StaleVersion):
+    with pytest.raises(StaleVersion) as refusal:
         save_draft(request, by=w.consumer_officer, version=seen, title="Bản cũ")
+    assert refusal.value.extra["by"] == str(w.consumer_officer)
     request.refresh_from_db()
     assert request.title == "Bản mới"
 
@@ -140,8 +141,9 @@ def test_cc_03_an_object_read_before_another_save_is_stale_too(w):
     request = complete_draft(w)
     other = ConnectionRequest.objects.get(pk=request.pk)
     save_draft(request, by=w.consumer_officer, title="Người thứ nhất")
-    with pytest.raises(StaleVersion):
+    with pytest.raises(StaleVersion) as refusal:
         save_draft(other, by=w.consumer_officer, title="Người thứ hai")
+    assert refusal.value.extra["by"] == str(w.consumer_officer)
 
 
 def test_a_submitted_request_is_not_written_any_more(w):

@@ -42,12 +42,23 @@ def pending_change(w) -> Agreement:
     """A special agreement in force whose change waits for signatures."""
     agreement = signed_special(w)
     request = start_change(agreement, by=w.consumer_officer)
-    save_draft(request, by=w.consumer_officer, calls_per_day=900, note="Tăng số lượt")
+    save_draft(request, by=w.consumer_officer, calls_per_day=900, change_reason="Tăng số lượt")
     sign_request(request, by=w.consumer_signer)
     submit_request(request, by=w.consumer_officer)
     forward_request(request, by=w.operator)
     approve_request(request, by=w.provider_officer)
     return agreement
+
+
+def test_the_access_counts_the_agreed_fields_as_the_content_does_and_the_envelope_apart(world, as_person):
+    agreement = accepted(world)
+    answer = as_person(world.consumer_officer).get(address(agreement))
+    (part,) = agreement.current_version.content["scope"]
+    envelope = [field for field in world.operation.fields.all() if field.is_envelope and field.is_leaf]
+    rows = answer.context["grants"]
+    assert len(rows) == 2
+    assert {(row.field_count, row.envelope_count) for row in rows} == {(len(part["fields"]), len(envelope))}
+    assert f"và {len(envelope)} trường của phần bao" in answer.content.decode()
 
 
 # --- the document -------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.core.errors import StaleVersion
+from apps.disputes.actions import send_document
 from apps.disputes.models import Dispute, Ticket
 from apps.notices.models import Notice
 from tests.factories import agreements, connections
@@ -108,6 +110,17 @@ def test_a_document_dated_tomorrow_or_without_addressee_is_refused(world, as_per
     do(as_person(world.consumer_officer), dispute, "send", sent_to="Bộ", number="1", day="01/01/2026")
     dispute.refresh_from_db()
     assert dispute.sent_date is None
+
+
+def test_who_sends_the_document_on_a_former_page_is_told_who_was_first(world, as_person):
+    dispute = raise_one(world, as_person)
+    Dispute.objects.filter(pk=dispute.pk).update(status="level_3")
+    dispute.refresh_from_db()
+    facts = {"sent_to": "Bộ Tài chính", "number": "1", "day": timezone.localdate()}
+    send_document(dispute, by=world.operator, version=dispute.version, **facts)
+    with pytest.raises(StaleVersion) as refusal:
+        send_document(dispute, by=world.operator, version=dispute.version - 1, **facts)
+    assert refusal.value.extra["by"] == str(world.operator)
 
 
 def test_wf_53_the_document_of_level_three_holds_the_whole_story(world, as_person):

@@ -141,11 +141,18 @@ def test_a_change_of_capacity_reaches_the_gateway(owner, service):
     assert current_epoch() == before + 1
 
 
+def test_a_code_that_is_taken_is_said_in_a_sentence(owner, service):
+    with pytest.raises(InvalidFact) as refusal:
+        actions.register_service(service.provider, by=owner, code=service.code, name="Khác")
+    assert refusal.value.extra["fields"]["code"] == ["Mã này đã có rồi, hãy chọn giá trị khác."]
+
+
 def test_a_stale_form_changes_nothing(owner, service):
     seen = service.version
     actions.change_service(service, by=owner, contact="Một")
-    with pytest.raises(StaleVersion):
+    with pytest.raises(StaleVersion) as refusal:
         actions.change_service(service, by=owner, version=seen, contact="Hai")
+    assert refusal.value.extra["by"] == str(owner)
 
 
 SERVICE_VERBS = {"suspend": actions.suspend_service, "resume": actions.resume_service, "retire": actions.retire_service}
@@ -204,8 +211,9 @@ def test_a_contract_is_replaced_whole(owner, complete):
 def test_a_stale_page_does_not_overwrite_a_contract(owner, complete):
     seen = complete.version
     actions.define_contract(complete, BUSINESS_REGISTRATION, by=owner, expected=seen)
-    with pytest.raises(StaleVersion):
+    with pytest.raises(StaleVersion) as refusal:
         actions.define_contract(complete, BUSINESS_REGISTRATION, by=owner, expected=seen)
+    assert refusal.value.extra["by"] == str(owner)
 
 
 def test_an_invalid_contract_changes_nothing(owner, complete):

@@ -6,13 +6,15 @@ import copy
 import json
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment, VersionStatus
 from apps.registry.models import DataService, ServiceVersion, UsageRegulation
 from tests.factories.accounts import PASSWORD, UserFactory
-from tests.factories.organizations import FocalPointFactory, OrganizationFactory, officer
+from tests.factories.organizations import FocalPointFactory, MinistryFactory, OrganizationFactory, officer
 from tests.factories.registry import (
     BUSINESS_REGISTRATION,
     DataServiceFactory,
@@ -82,6 +84,24 @@ def test_a_service_is_found_without_tones_and_by_its_properties(consumer):
     assert found("personal_data=none") == ["thua-dat"]
     assert found("personal_data=sensitive") == ["dkdn"]
     assert sorted(found("live=true")) == ["dkdn", "thua-dat"]
+
+
+def test_a_service_is_found_by_a_word_of_its_providers_name_in_as_many_queries_for_three(consumer, django_assert_num_queries):
+    provider = MinistryFactory(name="Bộ Nông nghiệp và Môi trường")
+    PublishedServiceFactory(provider=provider, code="ruong", name="Ruộng")
+    PublishedServiceFactory(code="khac", name="Khác")
+
+    def found(words: str) -> list[str]:
+        return sorted(row["code"] for row in consumer.get("/api/v1/services", {"q": words}).json()["results"])
+
+    with CaptureQueriesContext(connection) as one:
+        assert found("moi truong") == ["ruong"]
+        asked = len(one)
+    assert found("ruong nong nghiep") == ["ruong"]
+    for code in ("vuon", "ao"):
+        PublishedServiceFactory(provider=provider, code=code, name=code)
+    with django_assert_num_queries(asked):
+        assert found("moi truong") == ["ao", "ruong", "vuon"]
     assert found("status=retired") == []
     assert consumer.get("/api/v1/services?sharing_form=free").status_code == 400
 

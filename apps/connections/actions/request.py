@@ -25,7 +25,7 @@ from apps.core.changes import invalid
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
 from apps.core.numbers import next_number
 from apps.core.text import undisguised
-from apps.core.workflow import require
+from apps.core.workflow import require, stale
 from apps.legal.models import RefusalGround
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
@@ -96,7 +96,7 @@ def save_draft(request: ConnectionRequest, *, by, version: int | None = None, **
     if request.status not in EDITABLE:
         raise TransitionNotAllowed(_("The request can no longer be changed: it was submitted."), state=request.status)
     if version is not None and version != request.version:
-        raise StaleVersion(version=request.version)
+        raise stale(request)
     bump(request)
     write_content(request, by, content)
     audit.record("request.edited", request, by=by, organizations=request.consumer_uuids(), parts=sorted(content))
@@ -111,7 +111,7 @@ def bump(request: ConnectionRequest) -> None:
     rows = ConnectionRequest.objects.filter(pk=request.pk, version=request.version, status__in=EDITABLE)
     if rows.update(version=F("version") + 1) != 1:
         request.refresh_from_db()
-        raise StaleVersion(version=request.version)
+        raise stale(request)
     request.version += 1
 
 

@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
 from apps.core.changes import change, save_valid
-from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.permissions import require
 from apps.core.text import clean
+from apps.core.workflow import stale
 from apps.organizations.models import Organization
 from apps.registry.models import UsageRegulation
 from apps.registry.terms import terms_hash
@@ -103,7 +104,7 @@ def end_terms(regulation: UsageRegulation, *, by, effective_to: datetime.date, v
 def _lock(regulation: UsageRegulation, version: int | None) -> None:
     regulation.refresh_from_db(from_queryset=UsageRegulation.objects.select_for_update(no_key=True))
     if version is not None and version != regulation.version:
-        raise StaleVersion(version=regulation.version)
+        raise stale(regulation)
 
 
 def _unsigned(regulation: UsageRegulation) -> None:

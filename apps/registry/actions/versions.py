@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.core.changes import save_valid
 from apps.core.epoch import raise_epoch
-from apps.core.errors import Conflict, FactMissing, InvalidFact, StaleVersion, TransitionNotAllowed
+from apps.core.errors import Conflict, FactMissing, InvalidFact, TransitionNotAllowed
 from apps.core.permissions import require
+from apps.core.workflow import stale
 from apps.organizations.choices import OrganizationStatus
 from apps.registry.choices import ServiceStatus, VersionStatus
 from apps.registry.completeness import completeness
@@ -161,7 +162,7 @@ def lock_draft(version: ServiceVersion, expected: int | None = None) -> None:
     if version.status != VersionStatus.DRAFT:
         raise TransitionNotAllowed(_("A published version is never edited: add a new one."), state=version.status)
     if expected is not None and expected != version.version:
-        raise StaleVersion(version=version.version)
+        raise stale(version)
 
 
 def _fit_to_publish(version: ServiceVersion) -> None:

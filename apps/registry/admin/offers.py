@@ -37,7 +37,7 @@ class DataServiceAdmin(AuditedRegister):
     list_filter = ["sharing_form", "protocol", "status", "is_master_data"]
     list_select_related = ["provider"]
     search_fields = ["name"]
-    search_help_text = _("name, code or description; tones not needed")
+    search_help_text = _("name, code, description or provider; tones not needed")
     fields = ["name", "code", "provider", "description", "sharing_form", "classification", "protocol", "is_master_data",
               "account_issuing_delegated", "capacity_rps", "daily_quota", "usage_regulation", "contact", "sla", "status",
               "versions"]  # fmt: skip

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from apps.audit.models import WithHistory
 from apps.core.models import StatefulModel, TimedModel
 from apps.registry.choices import (
     AnswerFormat,
@@ -31,7 +32,7 @@ PATH_TEMPLATE = RegexValidator(
 NAME = RegexValidator(r"^[A-Za-z_][A-Za-z0-9_.-]*$", _("Letters, digits, underscore, dot and hyphen."))
 
 
-class ServiceVersion(StatefulModel):
+class ServiceVersion(WithHistory, StatefulModel):
     """One contract of a service. `major` is in the gateway's address; a published version is never edited."""
 
     service = models.ForeignKey(DataService, verbose_name=_("service"), on_delete=models.PROTECT, related_name="versions")

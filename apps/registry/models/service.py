@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from apps.audit.models import WithHistory
 from apps.core.models import StatefulModel, TimedModel, VersionedModel
 from apps.core.text import clean, fold, sort_key
 from apps.legal.models import LegalRule
@@ -28,7 +29,7 @@ from apps.registry.querysets import (
 )
 
 
-class UsageRegulation(VersionedModel):
+class UsageRegulation(WithHistory, VersionedModel):
     """The published regulation on use (NĐ 47/2020 Điều 22) and, within it, the provider's standard terms.
 
     Signed once by the provider's signer, the terms are its standing signature under every default agreement.
@@ -93,7 +94,7 @@ class UsageRegulation(VersionedModel):
         return self.effective_from <= day and (self.effective_to is None or day < self.effective_to)
 
 
-class DataService(StatefulModel):
+class DataService(WithHistory, StatefulModel):
     """A data sharing service (dịch vụ chia sẻ dữ liệu, NĐ 47/2020 Điều 24)."""
 
     code = models.CharField(_("code"), max_length=60, unique=True, validators=[SLUG])
