@@ -15,6 +15,7 @@ from django.utils.formats import number_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from apps.agreements.actions.reorganization import OFFICER_OF, unattended
 from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, GrantStatus, Side
 from apps.agreements.models import (
     AcceptanceRecord,
@@ -79,7 +80,7 @@ def tasks(user) -> list[Task]:
     found += [*_agreements_to_sign(user), *_terms_to_sign(user), *_to_collect(user), *_to_confirm(user), *_expiring(user)]
     found += [*_duties(user), *_to_finish(user)]
     found += [*_disputes(user), *_tickets(user), *_held_releases(user), *_failing_sources(user), *_held_pushes(user)]
-    found += [*_questions(user), *_ready_drafts(user), *_reviews(user), *_stuck_messages(user)]
+    found += [*_questions(user), *_ready_drafts(user), *_reviews(user), *_stuck_messages(user), *_unattended(user)]
     return sorted(found)
 
 
@@ -298,6 +299,15 @@ def _stuck_messages(user):
         count = OutboxMessage.objects.stuck().count()
         yield Task(_("Messages do not leave"), _("%(count)d outgoing messages") % {"count": count}, oldest.last_error,
                    reverse("admin:notices_outboxmessage_changelist"), since=oldest.created_at)  # fmt: skip
+
+
+def _unattended(user):
+    """Parties for which nobody acts, as after a merge: roles are not carried over, and reminders would reach nobody there."""
+    if is_operator(user):
+        for side, role in OFFICER_OF.items():
+            for row in unattended(side).order_by("id")[:MOST]:
+                yield Task(_("Have somebody given the role"), row.name, capfirst(role.label),
+                           reverse("portal:agency", args=[row.code]), since=row.updated_at)  # fmt: skip
 
 
 def _held_pushes(user):

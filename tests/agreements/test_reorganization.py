@@ -1,16 +1,19 @@
 """An agency is merged into another: what runs goes on, under the successor's name, no wider than before."""
 
 import pytest
+from rest_framework.test import APIClient
 
 from apps.agreements.actions import (
     approve_request,
     lift_consumer_suspension,
     merge_organizations,
+    plan_merge,
     resume_grant,
     start_change,
     suspend_consumer,
     suspend_grant,
 )
+from apps.agreements.actions.reorganization import unattended
 from apps.agreements.choices import GrantStatus, VersionState
 from apps.agreements.models import Agreement, ConsumerSuspension
 from apps.audit.models import AuditEvent
@@ -162,3 +165,19 @@ def test_a_special_agreement_under_negotiation_stops_it_too(db):
     with pytest.raises(Conflict) as refusal:
         merge_organizations(w.consumer, ReadyOrganizationFactory(), by=w.operator, instrument=LAW)
     assert refusal.value.extra["numbers"] == [agreement.number]
+
+
+@pytest.mark.parametrize(("side", "role"), [("consumer", Role.CONSUMER_OFFICER), ("provider", Role.PROVIDER_OFFICER)])
+def test_what_nobody_would_be_reminded_of_is_told_in_the_plan_and_by_the_api(w, side, role):
+    accepted(w)
+    source, into = getattr(w, side), ReadyOrganizationFactory()
+    assert plan_merge(source, into, by=w.operator).missing_roles == [role]
+    client = APIClient()
+    client.force_login(w.operator)
+    answer = client.post(
+        "/api/v1/reorganizations", {"source": source.code, "into": into.code, "instrument": LAW}, format="json"
+    )
+    assert (answer.status_code, answer.json()["missing_roles"]) == (200, [role])
+    assert list(unattended(side)) == [into]
+    officer(role, into)
+    assert not unattended(side).exists()

@@ -314,6 +314,8 @@ def test_the_operator_sees_what_a_merge_carries_over_before_it_is_done(world, as
     body = {"source": world.consumer.code, "into": successor.code, "instrument": "Nghị quyết 12/NQ-HĐND"}
     plan = browser.post(page, body)
     assert "Hệ thống chuyển tiếp" in plan.content.decode()
+    assert plan.context["missing_roles"] == ["đầu mối khai thác"]
+    assert "Sẽ không có người được nhắc việc" in plan.content.decode()
     open_case = connections.submitted(world)
     blocked = browser.post(page, body).content.decode()
     assert f'href="{reverse("portal:requests")}?q={open_case.number}"' in blocked
@@ -323,6 +325,10 @@ def test_the_operator_sees_what_a_merge_carries_over_before_it_is_done(world, as
     browser.post(page, {**body, "confirm": "1"})
     assert Organization.objects.get(pk=world.consumer.pk).status == "closed"
     assert set(agreement.grants.values_list("system__organization", flat=True)) == {successor.pk}
+    task = "Giao vai trò cho cán bộ của cơ quan"
+    assert task in browser.get(reverse("home")).content.decode()
+    officer(Role.CONSUMER_OFFICER, successor)
+    assert task not in browser.get(reverse("home")).content.decode()
     listed = as_person(world.operator).get(reverse("portal:agreements")).content.decode()
     assert successor.name in listed
     assert world.consumer.name not in listed, "who left is no party any more"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
@@ -12,7 +13,7 @@ from django.utils.translation import gettext_noop as N_
 from apps.agreements.actions.life import require_texts
 from apps.agreements.actions.suspension import active_grants_of, hold_grants
 from apps.agreements.announcements import tell_parties
-from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis, VersionState
+from apps.agreements.choices import AgreementStatus, GrantStatus, Side, SignatureBasis, VersionState
 from apps.agreements.content import representatives
 from apps.agreements.locks import held_grants
 from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Party, Signature
@@ -24,9 +25,11 @@ from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, InvalidFact
 from apps.core.workflow import require
 from apps.organizations.actions import close_organization
-from apps.organizations.choices import OrganizationStatus
-from apps.organizations.models import Organization
+from apps.organizations.choices import OrganizationStatus, Role
+from apps.organizations.models import Membership, Organization
 
+OFFICER_OF = {Side.CONSUMER: Role.CONSUMER_OFFICER, Side.PROVIDER: Role.PROVIDER_OFFICER}
+"""Side of an agreement → who acts on it, and is told and reminded."""
 LIVE = (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
 UNFINISHED = (AgreementStatus.NEGOTIATING, AgreementStatus.AWAITING_SIGNATURES, AgreementStatus.ENDING)
 
@@ -87,6 +90,8 @@ class MergePlan:
     services: list
     agreements: list[Agreement]
     unfinished: list[str]
+    missing_roles: list[Role]
+    """Roles that nobody would hold in the successor: then nobody there is told or reminded of what goes over."""
 
 
 def plan_merge(source: Organization, into: Organization, *, by) -> MergePlan:
@@ -96,8 +101,31 @@ def plan_merge(source: Organization, into: Organization, *, by) -> MergePlan:
         raise InvalidFact(_("Two different, active organizations are merged."), code="not_mergeable")
     agreements = Agreement.objects.filter(status__in=LIVE, parties__organization=source, parties__left_at__isnull=True)
     return MergePlan(
-        list(source.systems.all()), list(source.services.all()), list(agreements.distinct()), unfinished(source, into)
+        list(source.systems.all()),
+        list(source.services.all()),
+        list(agreements.distinct()),
+        unfinished(source, into),
+        missing_roles(agreements, source, into),
     )
+
+
+def missing_roles(agreements, source: Organization, into: Organization) -> list[Role]:
+    """The officers' roles that `into` needs for what `source` does under `agreements`, and that no active person holds there."""
+    sides = set(Party.objects.filter(agreement__in=agreements, organization=source).values_list("side", flat=True))
+    return [
+        role for side, role in OFFICER_OF.items() if side in sides and not _officers(role).filter(organization=into).exists()
+    ]
+
+
+def unattended(side: str):
+    """Active agencies that are a party on `side` of an agreement that lives and have nobody who acts on that side."""
+    parties = Party.objects.filter(organization=OuterRef("pk"), side=side, left_at__isnull=True, agreement__status__in=LIVE)
+    officers = _officers(OFFICER_OF[side]).filter(organization=OuterRef("pk"))
+    return Organization.objects.filter(Exists(parties), ~Exists(officers), status=OrganizationStatus.ACTIVE)
+
+
+def _officers(role: str):
+    return Membership.objects.filter(role=role, ended_at__isnull=True, user__is_active=True)
 
 
 def _nothing_unfinished(source: Organization, into: Organization) -> None:

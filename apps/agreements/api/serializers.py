@@ -418,3 +418,6 @@ class MergeSerializer(serializers.Serializer):
 
 class MergedSerializer(serializers.Serializer):
     agreements = serializers.ListField(child=serializers.CharField())
+    missing_roles = serializers.ListField(
+        child=serializers.CharField(), help_text="Officers' roles that nobody holds in the successor: give them to somebody."
+    )

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from apps.accounts.reauthentication import prove
 from apps.agreements import actions, documents, signed_pdf
+from apps.agreements.actions.reorganization import missing_roles
 from apps.agreements.api import filters, serializers
 from apps.agreements.choices import Side
 from apps.agreements.differences import differences
@@ -332,7 +333,8 @@ class Reorganizations(viewsets.GenericViewSet):
         if source is None or into is None:
             raise InvalidFact(code="unknown_organization")
         made = actions.merge_organizations(source, into, by=request.user, instrument=given.validated_data["instrument"])
-        return Response({"agreements": [agreement.number for agreement in made]})
+        lacking = missing_roles(made, into, into)
+        return Response({"agreements": [agreement.number for agreement in made], "missing_roles": lacking})
 
 
 class PlannedSuspensions(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):

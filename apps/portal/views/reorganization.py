@@ -42,5 +42,6 @@ def merge(request: HttpRequest) -> HttpResponse:
         "crumbs": [(_("Home"), reverse("home")), (_("Agreements"), reverse("portal:agreements"))],
         "form": form,
         "plan": plan,
+        "missing_roles": [role.label for role in plan.missing_roles] if plan else [],
     }
     return render(request, "portal/reorganization.html", context, status=400 if form.errors else 200)
