@@ -9,9 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.models import Grant
-from apps.gateway.api.filters import CallFilter, RefusalFilter
+from apps.gateway.api.filters import DEFAULT_PERIOD, CallFilter, RefusalFilter
 from apps.gateway.choices import Outcome
 from apps.gateway.models import CallIntent, CallRefusal
+from apps.gateway.querysets import EARLIEST
 from apps.gateway.refusals import FAILURES, REFUSALS
 from apps.registry.choices import Environment
 
@@ -25,7 +26,7 @@ def moment_input() -> forms.DateTimeInput:
 
 
 class LogForm(forms.Form):
-    """Everything may be empty; without a period and a call id the last 24 hours are shown."""
+    """Everything may be empty; without a period and a call id the last 24 hours are shown, with its end alone the 31 days before it."""
 
     call_id = forms.UUIDField(label=_("Call id"), required=False)
     since = forms.DateTimeField(label=_("From"), required=False, input_formats=MOMENTS, widget=moment_input())
@@ -50,6 +51,8 @@ class LogForm(forms.Form):
         given = super().clean()
         if not self.errors and not any(given.get(name) for name in ("since", "until", "call_id")):
             given["since"] = timezone.now() - PERIOD
+        elif not self.errors and given.get("until") and not given.get("since") and not given.get("call_id"):
+            given["since"] = max(given["until"], EARLIEST) - DEFAULT_PERIOD
         return given
 
     def asked(self) -> dict[str, str]:

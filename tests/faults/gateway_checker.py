@@ -106,6 +106,19 @@ def violations(url: str, attempts: list[Attempt], seen: list[tuple[str, float]])
     return found
 
 
+CLOSED_WITHIN = 60.0
+"""DL-01: so many seconds after its admission an intent without a record is closed, while any gateway runs."""
+
+
+def longest_open(url: str, since: str = "-infinity") -> float:
+    """Seconds by the database's clock from the admission of a call, or from `since`, to its being closed as unknown; the longest."""
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            "SELECT coalesce(max(extract(epoch FROM o.recorded_at - greatest(i.admitted_at, %s::timestamptz))), 0)::float8 "
+            "FROM call_intent i JOIN call_outcome o USING (call_id) WHERE o.outcome = 'unknown'", [since],
+        ).fetchone()[0]  # fmt: skip
+
+
 def wait_until_closed(url: str, seconds: float = 180.0) -> float:
     """Wait until every intent has an outcome; how long it took. Raises AssertionError after `seconds`."""
     began = time.monotonic()

@@ -8,10 +8,11 @@ import signal
 import threading
 import time
 
+import psycopg
 import pytest
 
 from apps.core.epoch import current_epoch
-from tests.faults.gateway_checker import Client, violations, wait_until_closed
+from tests.faults.gateway_checker import CLOSED_WITHIN, Client, longest_open, violations, wait_until_closed
 from tests.gateway.conftest import ask_token, wait_for_epoch
 from tests.gateway.processes import database_url
 from tests.patience import until
@@ -58,10 +59,11 @@ def test_killed_at_every_step_nothing_is_lost_and_nothing_guessed(gateways, clie
         assert len(hits) == expected[point][1], point
         dead[point] = hits[0].call_id if hits else ""
     (survivor,) = gateways()
+    with psycopg.connect(database_url()) as connection:
+        alive = connection.execute("SELECT now()").fetchone()[0]
     took = wait_until_closed(database_url())
+    assert longest_open(database_url(), alive.isoformat()) <= CLOSED_WITHIN
     assert violations(database_url(), client.attempts, seen_by(provider)) == []
-    import psycopg
-
     with psycopg.connect(database_url()) as connection:
         ended = {str(c): o for c, o in connection.execute("SELECT call_id, outcome FROM call_outcome")}
     assert {point: ended[dead[point]] for point in ("sent", "answered", "recorded", "answering")} == {
@@ -90,6 +92,7 @@ def test_random_kills_under_load(gateways, client, provider):
     finally:
         client.stop()
     wait_until_closed(database_url())
+    assert longest_open(database_url()) <= CLOSED_WITHIN  # two of three processes ran all the time
     whole = sum(attempt.status == 200 for attempt in client.attempts)
     broken = sum(attempt.status == 0 for attempt in client.attempts)
     assert violations(database_url(), client.attempts, seen_by(provider)) == []

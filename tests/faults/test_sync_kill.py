@@ -1,4 +1,4 @@
-"""FI-23, FI-25 and their like: a worker killed at each named step, and anywhere, leaves no half release and no open run.
+"""DL-02, FI-23, FI-25 and their like: a worker killed at each named step, and anywhere, leaves no half release and no open run.
 
 A real process does the run and dies by SIGKILL where it is told; then its lease ends (the row is aged, nobody sleeps) and
 another worker takes over. What is live before the takeover is the old list or the whole new one, never a mix. The tables of steps

@@ -8,7 +8,8 @@ import uuid
 import pytest
 
 from apps.gateway.models import AnonymousRefusalCount, CallIntent, CallOutcome, CallRefusal
-from tests.gateway.world import CUT, WITHHELD
+from tests.factories.registry import PurposeFactory
+from tests.gateway.world import CUT, WITHHELD, make_grant, make_service
 from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -78,6 +79,7 @@ def test_the_provider_gets_an_allow_list_of_headers_and_no_token(call, provider,
     ],
 )
 def test_a_call_beyond_the_grant_is_refused_with_its_code_and_logged(call, provider, world, change, code, status):
+    """AZ-10 among them: no purpose, and one the agreement does not name."""
     change = dict(change)
     path = change.pop("path", None)
     answer = call(path and path.replace("{service}", f"/gw/{world.service.code}"), **change)
@@ -91,7 +93,18 @@ def test_a_call_beyond_the_grant_is_refused_with_its_code_and_logged(call, provi
     assert (refusal.code, str(refusal.call_id), refusal.system) == (code, answer.call_id, world.system)
 
 
+def test_az_10_the_purpose_of_another_agreement_of_the_same_system_is_not_this_ones(call, provider, world):
+    _service, _version, operation = make_service(provider.url + "/api")
+    other = PurposeFactory()
+    _agreement, grant = make_grant(operation, world.system, other)
+    world.change(grant, "world")
+    answer = call(**{"X-Purpose-Code": other.code})
+    assert (answer.status, answer.code, provider.seen) == (403, "purpose_not_granted", [])
+    assert CallRefusal.objects.get().code == "purpose_not_granted"
+
+
 def test_strangers_are_refused_and_counted_not_written(call, provider, gateway):
+    """RL-05: a row a minute, code and network, not one a request."""
     from tests.gateway.conftest import send
 
     assert call(Authorization=None).code == "credential_missing"

@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 
 from apps.audit.models import AuditEvent
 from apps.gateway import actions, call_ids, subjects, sweeper
+from apps.gateway.api.filters import CallFilter
 from apps.gateway.digests import subject_pseudonym
 from apps.gateway.models import CallIntent, CallOutcome, CallRefusal, FieldSet, SweepMark
 from apps.organizations.choices import Role
@@ -121,6 +122,24 @@ def test_a_period_without_bounds_finds_all_of_it(client, ours, first, last):
     client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
     page = client.get(reverse("portal:call-log", args=["calls"]), {"since": "01/01/0001", "until": "31/12/9999"})
     assert str(call.call_id) in page.content.decode()
+
+
+def test_a_search_without_a_period_is_one_of_31_days_and_says_so(client, ours):
+    """Filters that match nothing would read every month of the log otherwise. A call id, and an older `from`, find what is older."""
+    old, new = add_call(ours, minutes_ago=40 * 24 * 60), add_call(ours)
+    ask = client_of(officer(Role.OPERATOR)).get
+    answer = ask("/api/v1/calls")
+    assert ids(answer) == [str(new.call_id)]
+    told = datetime.fromisoformat(answer.json()["from"])
+    assert timedelta(0) <= timezone.now() - timedelta(days=31) - told < timedelta(minutes=5)
+    assert answer.json()["to"] is None
+    end = (timezone.now() - timedelta(days=39)).isoformat()
+    assert ids(ask("/api/v1/calls", {"to": end})) == [str(old.call_id)]
+    assert ids(ask("/api/v1/calls", {"call_id": str(old.call_id)})) == [str(old.call_id)]
+    assert ids(ask("/api/v1/calls", {"from": "2000-01-01T00:00:00Z"})) == [str(new.call_id), str(old.call_id)]
+    assert "from" in ask("/api/v1/call-refusals").json()
+    asked = str(CallFilter({"code": "nothing"}, queryset=CallIntent.objects.all()).qs.query)
+    assert '"call_id" >= ' in asked  # which is what leaves the older months alone
 
 
 def test_a_period_reads_only_the_months_it_needs(ours):

@@ -161,6 +161,8 @@ def test_a_revoked_account_gets_no_token_even_before_the_policy_is_read(url, wor
 
 
 def test_an_expired_token_is_refused_by_the_databases_clock(call, world):
+    """FI-38, as far as tokens go; rights: `test_policy`, quotas: `test_calls`, agreements: `tests/agreements/test_clock.py`."""
+
     from datetime import timedelta
 
     from django.utils import timezone

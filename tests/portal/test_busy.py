@@ -88,6 +88,7 @@ def browser(user) -> Client:
 
 @pytest.mark.parametrize("meets", [locked_out, deadlock])
 def test_a_step_that_meets_a_lock_gets_a_page_that_says_so_and_the_api_busy(meets):
+    """FI-14 and FI-15: nothing has changed, and who asked is told to try again; the platform does not try again in their name."""
     w = world()
     request = forwarded(w)
     client, case, before = browser(w.provider_officer), reverse("portal:request", args=[request.uuid]), request.status

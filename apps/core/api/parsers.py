@@ -17,6 +17,15 @@ class BodyTooLarge(APIException):
     default_code = "too_large"
 
 
+def _is_storable(value: object) -> bool:
+    """Whether every text in it can be stored and sent on: no NUL, no half of a surrogate pair. Names of members too."""
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, dict):
+        return all(_is_storable(name) and _is_storable(item) for name, item in value.items())
+    return all(map(_is_storable, value)) if isinstance(value, list) else True
+
+
 class BoundedJSONParser(JSONParser):
     """JSON of at most MAX_BODY bytes and of sane depth; text that no database column can hold is refused too."""
 
@@ -25,6 +34,9 @@ class BoundedJSONParser(JSONParser):
         if len(content) > MAX_BODY:
             raise BodyTooLarge
         try:
-            return super().parse(io.BytesIO(content), media_type, parser_context)
+            parsed = super().parse(io.BytesIO(content), media_type, parser_context)
+            if (b"\\u0000" in content or b"\\ud" in content.lower()) and not _is_storable(parsed):
+                raise ParseError  # told below
+            return parsed
         except (RecursionError, UnicodeDecodeError, ParseError) as error:
             raise ParseError(_("The request cannot be read as JSON.")) from error

@@ -1,20 +1,39 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from django.utils import timezone
 from django_filters import rest_framework as filters
 
 from apps.gateway.choices import Outcome
 from apps.gateway.models import CallIntent, CallRefusal
+from apps.gateway.querysets import EARLIEST, LATEST
 from apps.registry.choices import Environment
+
+DEFAULT_PERIOD = timedelta(days=31)
 
 
 class _Period(filters.FilterSet):
-    """`from` and `to` in ISO 8601; the range of call ids that goes with it lets PostgreSQL read those months only."""
+    """`from` and `to` in ISO 8601; the range of call ids that goes with it lets PostgreSQL read those months only.
+
+    Without `from` and without a call id the 31 days before `to` (or now) are meant: a search that finds nothing would read every
+    month there is.
+    """
 
     call_id = filters.UUIDFilter()
 
     def filter_queryset(self, queryset):
+        return super().filter_queryset(queryset).between(*self.period())
+
+    def period(self) -> tuple[datetime | None, datetime | None]:
+        """What is searched: [from, to). Only for a valid form."""
         data = self.form.cleaned_data
-        return super().filter_queryset(queryset).between(data.get("from"), data.get("to"))
+        start, end = (
+            None if moment is None else max(EARLIEST, min(moment, LATEST)) for moment in (data.get("from"), data.get("to"))
+        )
+        if start is None and not data.get("call_id"):
+            start = (end or timezone.now()) - DEFAULT_PERIOD
+        return start, end
 
     def _nothing(self, rows, _name, _value):
         """The period is applied as a whole, by `between`."""
@@ -23,7 +42,9 @@ class _Period(filters.FilterSet):
 
 # `from` is no Python name, so these two are put into the class bodies below by name.
 _PERIOD = {
-    "from": filters.IsoDateTimeFilter(method="_nothing", label="first moment (inclusive)"),
+    "from": filters.IsoDateTimeFilter(
+        method="_nothing", label="first moment (inclusive); without it and without call_id 31 days before `to` or now"
+    ),
     "to": filters.IsoDateTimeFilter(method="_nothing", label="last moment (exclusive)"),
 }
 

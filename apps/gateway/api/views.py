@@ -9,6 +9,7 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 
+from apps.core.api.moments import Moment
 from apps.core.api.views import VisibleRows
 from apps.gateway import actions
 from apps.gateway.api.filters import CallFilter, RefusalFilter
@@ -33,6 +34,12 @@ class NewestFirst(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 200
 
+    def get_paginated_response_schema(self, schema: dict) -> dict:
+        """With the period that was searched."""
+        page = super().get_paginated_response_schema(schema)
+        moment = {"type": "string", "format": "date-time", "nullable": True}
+        return page | {"properties": page["properties"] | {"from": moment, "to": moment}}
+
 
 class _Log(VisibleRows, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """A log of the data plane: each read of it is recorded, by whom and with which filters."""
@@ -51,9 +58,19 @@ class _Log(VisibleRows, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
         actions.note_reading(self.what, by=self.request.user, asked=asked, rows=rows)
 
     def list(self, request, *args, **kwargs) -> Response:
+        """Newest first. `from` and `to` of the answer are the period that was searched: 31 days when none was asked for."""
         response = super().list(request, *args, **kwargs)
+        response.data["from"], response.data["to"] = self._period()
         self._note(len(response.data["results"]))
         return response
+
+    def _period(self) -> list[str | None]:
+        asked = self.filterset_class(self.request.query_params, queryset=self.queryset.none(), request=self.request)
+        return (
+            [Moment().to_representation(moment) if moment else None for moment in asked.period()]
+            if asked.is_valid()
+            else [None, None]
+        )
 
     def retrieve(self, request, *args, **kwargs) -> Response:
         response = super().retrieve(request, *args, **kwargs)
