@@ -185,7 +185,7 @@ def test_a_connection_cut_during_commit_is_resolved(cluster, started, provider):
 
 
 def test_postgresql_stopped_at_once_under_load(cluster, started, provider):
-    """DL-03, FI-10: meanwhile 503 with Retry-After, no call without its intent, serving again by itself (how soon is printed)."""
+    """DL-03, FI-10: meanwhile 503 with Retry-After, no call without its intent, serving again by itself within 10 s."""
     process, client = started()
     assert client.once(process.url).status == 200
     client.start(pause=0.01)
@@ -211,6 +211,8 @@ def test_postgresql_stopped_at_once_under_load(cluster, started, provider):
     wait_until_closed(cluster.url)
     assert violations(cluster.url, client.attempts, hits(provider)) == []
     assert {a.status for a in client.attempts} <= {200, 503}
+    # By design: a rest of 0.3 s after a failed connect, 2 s for one; counted from when the database takes connections again.
+    assert max(recovered) <= 10
     print(f"DL-03: {stops} immediate stops under load, recovery at most {max(recovered):.1f} s, 0 violations")
 
 
