@@ -15,10 +15,24 @@ def agreement_url(agreement: Agreement) -> str:
 
 
 def tell_parties(
-    event: str, agreement: Agreement, message: str, *, roles=OFFICERS, key: str = "", also=(), operators: bool = False, **params
+    event: str,
+    agreement: Agreement,
+    message: str,
+    *,
+    roles=OFFICERS,
+    key: str = "",
+    also=(),
+    operators: bool = False,
+    joiners: bool = False,
+    **params,
 ) -> None:
-    """Tell the officers of every party (and of the organizations `also`) once that `event` happened to the agreement as it stands."""
+    """Tell the officers of every party (and of the organizations `also`) once that `event` happened to the agreement as it stands.
+
+    `joiners`: and of who is joining; `operators`: and the platform's operators.
+    """
     parties = {*agreement.organization_ids(), *also}
+    if joiners:
+        parties |= {*agreement.present_parties().values_list("organization_id", flat=True)}
     recipients = [person for role in roles for person in people(role, parties)]
     if operators:
         recipients += people(Role.OPERATOR)

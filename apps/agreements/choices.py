@@ -15,6 +15,7 @@ class AgreementStatus(models.TextChoices):
 
 class VersionState(models.TextChoices):
     DRAFT = "draft", _("draft")
+    SCHEDULED = "scheduled", _("begins later")
     CURRENT = "current", _("current")
     SUPERSEDED = "superseded", _("superseded")
 

@@ -11,11 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.actions.life import expire_agreements
+from apps.agreements.actions.signing import begin_version
 from apps.agreements.actions.suspension import begin_suspension, finish_suspension
 from apps.agreements.announcements import tell_parties
-from apps.agreements.choices import AgreementStatus, CredentialStatus
+from apps.agreements.choices import AgreementStatus, CredentialStatus, VersionState
 from apps.agreements.content import last_day
-from apps.agreements.models import Agreement, Credential, PlannedSuspension
+from apps.agreements.models import Agreement, AgreementVersion, Credential, PlannedSuspension
 from apps.connections.announcements import people
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
@@ -32,12 +33,15 @@ def run_clock() -> dict[str, int]:
     now = timezone.now()
     begun = list(PlannedSuspension.objects.open().filter(started_at__isnull=True, starts_at__lte=now))
     over = list(PlannedSuspension.objects.open().filter(started_at__isnull=False, ends_at__lte=now))
+    later = AgreementVersion.objects.filter(state=VersionState.SCHEDULED, begins_at__lte=now).select_related("agreement")
+    # Before anything expires: a renewal that has begun carries the term on.
+    versions = sum(begin_version(version, by=machine) for version in list(later))
     for planned in begun:
         begin_suspension(planned, by=machine)
     for planned in over:
         finish_suspension(planned, by=machine)
     return {
-        "begun": len(begun), "over": len(over), "expired": expire_agreements(by=machine),
+        "versions": versions, "begun": len(begun), "over": len(over), "expired": expire_agreements(by=machine),
         "renewals": sum(_remind(agreement, now) for agreement in ending_soon(now)),
         "accounts": sum(_warn(credential, now) for credential in accounts_ending_soon(now)),
     }  # fmt: skip

@@ -13,11 +13,11 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.agreements.choices import CredentialStatus, GrantStatus
+from apps.agreements.choices import CredentialStatus, GrantStatus, VersionState
 from apps.agreements.content import term_of
 from apps.agreements.locks import held_grants, hold
 from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Credential, Grant
-from apps.agreements.suspensions import carry_to
+from apps.agreements.suspensions import carry_to, lift
 from apps.agreements.workflow import GRANT
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
@@ -33,8 +33,9 @@ MACHINE_ISSUER = "account-issuer"
 def open_grants(version: AgreementVersion, system: InformationSystem, environment: str, *, by, before=()) -> list[Grant]:
     """One grant an operation of the content, for `system` in `environment`, in place of those that ran `before`.
 
-    In the test environment from now, in production from the agreement's first day. What was retired since opens no more;
-    raises FactMissing (`operation_gone`) when nothing is left. The caller holds the services (`locks`).
+    In the test environment from now, in production from the agreement's first day, of a version that begins later from then.
+    What was retired since opens no more; raises FactMissing (`operation_gone`) when nothing is left. The caller holds the
+    services (`locks`).
     """
     rows = [row for row in version.content["scope"] if operation_of(row).version.status in LIVE]
     if not rows:
@@ -42,6 +43,7 @@ def open_grants(version: AgreementVersion, system: InformationSystem, environmen
     now = timezone.now()
     starts, ends = term_of(version.content, version.agreement.in_force_at or now)
     first = now if environment == Environment.TEST else max(starts, version.agreement.valid_from or starts)
+    first = version.begins_at if version.state == VersionState.SCHEDULED else first
     return [_open(version, system, environment, row, first, ends, by, before) for row in rows]
 
 
@@ -60,7 +62,7 @@ def _open(version, system, environment, row: dict, starts, ends, by, before) -> 
         quota_per_day=method.get("calls_per_day"), rate_per_second=method.get("calls_per_second"),
         hours_from=hours.get("from"), hours_to=hours.get("to"), networks=limits.get("source_networks") or [],
         valid_from=starts, valid_to=ends, status=GrantStatus.SUSPENDED if alone or held else GrantStatus.ACTIVE, held_by=held,
-        status_reason=reason, codes_day=method.get("codes_day"),
+        status_reason=reason, codes_day=method.get("codes_day"), is_planned=version.state == VersionState.SCHEDULED,
     )  # fmt: skip
     carry_to(grant, standing)
     raise_epoch("grant", grant.uuid)
@@ -116,8 +118,11 @@ def granted_paths(operation: Operation, row: dict) -> list[str]:
 
 
 def close_grants(agreement: Agreement, *, by, reason: str, **which) -> int:
-    """End the open grants of `agreement` (those that `which`, field lookups, names); return how many there were."""
-    grants = held_grants(agreement=agreement, **which)
+    """End the open grants of `agreement`, running and planned (those that `which`, field lookups, names); how many there were."""
+    return _close(held_grants(agreement=agreement, **which), by, reason)
+
+
+def _close(grants: list[Grant], by, reason: str) -> int:
     for grant in grants:
         GRANT.move(grant, "close", by=by, status_reason=reason)
         raise_epoch("grant", grant.uuid)
@@ -127,12 +132,24 @@ def close_grants(agreement: Agreement, *, by, reason: str, **which) -> int:
 def open_production(version: AgreementVersion, system: InformationSystem, *, by) -> list[Grant]:
     """Production as the content says, in place of what ran there; what was suspended on its own stays so.
 
-    The caller holds the agreement and the services.
+    What a later version has of it follows. The caller holds the agreement and the services of both.
     """
-    here = {"system": system, "environment": Environment.PRODUCTION}
-    before = held_grants(agreement=version.agreement, **here)
-    close_grants(version.agreement, by=by, reason=_("replaced"), **here)
-    return open_grants(version, by=by, before=before, **here)
+    agreement, here = version.agreement, {"system": system, "environment": Environment.PRODUCTION}
+    running, _planned = _apart(held_grants(agreement=agreement, **here))
+    # By rows of its own: `running` tells what stood still before.
+    close_grants(agreement, by=by, reason=_("replaced"), **here)
+    opened = open_grants(version, by=by, before=running, **here)
+    later = agreement.versions.filter(state=VersionState.SCHEDULED).first()
+    if later is not None:
+        later.agreement = agreement
+        _cut(opened, later.begins_at)
+        _follow(later, opened, by)
+    return opened
+
+
+def _apart(grants: list[Grant]) -> tuple[list[Grant], list[Grant]]:
+    """What runs, and what a later version brings."""
+    return [grant for grant in grants if not grant.is_planned], [grant for grant in grants if grant.is_planned]
 
 
 def follow_version(version: AgreementVersion, systems, *, by) -> None:
@@ -142,22 +159,95 @@ def follow_version(version: AgreementVersion, systems, *, by) -> None:
     the old grant had and the new content still has; the rest opens with the acceptance of the new version. So a
     narrower content narrows production at once, and a wider one widens it only after a test (WF-35, section 7).
     What was suspended on its own stays suspended; what ended before opens again only for those who asked for the version.
+    Of a version that begins later nothing of this happens before: what runs ends at that moment, and what follows it is there already.
     """
-    agreement, limits = version.agreement, (_("replaced by version %(number)s") % {"number": version.number})
-    running = held_grants(agreement=agreement)
-    close_grants(agreement, by=by, reason=limits)
+    agreement = version.agreement
+    running, _planned = _apart(held_grants(agreement=agreement))
+    if version.state == VersionState.SCHEDULED:
+        _cut(running, version.begins_at)
+    else:
+        close_grants(agreement, by=by, reason=_replaced_by(version))
     anew = _opened_anew(version, systems)
     for system in anew:
         open_grants(version, system, Environment.TEST, by=by, before=running)
-    rows = {operation_of(row).pk: row for row in version.content["scope"]}
     kept, tested_anew = {system.pk for system in systems}, {system.pk for system in anew}
+    _follow(
+        version, [old for old in running if old.system_id in kept
+                  and not (old.environment == Environment.TEST and old.system_id in tested_anew)], by,
+    )  # fmt: skip
+
+
+def _replaced_by(version: AgreementVersion) -> str:
+    return _("replaced by version %(number)s") % {"number": version.number}
+
+
+def _follow(version: AgreementVersion, running: list[Grant], by) -> None:
+    """Of each grant that runs, what the new content still has of its operation and fields."""
+    rows = {operation_of(row).pk: row for row in version.content["scope"]}
+    starts, ends = term_of(version.content, timezone.now())
     for old in running:
         row = rows.get(old.operation_id)
-        if row is None or old.system_id not in kept or (old.environment == Environment.TEST and old.system_id in tested_anew):
+        if row is None:
             continue
         had = [field for field in row["fields"] if field["path"] in set(old.fields)]
-        starts, ends = term_of(version.content, timezone.now())
-        _open(version, old.system, old.environment, {**row, "fields": had}, starts, ends, by, running)
+        _open(version, old.system, old.environment, {**row, "fields": had}, version.begins_at or starts, ends, by, running)
+
+
+def _cut(grants: list[Grant], ends: datetime.datetime | None) -> None:
+    """Let what runs run until `ends`: the moment from which a later version gives its own."""
+    for grant in grants:
+        grant.valid_to = ends
+        grant.version += 1
+        grant.save(update_fields=["valid_to", "version", "updated_at"])
+        raise_epoch("grant", grant.uuid)
+
+
+def drop_plan(agreement: Agreement, current: AgreementVersion, *, by, reason: str) -> None:
+    """A later version will not begin: what runs goes on to the end of its own term."""
+    running, planned = _apart(held_grants(agreement=agreement))
+    _close(planned, by, reason)
+    _starts, ends = term_of(current.content, timezone.now())
+    _cut(running, ends)
+
+
+def begin_plan(version: AgreementVersion, *, by) -> None:
+    """The moment has come: what ran is over, what was planned runs. The gateway has done so at that moment by its own reading."""
+    running, planned = _apart(held_grants(agreement=version.agreement))
+    _close(running, by, _replaced_by(version))
+    for grant in planned:
+        grant.is_planned = False
+        grant.version += 1
+        grant.save(update_fields=["is_planned", "version", "updated_at"])
+        raise_epoch("grant", grant.uuid)
+
+
+def planned_after(grant: Grant) -> list[Grant]:
+    """What a later version gives in place of `grant`: the same operation, or it in the major versions that follow it."""
+    operation = grant.operation
+    rows = held_grants(
+        agreement=grant.agreement, is_planned=True, system=grant.system, environment=grant.environment,
+        operation__code=operation.code, operation__version__service=operation.version.service_id,
+    )  # fmt: skip
+    return [row for row in rows if row.operation_id == grant.operation_id] or rows
+
+
+def follow_suspensions(grant: Grant, *, by) -> None:
+    """What a later version gives in place of `grant` stands still for the same reasons, by the same rows, as if it were opened now.
+
+    So nothing opens at its moment that stood still before, and it is lifted with what runs. What its consumer's suspension holds stays held.
+    """
+    running, _planned = _apart(held_grants(agreement=grant.agreement, system=grant.system, environment=grant.environment))
+    for row in planned_after(grant):
+        alone = _suspended_alone(running, row.system, row.operation, row.environment)
+        standing = {one.provider_id: one for one in alone.standing_suspensions()} if alone else {}
+        own = {one.provider_id: one for one in row.standing_suspensions()}
+        carry_to(row, [one for provider, one in standing.items() if provider not in own])
+        if alone and row.status == GrantStatus.ACTIVE:
+            GRANT.move(row, "suspend", by=by, status_reason=alone.status_reason)
+        elif alone is None and row.status == GrantStatus.SUSPENDED and row.held_by_id is None:
+            GRANT.move(row, "resume", by=by, status_reason="")
+        lift([one for provider, one in own.items() if provider not in standing], by=by)
+        raise_epoch("grant", row.uuid)
 
 
 def _opened_anew(version: AgreementVersion, systems) -> list[InformationSystem]:

@@ -13,6 +13,7 @@ from apps.agreements.choices import AgreementStatus, GrantStatus
 from apps.agreements.models import AgreementVersion, Grant, RequestBasis
 from apps.connections.models import ConnectionRequest
 from apps.organizations.models import InformationSystem
+from apps.organizations.roles import is_platform_reader, organization_ids
 from apps.registry.choices import Environment, PersonalDataClass
 from apps.registry.models import Operation
 
@@ -85,17 +86,17 @@ class _Asked:
     fields: dict[str, str]
 
 
-def preview(request: ConnectionRequest) -> Preview:
-    """What approving `request` would open. Reads only; a constant number of queries."""
+def preview(request: ConnectionRequest, user) -> Preview:
+    """What approving `request` would open, as far as it is `user`'s to know. Reads only; a constant number of queries."""
     rows = request.requested_operations.select_related("operation__version__service__provider").prefetch_related("fields")
     asked = [_Asked(row.operation, {field.path: field.personal_data for field in row.fields.all()}) for row in rows]
     systems = {row.system_id for row in request.request_systems.all()}
     basis = RequestBasis.objects.filter(request=request).first()
-    return _preview(asked, systems, request.calls_per_second, agreement_id=basis.agreement_id if basis else None)
+    return _preview(asked, systems, request.calls_per_second, user, agreement_id=basis.agreement_id if basis else None)
 
 
-def preview_of(version: AgreementVersion) -> Preview:
-    """What signing `version` would open, beside what its own agreement and others open already."""
+def preview_of(version: AgreementVersion, user) -> Preview:
+    """What signing `version` would open, beside what its own agreement and others open already, as far as `user` may know."""
     content = version.content
     by_code = {_key(row): row for row in content["scope"]}
     found = Operation.objects.filter(code__in=[row["operation"] for row in content["scope"]])
@@ -108,27 +109,34 @@ def preview_of(version: AgreementVersion) -> Preview:
             asked.append(_Asked(operation, {field["path"]: field["personal_data"] for field in row["fields"]}))
     codes = [row["code"] for row in content["systems"]]
     systems = set(InformationSystem.objects.filter(code__in=codes).values_list("pk", flat=True))
-    return _preview(asked, systems, content["method"].get("calls_per_second"), agreement_id=version.agreement_id)
+    return _preview(asked, systems, content["method"].get("calls_per_second"), user, agreement_id=version.agreement_id)
 
 
 def _key(row: dict) -> tuple[str, str, str]:
     return row["service"], row["version"], row["operation"]
 
 
-def _preview(asked: list[_Asked], systems: set[int], rate: int | None, *, agreement_id: int | None) -> Preview:
+def _preview(asked: list[_Asked], systems: set[int], rate: int | None, user, *, agreement_id: int | None) -> Preview:
+    """Loads are a provider's to know, of its own services; what another agreement opens, its parties'. The platform's readers see all."""
+    sees_all, mine = is_platform_reader(user), organization_ids(user)
     grants = list(
         Grant.objects.filter(
             operation__version__service__in={row.operation.version.service_id for row in asked},
             environment=Environment.PRODUCTION, agreement__status=AgreementStatus.IN_FORCE,
         ).exclude(status=GrantStatus.ENDED).select_related("agreement", "system", "operation__version__service")
     )  # fmt: skip
-    held = [grant for grant in grants if grant.system_id in systems]
+    seen = [
+        grant for grant in grants
+        if sees_all or grant.system.organization_id in mine or grant.operation.version.service.provider_id in mine
+    ]  # fmt: skip
+    held = [grant for grant in seen if grant.system_id in systems]
+    decided = [row for row in asked if sees_all or row.operation.version.service.provider_id in mine]
     # The agreement that is being changed makes room for itself: its own grants are replaced, not added to.
     others = [grant for grant in grants if grant.agreement_id != agreement_id]
     return Preview(
         operations=tuple(_operation(row, held) for row in asked),
         overlaps=tuple(overlap for row in asked for overlap in _overlaps(row, held, agreement_id)),
-        loads=tuple(_loads(asked, others, (rate or 0) * max(len(systems), 1))),
+        loads=tuple(_loads(decided, others, (rate or 0) * max(len(systems), 1))),
     )
 
 

@@ -23,8 +23,7 @@ def provides(user, agreement) -> bool:
 @rules.predicate
 def consumes(user, agreement) -> bool:
     """Consumer officer of a party on the consuming side; one who is still to sign its joining is none yet."""
-    mine = organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER)
-    return bool(mine and mine - agreement.joining_ids())
+    return bool(organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER))
 
 
 @rules.predicate
@@ -32,20 +31,20 @@ def leaves_others(user, agreement) -> bool:
     """Acts for a consumer, and neither for a provider nor for the operator; other bound consumers are not the user's."""
     if is_operator(user) or provides(user, agreement):
         return False
-    others = agreement.organization_ids(Side.CONSUMER) - agreement.joining_ids()
-    return bool(others - organization_ids(user, Role.CONSUMER_OFFICER))
+    return bool(agreement.organization_ids(Side.CONSUMER) - organization_ids(user, Role.CONSUMER_OFFICER))
 
 
 @rules.predicate
 def is_one_of_several(user, agreement) -> bool:
     """Acts for one bound consumer beside others, its own or not."""
-    bound = agreement.organization_ids(Side.CONSUMER) - agreement.joining_ids()
+    bound = agreement.organization_ids(Side.CONSUMER)
     return len(bound) > 1 and bool(bound & organization_ids(user, Role.CONSUMER_OFFICER))
 
 
 @rules.predicate
 def signs_for_a_party(user, agreement) -> bool:
-    return bool(organization_ids(user, Role.SIGNER) & agreement.organization_ids())
+    """Of a party, or of one who joins by the version that awaits signatures."""
+    return agreement.present_parties().filter(organization_id__in=organization_ids(user, Role.SIGNER)).exists()
 
 
 @rules.predicate

@@ -125,7 +125,7 @@ def _token(credential: Credential, secret: str) -> str:
 
 def _headers(operation: Operation, credential: Credential, token: str) -> dict[str, str]:
     grant = Grant.objects.filter(system=credential.system, operation=operation, environment=Environment.TEST)
-    purpose = grant.exclude(status=GrantStatus.ENDED).values_list("purpose__code", flat=True).first()
+    purpose = grant.filter(is_planned=False).exclude(status=GrantStatus.ENDED).values_list("purpose__code", flat=True).first()
     headers = {"Authorization": f"Bearer {token}", "Accept-Language": get_language() or "vi", "Accept": "application/json"}
     if purpose:
         headers["X-Purpose-Code"] = purpose

@@ -10,8 +10,10 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from apps.agreements.actions.approval import amended_content
+from apps.agreements.actions.following import merged, stands_now
 from apps.agreements.differences import differences
-from apps.agreements.models import Agreement, RequestBasis
+from apps.agreements.models import Agreement, AgreementVersion, RequestBasis
+from apps.agreements.reading import changes
 from apps.audit.models import AuditEvent
 from apps.connections.actions import EDITABLE
 from apps.connections.announcements import people
@@ -124,6 +126,25 @@ def differences_of(request) -> dict:
     }
 
 
+def moved_under(request, user) -> dict:
+    """What changed of the agreement under a change, renewal or joining that is not decided; nothing when nothing did."""
+    current = stands_now(request)
+    if current is None:
+        return {}
+    former = AgreementVersion.objects.select_related("agreement").get(pk=request.basis.starts_from_id)
+    labels = dict(PersonalDataClass.choices)
+    rows = changes(former, current, user)
+    edits = request.status in EDITABLE and user.has_perm("connections.edit_request", request)
+    merge = merged(request, former, current, user) if edits else None
+    return {
+        "moved": {
+            "former": former, "current": current, "may_follow": edits,
+            "differences": [{**asdict(row), "class_label": labels.get(row.personal_data, "")} for row in rows],
+            "kept": [part_label(name) for name in merge.kept] if merge else [],
+        }
+    }  # fmt: skip
+
+
 def handling(request, user) -> dict:
     """Who handles the case on each side, and to whom `user` may give it."""
     names = [(_("operator"), request.handler)] if request.handler else []
@@ -155,6 +176,7 @@ def pieces(request, user) -> dict:
         "attachment_kinds": AttachmentKind.choices,
         "timeline": timeline(request, without=("request.commented",)),
         **differences_of(request),
+        **moved_under(request, user),
         **handling(request, user),
         "agreement": Agreement.objects.visible_to(user).filter(bases__request=request).first(),
         "is_open": request.status in (RequestStatus.CHECKING, RequestStatus.AWAITING_PROVIDER, RequestStatus.RETURNED),

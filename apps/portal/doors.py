@@ -20,7 +20,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.core.errors import Conflict, DomainError, NotFound, is_busy
+from apps.core.errors import Conflict, DomainError, NotFound, StaleVersion, is_busy
 from apps.core.paging import OpenEndedPaginator
 from apps.core.text import clean
 
@@ -119,10 +119,12 @@ def paged(request: HttpRequest, rows, size: int = PAGE_SIZE):
     return OpenEndedPaginator(rows, size).get_page(request.GET.get("page"))
 
 
-def version_of(request: HttpRequest) -> int | None:
-    """The version the person saw, from the form; None when the form names none."""
+def version_of(request: HttpRequest) -> int:
+    """The version the person saw, from the form. Raises StaleVersion when it names none: nobody knows what was decided on."""
     given = request.POST.get("version", "")
-    return int(given) if given.isdecimal() else None
+    if not given.isdecimal() or len(given) > 9:
+        raise StaleVersion
+    return int(given)
 
 
 def do(request: HttpRequest, verb: Callable, obj, message: object, **facts):

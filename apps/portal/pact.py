@@ -14,8 +14,9 @@ from apps.agreements.actions import is_renewable
 from apps.agreements.actions.leaving import LeavingPlan, plan_leaving
 from apps.agreements.actions.signing import party_to_sign
 from apps.agreements.choices import AgreementStatus, CredentialStatus, DutyKind, GrantStatus, Side, SuspensionKind, VersionState
-from apps.agreements.differences import Difference, differences
-from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential
+from apps.agreements.differences import Difference
+from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Duty, Party, PlannedSuspension
+from apps.agreements.reading import changes, read, reads_in_full
 from apps.agreements.rules import leaves_others
 from apps.agreements.suspensions import has_suspended, is_own, suspenders, to_be_lifted
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
@@ -71,13 +72,18 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
 
     `number` is the version to be read; without it the one in force, or the newest while there is none.
     """
-    parties = list(agreement.parties.select_related("organization"))
-    versions = list(agreement.versions.select_related("drafted_by").order_by("-number"))
+    full = reads_in_full(agreement, user)
+    parties = list(Party.objects.visible_to(user).filter(agreement=agreement).select_related("organization"))
+    rows = AgreementVersion.objects.visible_to(user).filter(agreement=agreement)
+    versions = list(rows.select_related("agreement", "drafted_by").order_by("-number"))
     _mark_fallen(versions)
     shown = _shown(versions, number)
-    former = _former(versions, shown)
+    former = _former(agreement, shown)
+    compared = changes(former, shown, user)
+    shown = read(shown, user) if shown else None
     newest = versions[0] if versions else None
     pending = newest if newest and newest.state == VersionState.DRAFT and agreement.status == AgreementStatus.IN_FORCE else None
+    later = next((row for row in versions if row.state == VersionState.SCHEDULED), None)
     signing = signing_of(agreement, shown, user)
     return {
         "parties": parties,
@@ -86,13 +92,18 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
         "former": former,
         "pending": pending if pending is not shown else None,
         "is_pending": pending is not None and pending is shown,
-        "differences": differences(former.content, shown.content) if former else [],
+        "later": later if later is not shown else None,
+        "is_later": later is not None and later is shown,
+        "differences": compared,
+        "reads_all": full,
         "items": items(shown.content) if shown else [],
         "scope": scope(shown.content) if shown else [],
-        "signatures": list(shown.signatures.select_related("signer", "party__organization")) if shown else [],
+        "signatures": list(_of_seen(shown.signatures, parties).select_related("signer", "party__organization"))
+        if shown
+        else [],
         "unsigned": _unsigned(shown, parties),
-        "consents": list(shown.consents.select_related("officer", "party__organization")) if shown else [],
-        "grants": grants(agreement, user),
+        "consents": list(_of_seen(shown.consents, parties).select_related("officer", "party__organization")) if shown else [],
+        "grants": grants(agreement, user) if full else [],
         "credentials": credentials(agreement, user),
         "reissuable": reissuable(agreement, user),
         "acceptances": acceptances(agreement, user),
@@ -101,10 +112,10 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
         "bases": _bases(agreement, versions, shown),
         "buttons": agreement_buttons(agreement, shown, user),
         "sign_form": PasswordForm() if signing else None,
-        "file_form": SignedFileForm() if signing and settings.SIGNATURE_ROOTS else None,
-        "standing": who_resumes(agreement),
+        "file_form": SignedFileForm() if signing and full and settings.SIGNATURE_ROOTS else None,
+        "standing": who_resumes(agreement) if full else None,
         "leaving": leaving(agreement, user),
-        "suspensions": suspensions(agreement, user),
+        "suspensions": suspensions(agreement, user) if full else [],
         "suspendable": suspendable(agreement, parties, user),
         **beginnings(agreement, shown, user),
     }
@@ -119,10 +130,14 @@ def _shown(versions: list[AgreementVersion], number: int | None) -> AgreementVer
     return next((row for row in versions if row.state == VersionState.CURRENT), versions[0] if versions else None)
 
 
-def _former(versions: list[AgreementVersion], shown: AgreementVersion | None) -> AgreementVersion | None:
+def _of_seen(rows, parties):
+    return rows.filter(party__in=[party.pk for party in parties])
+
+
+def _former(agreement: Agreement, shown: AgreementVersion | None) -> AgreementVersion | None:
     """The version that the shown one was written against: what its hash names, not merely the number before."""
     before = shown.content.get("supersedes") if shown else ""
-    return next((row for row in versions if before and row.content_hash == before), None)
+    return agreement.versions.filter(content_hash=before).order_by("-number").first() if before else None
 
 
 def _bases(agreement: Agreement, versions: list[AgreementVersion], shown: AgreementVersion | None) -> list:
@@ -172,11 +187,12 @@ def signing_of(agreement: Agreement, shown: AgreementVersion | None, user) -> bo
     return True
 
 
-def changed_since(agreement: Agreement, content_hash: str) -> list[Difference]:
+def changed_since(agreement: Agreement, content_hash: str, user) -> list[Difference]:
     """What is on the table now instead of the content with this hash: for whoever decided on a former page."""
-    seen = agreement.versions.filter(content_hash=content_hash).order_by("-number").first() if content_hash else None
-    newest = agreement.versions.order_by("-number").first()
-    return differences(seen.content, newest.content) if seen and newest and seen.pk != newest.pk else []
+    rows = agreement.versions.select_related("agreement").order_by("-number")
+    seen = rows.filter(content_hash=content_hash).first() if content_hash else None
+    newest = rows.first()
+    return changes(seen, newest, user) if seen and newest and seen.pk != newest.pk else []
 
 
 def agreement_buttons(agreement: Agreement, shown: AgreementVersion | None, user) -> list[Button]:
@@ -197,14 +213,15 @@ def agreement_buttons(agreement: Agreement, shown: AgreementVersion | None, user
     made = AGREEMENT_FORMS | {"leave": lambda: leave_form(agreement, user)}
     found = buttons(AGREEMENT, agreement, user, made, told, hide=tuple(hide))
     running = agreement.status in (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
-    if running and shown and shown.state == VersionState.DRAFT and user.has_perm("agreements.negotiate", agreement):
-        told = gettext_lazy("Gives up the change that awaits signatures; the version in force stays.")
+    waits = shown is not None and shown.state in (VersionState.DRAFT, VersionState.SCHEDULED)
+    if running and waits and user.has_perm("agreements.negotiate", agreement):
+        told = gettext_lazy("Gives up the change that awaits signatures or its first day; the version in force stays.")
         found.append(Button("decline_change", gettext_lazy("Decline the change"), "danger", ReasonForm(), told))
     return found
 
 
 def leave_form(agreement: Agreement, user, data=None) -> LeaveForm:
-    mine = organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER) - agreement.joining_ids()
+    mine = organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER)
     return LeaveForm(data, consumers=list(Organization.objects.filter(pk__in=mine)))
 
 
@@ -292,14 +309,16 @@ def grants(agreement: Agreement, user) -> list:
     rows = agreement.grants.select_related(
         "system__organization", "operation__version__service__provider", "purpose"
     ).prefetch_related("suspensions__provider")
-    found = list(rows.order_by("system__sort_key", "operation_id", "environment", "-id")[:MOST_GRANTS])
+    found = list(rows.order_by("system__sort_key", "operation_id", "environment", "is_planned", "-id")[:MOST_GRANTS])
     _count_fields(found)
     for row in found:
         standing = row.standing_suspensions()
         hide = ("suspend",) if has_suspended(row, user) else ()
         row.standing = who_resumes(row)
-        row.buttons = buttons(
-            GRANT, row, user, GRANT_FORMS, suspension_help(row, standing, user) if standing else {}, hide=hide
+        row.buttons = (
+            []
+            if row.is_planned
+            else buttons(GRANT, row, user, GRANT_FORMS, suspension_help(row, standing, user) if standing else {}, hide=hide)
         )
     return found
 
@@ -323,7 +342,8 @@ def credential_buttons(credential: Credential, user) -> list[Button]:
 
 
 def acceptances(agreement: Agreement, user) -> list:
-    found = list(agreement.acceptances.select_related("system", "recorded_by", "decided_by", "agreement").order_by("-id"))
+    rows = AcceptanceRecord.objects.visible_to(user).filter(agreement=agreement)
+    found = list(rows.select_related("system", "recorded_by", "decided_by", "agreement").order_by("-id"))
     for row in found:
         row.buttons = buttons(ACCEPTANCE, row, user, ACCEPTANCE_FORMS, {}) if row.recorded_by_id != user.pk else []
     return found
@@ -343,7 +363,8 @@ def acceptance_form(agreement: Agreement, user, data=None) -> AcceptanceForm | N
 
 
 def duties(agreement: Agreement, user) -> list:
-    found = list(agreement.duties.select_related("party__organization", "done_by", "certificate"))
+    rows = Duty.objects.visible_to(user).filter(agreement=agreement)
+    found = list(rows.select_related("party__organization", "done_by", "certificate"))
     for row in found:
         role = Role.CONSUMER_OFFICER if row.party.side == Side.CONSUMER else Role.PROVIDER_OFFICER
         row.mine = row.done_at is None and row.party.organization_id in organization_ids(user, role)
@@ -354,10 +375,9 @@ def duties(agreement: Agreement, user) -> list:
 def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> dict:
     """What may begin here: a change or renewal by the consumer, a planned suspension, a counter-proposal."""
     in_force = agreement.status == AgreementStatus.IN_FORCE
-    mine = organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER)
-    consumes = bool(mine and mine - agreement.joining_ids())
+    consumes = bool(organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER))
     suspends = in_force and user.has_perm("agreements.suspend", agreement)
-    planned = agreement.planned_suspensions.open().select_related("provider").first()
+    planned = PlannedSuspension.objects.visible_to(user).open().filter(agreement=agreement).select_related("provider").first()
     negotiates = agreement.status == AgreementStatus.NEGOTIATING and user.has_perm("agreements.negotiate", agreement)
     return {
         "may_change": in_force and consumes,

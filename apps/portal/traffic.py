@@ -8,8 +8,8 @@ from django.db.models import Aggregate, Count, FloatField, Q
 from django.utils import timezone
 
 from apps.gateway.choices import Outcome
+from apps.gateway.deciding import worded
 from apps.gateway.models import CallIntent, CallRefusal
-from apps.gateway.refusals import TABLE
 
 PERIOD = datetime.timedelta(hours=24)
 LINES = 15
@@ -39,7 +39,7 @@ def overview(user) -> dict:
         "refused": sum(row["n"] for row in reasons),
         "share": round(100 * sums["delivered"] / sums["n"], 1) if sums["n"] else None,
         "times": [(name, round(sums[name] / 1000, 1)) for name in times if sums[name] is not None],
-        "reasons": [{**row, "title": reason(row["code"])} for row in reasons[:LINES]],
+        "reasons": [{**row, "title": worded(row["code"])} for row in reasons[:LINES]],
         "most_reasons": max((row["n"] for row in reasons), default=0),
         "consumers": list(consumers.order_by("-n", "grant__system__name")[:LINES]),
         "recent": list(calls.for_reading().order_by("-call_id")[:LINES]),
@@ -47,11 +47,6 @@ def overview(user) -> dict:
     }
 
 
-def reason(code: str) -> object:
-    """The refusal in words; an unknown code speaks for itself."""
-    return TABLE[code].title if code in TABLE else code
-
-
 def _worded(row: CallRefusal) -> CallRefusal:
-    row.title = reason(row.code)
+    row.title = worded(row.code)
     return row

@@ -11,7 +11,7 @@ from tests.factories.accounts import PASSWORD
 HASH = "0" * 64
 REASON = {"reason": "Lý do"}
 FORM = {
-    "answer": "Đáp",
+    "version": "1", "answer": "Đáp",
     "reason": "Lý do", "comment": "Ý kiến", "note": "Ghi chú", "text": "Ý kiến", "kind": "violation", "violation": "x",
     "handling_plan": "x", "plan": "x", "restore_conditions": "x",
 }  # fmt: skip

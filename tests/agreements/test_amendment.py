@@ -21,6 +21,7 @@ from apps.agreements.actions import (
     start_change,
     start_join,
     start_renewal,
+    suspend_agreement,
     suspend_grant,
     terminate_agreement,
 )
@@ -28,6 +29,7 @@ from apps.agreements.actions.approval import amended_content
 from apps.agreements.actions.signing import add_signature
 from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis, VersionState
 from apps.agreements.models import Agreement, Credential, Grant
+from apps.audit.models import AuditEvent
 from apps.connections.actions import (
     attach_file,
     draft_request,
@@ -39,7 +41,8 @@ from apps.connections.actions import (
 )
 from apps.connections.choices import AttachmentKind, RequestKind
 from apps.connections.content import request_hash
-from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
+from apps.notices.models import Notice
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment
 from tests.factories.agreements import accepted, agreement_in_force, negotiating, recorded, signed_special, special_world
@@ -523,6 +526,47 @@ def test_a_special_change_nobody_signs_is_declined_and_another_may_begin(special
     forward_request(request, by=w.operator)
     approve_request(request, by=w.provider_officer)
     assert agreement.versions.get(number=3).state == VersionState.DRAFT
+
+
+def test_declining_a_change_says_why_and_is_recorded_told_and_seen_by_who_decides_after_it(special):
+    w = special
+    agreement, draft = pending_change(w, calls_per_day=900)
+    with pytest.raises(FactMissing) as refusal:
+        decline_change(agreement, by=w.provider_officer, reason="  ")
+    assert set(refusal.value.extra["fields"]) == {"reason"}
+    seen = agreement.version
+    with pytest.raises(StaleVersion):
+        decline_change(agreement, by=w.provider_officer, reason="Không", version=seen + 1)
+    decline_change(agreement, by=w.provider_officer, reason=" Không cần nữa. ", version=seen)
+    event = AuditEvent.objects.about(agreement).get(event="agreement.change_declined")
+    assert (event.actor, event.facts["version"], event.facts["reason"]) == (w.provider_officer, draft.number, "Không cần nữa.")
+    assert {w.consumer.uuid, w.provider.uuid} <= set(event.organizations)
+    told = Notice.objects.filter(kind="agreement.change_declined").values_list("recipient", flat=True)
+    assert set(told) == {w.consumer_officer.pk, w.provider_officer.pk}
+    draft.refresh_from_db()
+    assert draft.state == VersionState.SUPERSEDED
+    with pytest.raises(StaleVersion):
+        suspend_agreement(agreement, by=w.provider_officer, kind="force_majeure", violation="x", plan="x", version=seen)
+
+
+def test_a_change_is_declined_while_the_agreement_is_suspended_and_not_after_its_end(special):
+    w = special
+    agreement, _draft = pending_change(w, calls_per_day=900)
+    terminated, _other = pending_change(w, calls_per_day=901)
+    suspend_agreement(agreement, by=w.provider_officer, kind="force_majeure", violation="x", plan="x")
+    decline_change(agreement, by=w.provider_officer, reason="Không cần nữa.")
+    assert not agreement.versions.filter(state=VersionState.DRAFT).exists()
+    terminate_agreement(terminated, by=w.operator, ground="authority", reason="Yêu cầu")
+    with pytest.raises(FactMissing) as refusal:
+        decline_change(terminated, by=w.provider_officer, reason="Không cần nữa.")
+    assert refusal.value.code == "no_change_pending"
+
+
+def test_the_first_content_under_negotiation_is_declined_as_an_agreement_and_not_as_a_change(special):
+    agreement = negotiating(special)
+    with pytest.raises(FactMissing) as refusal:
+        decline_change(agreement, by=special.provider_officer, reason="Không cần nữa.")
+    assert refusal.value.code == "no_change_pending"
 
 
 @pytest.mark.parametrize("signed", [True, False])

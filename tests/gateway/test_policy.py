@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import uuid
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 from django.utils import timezone
 
+from apps.agreements.models import Grant
 from apps.gateway import policy_source
 from apps.gateway.decision import Call, Token, decide
 from apps.gateway.group_commit import connect
@@ -268,6 +270,31 @@ def test_hours_networks_and_periods(world):
     start = datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc)
     assert refused(networks=[], valid_from=start + datetime.timedelta(seconds=1)) == "grant_not_yet_valid"
     assert refused(valid_from=start - datetime.timedelta(days=2), valid_to=start) == "grant_expired"
+
+
+def test_of_two_versions_of_an_agreement_each_rules_its_own_time_without_a_gap(world):
+    """The grant of the later version stands beside the one that runs; the same policy turns over at the moment, remembered or not."""
+    import datetime
+
+    turn = datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc)
+    later = Grant.objects.get(pk=world.grant.pk)
+    later.pk, later.uuid, later.is_planned, later.valid_from, later.fields = (
+        None,
+        uuid.uuid4(),
+        True,
+        turn,
+        world.grant.fields[:1],
+    )
+    later.save()
+    world.change(world.grant, "grant", valid_to=turn)
+    policy = run(policy_source.load)
+    call = Call("GET", world.service.code, 1, ("companies", "0999999999"), [], world.purpose.code, "10.0.0.1")
+    token = Token(world.credential.pk, FOREVER, "")
+    for _turn in range(2):
+        before = decide(policy, token, call, NOW - 0.001)
+        assert (before.grant.id, before.not_after) == (world.grant.pk, NOW)
+        after = decide(policy, token, call, NOW)
+        assert (after.grant.id, after.not_before) == (later.pk, NOW)
 
 
 def test_every_cause_has_its_own_code_clause_and_next_step():

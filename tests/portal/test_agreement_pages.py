@@ -95,7 +95,7 @@ def test_a_signed_file_that_is_none_is_refused_with_its_reason(special, as_perso
     browser = as_person(special.consumer_signer)
     door = reverse("portal:agreement-sign-file", args=[agreement.uuid])
     file = SimpleUploadedFile("ky.pdf", b"<html>", content_type="application/pdf")
-    answer = browser.post(door, {"file": file, "back": address(agreement)}, follow=True)
+    answer = browser.post(door, {"file": file, "back": address(agreement), "version": agreement.version}, follow=True)
     assert answer.status_code == 200
     assert "msg--error" in answer.content.decode()
     assert not Signature.objects.exists()
@@ -141,7 +141,8 @@ def test_a_change_is_read_with_its_difference_and_signed_by_both_while_the_old_o
         assert "500" in page, "the difference shows what it was"
         version = agreement.versions.get(number=2)
         door = reverse("portal:agreement-sign", args=[agreement.uuid])
-        browser.post(door, {"password": PASSWORD, "content_hash": version.content_hash})
+        agreement.refresh_from_db()
+        browser.post(door, {"password": PASSWORD, "content_hash": version.content_hash, "version": agreement.version})
     assert agreement.versions.get(number=2).state == "current"
     assert set(agreement.grants.filter(status="active").values_list("quota_per_day", flat=True)) == {900}
 

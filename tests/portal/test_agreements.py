@@ -251,7 +251,7 @@ def test_the_terms_are_signed_by_their_signer(world, as_person):
     assert as_person(world.stranger).get(url).status_code == 404
     signer = as_person(world.provider_signer)
     assert regulation.number in signer.get(reverse("home")).content.decode()
-    signer.post(reverse("portal:terms-sign", args=[regulation.uuid]), {"password": PASSWORD})
+    signer.post(reverse("portal:terms-sign", args=[regulation.uuid]), {"password": PASSWORD, "version": regulation.version})
     regulation.refresh_from_db()
     assert regulation.is_signed
     assert regulation.terms_signed_by == world.provider_signer

@@ -35,6 +35,8 @@ def person(system):
 
 
 def step(client, webhook: Webhook, verb: str, **facts):
+    webhook.refresh_from_db()
+    facts = {"version": webhook.version, **facts}
     return client.post(reverse("portal:catalog-webhook-step", args=[webhook.uuid, verb]), facts)
 
 

@@ -44,3 +44,35 @@ def test_both_sides_see_the_preview_of_a_version_before_they_sign(db, as_person)
         assert address in client.get(reverse("portal:agreement", args=[agreement.uuid])).content.decode()
         assert client.get(address).status_code == 200
     assert as_person(w.stranger).get(address).status_code == 404
+
+
+def test_the_api_says_before_a_decision_what_the_page_says(world, as_person):
+    agreement = accepted(world)
+    record(production(agreement), count=4)
+    case = change_of(world, agreement, scope={world.operation: world.fields(2)})
+    client = as_person(world.provider_officer)
+    page = client.get(reverse("portal:request-preview", args=[case.uuid])).context
+    told = client.get(f"/api/v1/requests/{case.uuid}/preview").json()
+    replay = told["replay"]
+    assert {name: replay[name] for name in page["sums"]} == page["sums"]
+    assert (replay["days"], replay["passing"], replay["losing"]) == (30, 4, 4)
+    assert [(row["field"], row["calls"]) for row in replay["lost_fields"]] == page["lost"] == [(world.fields(3)[2], 4)]
+    assert [(row["system"], row["calls"]) for row in replay["lines"]] == [(world.system.code, 4)]
+    assert [load["service"] for load in told["loads"]] == [load.service for load in page["about"].loads] != []
+    events = AuditEvent.objects.filter(event="call_log.read", actor=world.provider_officer)
+    assert [event.facts["asked"] for event in events] == [{"page": "preview", "about": case.number}] * 2
+
+
+def test_the_api_gives_the_reasons_and_each_person_its_own_calls_before_signing(world, as_person):
+    agreement = accepted(world)
+    record(production(agreement), count=3)
+    where = f"/api/v1/agreements/{agreement.uuid}/preview"
+    for person, loads in ((world.provider_officer, 1), (world.operator, 1), (world.consumer_officer, 0)):
+        told = as_person(person).get(where).json()
+        assert (told["replay"]["calls"], len(told["loads"])) == (3, loads)
+        page = as_person(person).get(reverse("portal:agreement-preview", args=[agreement.uuid]))
+        assert len(page.context["about"].loads) == loads
+        assert ('id="load-h"' in page.content.decode()) == bool(loads)
+    client = as_person(world.provider_officer)
+    assert client.get(f"{where}?version=1").json()["replay"]["calls"] == 3
+    assert client.get(f"{where}?version=9").status_code == client.get(f"{where}?version=x").status_code == 404

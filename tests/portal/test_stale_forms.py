@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.contrib import admin
@@ -21,7 +23,8 @@ from django.utils import timezone
 from apps.accounts import actions as accounts
 from apps.accounts.models import User
 from apps.agreements.actions import change_clause
-from apps.agreements.models import StandardClause
+from apps.agreements.models import Credential, StandardClause
+from apps.audit.models import AuditEvent
 from apps.core.registers import Register, VerbForm
 from apps.legal import actions as legal
 from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
@@ -33,6 +36,7 @@ from apps.registry import actions as registry
 from apps.registry.models import DataService, Field, Operation, Purpose, ServiceVersion, Upstream, UsageRegulation
 from apps.sync.actions import change_source
 from apps.sync.models import Source
+from tests.factories import agreements, connections
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
 from tests.factories.registry import (
     ENTERPRISE,
@@ -284,3 +288,95 @@ def test_every_form_that_begins_with_what_is_stored_has_a_case():
     editable = {model._meta.label_lower for model, one in admin.site._registry.items() if not isinstance(one, Register)
                 and type(one).has_change_permission.__qualname__ != "ReadOnlyAdmin.has_change_permission"}  # fmt: skip
     assert found | editable == set(CASES)
+
+
+# --- the small forms of steps ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SmallStep:
+    """A step's own little form. `make(w)`: the row it is taken on; `page` and `door`: addresses; `typed`: what the form asks for."""
+
+    make: Callable
+    person: str
+    page: str
+    typed: dict = field(default_factory=dict)
+    kind: Callable = connections.world
+
+
+REQUESTS, AGREEMENTS = "/portal/requests/{}/", "/portal/agreements/{}/"
+REASON = {"reason": "Lý do"}
+SMALL = {
+    "requests/{}/do/submit": SmallStep(connections.signed_draft, "consumer_officer", REQUESTS),
+    "requests/{}/do/withdraw": SmallStep(connections.complete_draft, "consumer_officer", REQUESTS),
+    "requests/{}/do/forward": SmallStep(connections.submitted, "operator", REQUESTS),
+    "requests/{}/do/return": SmallStep(connections.submitted, "operator", REQUESTS, {"return-on_purpose_text": "Nêu rõ."}),
+    "requests/{}/do/approve": SmallStep(connections.forwarded, "provider_officer", REQUESTS, {"approve-comment": ""}),
+    "requests/{}/do/refuse": SmallStep(
+        connections.forwarded, "provider_officer", REQUESTS,
+        {"refuse-ground": "R3", "refuse-reason": "x", "refuse-citation": "x"},
+    ),
+    "agreements/{}/do/terminate": SmallStep(
+        agreements.agreement_in_force, "operator", AGREEMENTS, {"ground": "authority", **REASON}
+    ),
+    "agreements/{}/do/suspend": SmallStep(
+        agreements.agreement_in_force, "provider_officer", AGREEMENTS, {"kind": "force_majeure", "violation": "x", "plan": "x"}
+    ),
+    "agreements/{}/do/decline": SmallStep(
+        agreements.negotiating, "consumer_officer", AGREEMENTS, REASON, agreements.special_world
+    ),
+    "agreements/{}/do/agree": SmallStep(agreements.negotiating, "consumer_officer", AGREEMENTS, {}, agreements.special_world),
+    "grants/{}/do/suspend": SmallStep(
+        lambda w: agreements.agreement_in_force(w).grants.get(), "provider_officer", AGREEMENTS, REASON
+    ),
+    "test-records/{}/do/confirm": SmallStep(
+        lambda w: agreements.recorded(w, agreements.agreement_in_force(w)), "provider_officer", AGREEMENTS, {"comment": ""}
+    ),
+    "accounts/{}/do/claim": SmallStep(
+        lambda w: Credential.objects.get(system=agreements.agreement_in_force(w) and w.system), "consumer_officer",
+        "/portal/accounts/{}/",
+    ),
+}  # fmt: skip
+
+
+def _form_of(page: str, door: str) -> dict:
+    """What a browser posts of the form that leads to `door`."""
+    forms = [f"<form{part}" for part in page.split("<form")[1:] if f'action="{door}"' in part.split(">")[0]]
+    assert forms, f"no form leads to {door}"
+    return posted(forms[0])
+
+
+def _facts(row) -> list:
+    return [list(type(row).objects.filter(pk=row.pk).values()), AuditEvent.objects.about(row).filter(outcome="done").count()]
+
+
+@pytest.mark.parametrize("said", ["nothing", "old", "nonsense", "what the page says"])
+@pytest.mark.parametrize("name", SMALL)
+def test_cc_03_a_step_is_taken_on_the_version_that_was_read_or_not_at_all(name, said, as_person):
+    case = SMALL[name]
+    w = case.kind()
+    row = case.make(w)
+    browser = as_person(getattr(w, case.person))
+    shown = getattr(row, "agreement", row) if "agreements" in case.page else row
+    door = f"/portal/{name.format(row.uuid)}/"
+    form = {**_form_of(browser.get(case.page.format(shown.uuid)).content.decode(), door), **case.typed}
+    row.refresh_from_db()
+    assert form["version"] == str(row.version)
+    before = _facts(row)
+    given = {"nothing": None, "old": str(row.version - 1), "nonsense": "x", "what the page says": form["version"]}[said]
+    form = {key: value for key, value in {**form, "version": given}.items() if value is not None}
+    answer = browser.post(door, form)
+    if said == "what the page says":
+        assert answer.status_code in (200, 302)
+        assert _facts(row) != before
+    else:
+        assert answer.status_code == 409, answer.content.decode()[-2000:]
+        assert _facts(row) == before
+
+
+def test_no_view_reads_the_version_of_a_form_in_another_way():
+    """`doors.version_of` refuses a form without one; a view that reads it itself could let one pass."""
+    views = list((Path(__file__).parents[2] / "apps" / "portal" / "views").glob("*.py"))
+    assert views
+    read_by_itself = re.compile(r"""POST\b[^\n]*["']version["']""")
+    assert [path.name for path in views if read_by_itself.search(path.read_text(encoding="utf-8"))] == []

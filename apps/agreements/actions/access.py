@@ -13,8 +13,8 @@ from django.utils.translation import gettext_noop as N_
 from apps.agreements.actions.approval import is_delegated
 from apps.agreements.actions.life import require_texts
 from apps.agreements.announcements import tell_owners
-from apps.agreements.choices import AgreementStatus, GrantStatus, Side
-from apps.agreements.grants import held_by, issue_credential, open_production
+from apps.agreements.choices import AgreementStatus, GrantStatus, Side, VersionState
+from apps.agreements.grants import follow_suspensions, held_by, issue_credential, open_production, planned_after
 from apps.agreements.locks import hold, lock_agreement
 from apps.agreements.models import AcceptanceRecord, Agreement, Grant
 from apps.agreements.suspensions import lift, record_suspension, require_suspender, to_be_lifted
@@ -88,7 +88,8 @@ def confirm_acceptance(record: AcceptanceRecord, *, by, comment: str = "", versi
     current, system = agreement.current_version, record.system
     if record.for_version_id != current.pk:
         raise FactMissing(_("The test was made under an older version of the agreement."), code="older_version")
-    hold(current.service_codes(), {system.code})
+    later = agreement.versions.filter(state=VersionState.SCHEDULED).first()
+    hold({*current.service_codes(), *(later.service_codes() if later else ())}, {system.code})
     open_production(current, system, by=by)
     issue_credential(system, Environment.PRODUCTION, by=by, delegated=is_delegated(current, system))
     audit.record("acceptance.confirmed", record, by=by, organizations=agreement.party_uuids())
@@ -130,12 +131,14 @@ def suspend_grant(grant: Grant, *, by, reason: str, version: int | None = None) 
     require(by, "agreements.suspend_grant", grant)
     require_texts({"reason": reason})
     _hold(grant)
+    _require_running(grant)
     GRANT.check(grant, "suspend", by=by, version=version)
     record_suspension(grant, by=by, reason=reason)
     # What is shown is why it stood still first: the suspension of its consumer, or the oldest of its own.
     stood = grant.status == GrantStatus.SUSPENDED
     shown = grant.status_reason if stood else reason.strip()
     GRANT.move(grant, "suspend", by=by, version=version, status_reason=shown)
+    follow_suspensions(grant, by=by)
     return _changed(
         grant, "suspension_added" if stood else "suspended", by,
         N_("Access of %(system)s under agreement %(number)s is suspended: %(reason)s"), reason.strip(),
@@ -158,6 +161,7 @@ def resume_grant(grant: Grant, *, by, version: int | None = None) -> Grant:
             _("Its consumer is suspended under the agreement; that suspension is lifted."), code="consumer_suspended"
         )
     require_suspender(grant, by)
+    _require_running(grant)
     GRANT.check(grant, "resume", by=by, version=version)
     lifted, left = to_be_lifted(grant, by)
     if left:
@@ -165,6 +169,7 @@ def resume_grant(grant: Grant, *, by, version: int | None = None) -> Grant:
         return _still_suspended(grant, left[0].reason, by)
     GRANT.move(grant, "resume", by=by, version=version, status_reason="")
     lift(lifted, by=by)
+    follow_suspensions(grant, by=by)
     return _changed(grant, "resumed", by, N_("Access of %(system)s under agreement %(number)s is open again."))
 
 
@@ -173,6 +178,7 @@ def _still_suspended(grant: Grant, reason: str, by) -> Grant:
     grant.status_reason = reason
     grant.version += 1
     grant.save(update_fields=["status_reason", "version", "updated_at"])
+    follow_suspensions(grant, by=by)
     return _changed(
         grant, "suspension_lifted", by,
         N_("A suspension of the access of %(system)s under agreement %(number)s was lifted; it stays suspended: %(reason)s"),
@@ -185,7 +191,11 @@ def end_grant(grant: Grant, *, by, reason: str, version: int | None = None) -> G
     require(by, "agreements.end_grant", grant)
     require_texts({"reason": reason})
     _hold(grant)
+    _require_running(grant)
     GRANT.move(grant, "end", by=by, version=version, status_reason=reason.strip())
+    for row in planned_after(grant):
+        GRANT.move(row, "end", by=by, status_reason=grant.status_reason)
+        raise_epoch("grant", row.uuid)
     return _changed(grant, "ended", by, N_("Access of %(system)s under agreement %(number)s has ended: %(reason)s"))
 
 
@@ -196,6 +206,13 @@ def _hold(grant: Grant) -> None:
     """
     lock_agreement(grant.agreement)
     grant.refresh_from_db(from_queryset=Grant.objects.select_for_update(no_key=True))
+
+
+def _require_running(grant: Grant) -> None:
+    if grant.is_planned:
+        raise FactMissing(
+            _("This access begins with a later version: take the step on the one that runs now."), code="begins_later"
+        )
 
 
 def _changed(grant: Grant, event: str, by, message: str, reason: str = "") -> Grant:

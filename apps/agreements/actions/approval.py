@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 from django.db import transaction
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -9,7 +11,7 @@ from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
-from apps.agreements.content import content_of, term_of
+from apps.agreements.content import content_of, last_day, term_of
 from apps.agreements.grants import follow_version, issue_credential, open_grants, operation_of
 from apps.agreements.locks import hold, lock_agreement
 from apps.agreements.models import Agreement, AgreementVersion, Consent, Party, RequestBasis, Signature
@@ -205,17 +207,23 @@ def amend_agreement(request: ConnectionRequest, *, by) -> Agreement:
     """The next version that an approved change, renewal or join makes of an agreement in force.
 
     Default sharing: signed by standing terms and request, current at once. Special: a draft that every party signs,
-    while the old version stays in force. Raises FactMissing when the agreement moved on since the request was begun.
+    while the old version stays in force. Raises FactMissing when the agreement moved on since the request
+    was begun (`agreement_changed`: it is returned, and `follow_agreement` puts it on what stands now).
     The caller holds the agreement (`_hold_what_it_speaks_of`).
     """
     basis = request.basis
     agreement = basis.agreement
     current = agreement.versions.filter(state=VersionState.CURRENT).first()
-    if agreement.status != AgreementStatus.IN_FORCE or current is None or basis.starts_from_id != current.pk:
-        raise FactMissing(_("The agreement has changed since this request was begun; return it."), code="agreement_changed")
-    if agreement.versions.filter(state=VersionState.DRAFT).exists():
-        raise FactMissing(_("Another change of this agreement is awaiting signatures."), code="change_pending")
-    if agreement.parties.filter(left_at__isnull=False, organization_id__in=request.consumer_ids()).exists():
+    if agreement.status != AgreementStatus.IN_FORCE or current is None:
+        raise FactMissing(_("The agreement is not in force."), code="agreement_not_in_force")
+    if basis.starts_from_id != current.pk:
+        raise FactMissing(
+            _("The agreement has changed since this request was begun: return it, and the agency puts it on what stands now."),
+            code="agreement_changed",
+        )
+    if agreement.versions.filter(state__in=(VersionState.DRAFT, VersionState.SCHEDULED)).exists():
+        raise FactMissing(_("Another change of this agreement awaits signatures or its first day."), code="change_pending")
+    if agreement.parties.bound().filter(left_at__isnull=False, organization_id__in=request.consumer_ids()).exists():
         raise FactMissing(
             _("The request names systems of an agency that has left the agreement; return it."), code="party_left"
         )
@@ -229,14 +237,17 @@ def amend_agreement(request: ConnectionRequest, *, by) -> Agreement:
         drafted_by=by if special else request.created_by,
     )  # fmt: skip
     type(basis).objects.filter(pk=basis.pk).update(version=version)
-    for pk in sorted(request.consumer_ids() - agreement.organization_ids()):
-        Party.objects.create(agreement=agreement, organization_id=pk, side=Side.CONSUMER)
+    known = frozenset(agreement.present_parties().values_list("organization_id", flat=True))
+    for pk in sorted(request.consumer_ids() - known):
+        # Also one whose former joining was declined: it signed then, so its row is there.
+        joins = {"side": Side.CONSUMER, "is_joining": True, "left_at": None}
+        Party.objects.update_or_create(agreement=agreement, organization_id=pk, defaults=joins)
     audit.record(
         "agreement.amended", agreement, by=by, organizations=agreement.party_uuids(), request=request.number, version=number,
         content_hash=version.content_hash,
     )  # fmt: skip
     if special:
-        tell_parties("amendment", agreement, N_("A change of agreement %(number)s awaits signatures."), key=f"v{number}",
+        tell_parties("amendment", agreement, N_("A change of agreement %(number)s awaits signatures."), key=f"v{number}", joiners=True,
                      roles=(Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER, Role.SIGNER))  # fmt: skip
         return agreement
     sign_by_standing(version, request)
@@ -356,18 +367,64 @@ def _refuse_a_change_for_others(content: dict, old: dict) -> None:
 
 
 def make_current(agreement: Agreement, version: AgreementVersion, *, by) -> None:
-    """`version` replaces the one in force; grants and the term follow in the same transaction."""
+    """`version` replaces the one in force; grants and the term follow in the same transaction.
+
+    Where its term begins later, what runs goes on until then, and it waits (`scheduled`).
+    """
+    now = timezone.now()
+    begins, _ends = term_of(version.content, now)
+    if begins > max(now, agreement.valid_from):
+        _schedule(agreement, version, begins, by=by)
+        return
+    put_in_place(agreement, version)
+    follow_version(version, systems_of(version), by=by)
+    tell_in_place(agreement, version, by=by)
+
+
+def _schedule(agreement: Agreement, version: AgreementVersion, begins: datetime.datetime, *, by) -> None:
+    """Grants of both are rows from now on, so the gateway turns over at that very moment; the clock moves the state after it.
+
+    Raises FactMissing (`begins_after_end`) when nothing would run any more by then.
+    """
+    if agreement.valid_to is not None and begins >= agreement.valid_to:
+        raise FactMissing(
+            _("It would begin after the agreement has run out: it begins on %(day)s at the latest.")
+            % {"day": last_day(agreement.valid_to).strftime("%d/%m/%Y")},
+            code="begins_after_end",
+        )
+    agreement.versions.filter(pk=version.pk).update(state=VersionState.SCHEDULED, begins_at=begins)
+    version.refresh_from_db()
+    version.agreement = agreement
+    follow_version(version, systems_of(version), by=by)
+    agreement.version += 1
+    agreement.save(update_fields=["version", "updated_at"])
+    raise_epoch("agreement", agreement.uuid)
+    audit.record(
+        "agreement.version_scheduled", agreement, by=by, organizations=agreement.party_uuids(), version=version.number,
+        content_hash=version.content_hash, begins_at=begins.isoformat(),
+    )  # fmt: skip
+    tell_parties(
+        "version_scheduled", agreement, N_("A new version of agreement %(number)s begins on %(day)s; until then nothing changes."),
+        key=f"v{version.number}", day=timezone.localdate(begins).strftime("%d/%m/%Y"),
+    )  # fmt: skip
+
+
+def put_in_place(agreement: Agreement, version: AgreementVersion) -> None:
+    """`version` is the content in force from now on, with its term; the former one is history."""
     agreement.versions.filter(state=VersionState.CURRENT).update(state=VersionState.SUPERSEDED)
     agreement.versions.filter(pk=version.pk).update(state=VersionState.CURRENT)
     version.refresh_from_db()
     version.agreement = agreement
     _starts, agreement.valid_to = term_of(version.content, timezone.now())
+    agreement.parties.filter(is_joining=True, left_at__isnull=True).update(is_joining=False)
     agreement.reminded_days = None
     agreement.version += 1
     agreement.save(update_fields=["valid_to", "reminded_days", "version", "updated_at"])
-    systems = systems_of(version)
-    follow_version(version, systems, by=by)
-    for system in systems:
+
+
+def tell_in_place(agreement: Agreement, version: AgreementVersion, *, by) -> None:
+    """The accounts, the record and the word that go with a version that came into force."""
+    for system in systems_of(version):
         issue_credential(system, Environment.TEST, by=by, delegated=is_delegated(version, system))
     raise_epoch("agreement", agreement.uuid)
     audit.record(

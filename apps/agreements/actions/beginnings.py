@@ -49,13 +49,14 @@ def start_renewal(agreement: Agreement, *, by, uuid: uuids.UUID | None = None) -
 def start_join(agreement: Agreement, consumer: Organization, *, by, uuid: uuids.UUID | None = None) -> ConnectionRequest:
     """An outsider's draft: the same services and fields, its own systems to be named.
 
-    Raises NotPermitted when the agreement is not open to others, InvalidFact for one who is a party already.
+    Raises NotPermitted when the agreement is not open to others, InvalidFact for one who is a party already or is
+    joining; whose joining was declined may ask again.
     """
     # Before anything is said of the agreement: who files for nobody learns nothing of it.
     require(by, "connections.draft_request", consumer)
-    if consumer.pk in agreement.organization_ids():
+    if agreement.present_parties().filter(organization=consumer).exists():
         raise InvalidFact(_("This organization is a party already."), code="already_party")
-    if agreement.parties.filter(organization=consumer).exists():
+    if agreement.parties.bound().filter(organization=consumer).exists():
         # Its duties and its place in the history stay as they are.
         raise InvalidFact(_("This organization has left the agreement: it files a new request."), code="has_left")
     if not agreement.current_version.content.get("open_to_join"):
@@ -65,7 +66,7 @@ def start_join(agreement: Agreement, consumer: Organization, *, by, uuid: uuids.
 
 def _consumer_of(agreement: Agreement, by) -> Organization:
     """The consuming party for which `by` files. One whose joining is not signed by all yet is none."""
-    mine = organization_ids(by, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER) - agreement.joining_ids()
+    mine = organization_ids(by, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER)
     if not mine:
         raise NotPermitted(code="not_a_party")
     return Organization.objects.get(pk=min(mine))
@@ -120,7 +121,8 @@ def beginning_facts(version: AgreementVersion, consumer: Organization, kind: str
 def request_facts(version: AgreementVersion) -> dict:
     """What a request needs, read back from the content of a version."""
     content = version.content
-    source = version.agreement.bases.filter(version__isnull=False).order_by("-version__number").first().request
+    bases = version.agreement.bases.filter(version__number__lte=version.number)
+    source = bases.order_by("-version__number").first().request
     return {
         "title": content["title"],
         "systems": list(InformationSystem.objects.filter(code__in=[row["code"] for row in content["systems"]])),

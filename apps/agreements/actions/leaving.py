@@ -61,14 +61,13 @@ def plan_leaving(agreement: Agreement, *, by, consumer: str = "") -> LeavingPlan
         party, remaining, list(grants.select_related("system__organization", "operation__version__service", "purpose", "agreement")),
         list(DUTIES[Side.CONSUMER]),
         sorted(row.request.number for row in begun if party.organization_id in {row.request.consumer_id, *row.request.consumer_ids()}),
-        agreement.versions.filter(state=VersionState.DRAFT).exists(),
+        agreement.versions.filter(state__in=(VersionState.DRAFT, VersionState.SCHEDULED)).exists(),
     )  # fmt: skip
 
 
 def _bound_consumers(agreement: Agreement) -> list[Party]:
-    joining = agreement.joining_ids()
-    rows = agreement.present_parties().filter(side=Side.CONSUMER).select_related("organization").order_by("pk")
-    return [row for row in rows if row.organization_id not in joining]
+    rows = agreement.present_parties().bound().filter(side=Side.CONSUMER)
+    return list(rows.select_related("organization").order_by("pk"))
 
 
 def _leaver(bound: list[Party], by, consumer: str) -> Party:
@@ -89,7 +88,7 @@ def leave_agreement(agreement: Agreement, *, by, reason: str, consumer: str = ""
 
     Its checklist of duties opens (Điều 44(2)) and is its own; the others, their access and their tests go on under a new
     version that no longer names it, with the signatures they gave. It reads the agreement on as a former party. Raises as
-    `plan_leaving`; Conflict (`change_pending`) while a change awaits signatures, and (`unfinished`) while requests of its own
+    `plan_leaving`; Conflict (`change_pending`) while a change awaits signatures or its first day, and (`unfinished`) while requests of its own
     are open under the agreement.
     """
     require_texts({"reason": reason})
@@ -120,7 +119,10 @@ def leave_agreement(agreement: Agreement, *, by, reason: str, consumer: str = ""
 
 def _nothing_pending(plan: LeavingPlan) -> None:
     if plan.change_pending:
-        raise Conflict(_("A change of the agreement awaits signatures: it is signed or declined first."), code="change_pending")
+        raise Conflict(
+            _("A change of the agreement awaits signatures or its first day: it comes into force or is declined first."),
+            code="change_pending",
+        )
     if plan.unfinished:
         numbers = ", ".join(plan.unfinished)
         raise Conflict(_("Withdraw these requests first: %(numbers)s.") % {"numbers": numbers}, code="unfinished")

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.announcements import tell_parties
-from apps.agreements.choices import AgreementStatus, DutyKind, Side, SuspensionKind, TerminationGround
+from apps.agreements.choices import AgreementStatus, DutyKind, Side, SuspensionKind, TerminationGround, VersionState
 from apps.agreements.grants import close_grants
 from apps.agreements.locks import lock_agreement
 from apps.agreements.models import Agreement, Duty, DutyCertificate, Suspension
@@ -128,6 +128,13 @@ def _lift_some(agreement: Agreement, lifted: list, left: list, *, by, comment: s
     return agreement
 
 
+def _close_all(agreement: Agreement, *, by, reason: str) -> None:
+    """Nothing runs any more, and what would have begun later does not."""
+    close_grants(agreement, by=by, reason=reason)
+    agreement.versions.filter(state=VersionState.SCHEDULED).update(state=VersionState.SUPERSEDED)
+    raise_epoch("agreement", agreement.uuid)
+
+
 DUTIES = {
     Side.CONSUMER: (DutyKind.DATA_DELETED, DutyKind.CONFIGURATION_REMOVED),
     Side.PROVIDER: (DutyKind.FINAL_STATISTICS,),
@@ -157,12 +164,11 @@ def terminate_agreement(agreement: Agreement, *, by, ground: str, reason: str, v
         agreement, "terminate", by=by, version=version, termination_ground=ground, status_reason=reason.strip(),
         ended_at=timezone.now(),
     )  # fmt: skip
-    close_grants(agreement, by=by, reason=reason.strip())
-    raise_epoch("agreement", agreement.uuid)
+    _close_all(agreement, by=by, reason=reason.strip())
     Duty.objects.bulk_create(
         [
             Duty(agreement=agreement, party=party, kind=kind)
-            for party in agreement.present_parties()
+            for party in agreement.present_parties().bound()
             for kind in DUTIES[party.side]
         ],
         ignore_conflicts=True,  # one that had left, and came back by a merge, has its rows from then
@@ -225,8 +231,7 @@ def expire_agreement(agreement: Agreement, *, by) -> Agreement:
     if agreement.valid_to is None or agreement.valid_to > timezone.now():
         raise FactMissing(code="not_yet")
     AGREEMENT.move(agreement, "expire", by=by, ended_at=agreement.valid_to)
-    close_grants(agreement, by=by, reason="expired")
-    raise_epoch("agreement", agreement.uuid)
+    _close_all(agreement, by=by, reason="expired")
     audit.record("agreement.expired", agreement, by=by, organizations=agreement.party_uuids())
     tell_parties("expired", agreement, N_("Agreement %(number)s has expired."))
     return agreement

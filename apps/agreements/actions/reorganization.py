@@ -69,7 +69,7 @@ def _hold_what_is_carried(source: Organization) -> list[Agreement]:
     _locked(ConnectionRequest.objects.filter(pk__in=asked.values("pk")))
     agreements = _locked(
         Agreement.objects.filter(
-            status__in=LIVE, pk__in=source.agreement_parties.filter(left_at__isnull=True).values("agreement")
+            status__in=LIVE, pk__in=source.agreement_parties.filter(left_at__isnull=True, is_joining=False).values("agreement")
         )
     )
     for rows in (source.services.all(), source.systems.all()):
@@ -99,7 +99,8 @@ def plan_merge(source: Organization, into: Organization, *, by) -> MergePlan:
     require(by, "agreements.merge_organizations", source)
     if source.pk == into.pk:
         raise InvalidFact(_("Two different, active organizations are merged."), code="not_mergeable")
-    agreements = Agreement.objects.filter(status__in=LIVE, parties__organization=source, parties__left_at__isnull=True)
+    bound = {"parties__organization": source, "parties__left_at__isnull": True, "parties__is_joining": False}
+    agreements = Agreement.objects.filter(status__in=LIVE, **bound)
     return MergePlan(
         list(source.systems.all()),
         list(source.services.all()),
@@ -137,14 +138,20 @@ def _nothing_unfinished(source: Organization, into: Organization) -> None:
 
 
 def unfinished(source: Organization, into: Organization) -> list[str]:
-    """Numbers of open requests, unfinished agreements, those it has left with duties still open, and those between the two."""
-    theirs = ConnectionRequest.objects.open()
-    requests = theirs.filter(consumer=source) | theirs.filter(decisions__provider=source)
+    """Numbers of open requests, unfinished agreements, those it has left with duties still open, those with a change that begins
+    later or a joining that waits, and those between the two."""
+    cases = ConnectionRequest.objects.open()
+    requests = cases.filter(consumer=source) | cases.filter(decisions__provider=source)
     agreements = Agreement.objects.filter(status__in=UNFINISHED, parties__organization=source)
     owed = Agreement.objects.filter(status__in=LIVE, duties__party__organization=source, duties__done_at__isnull=True)
-    between = Agreement.objects.filter(status__in=LIVE, parties__organization=source).filter(parties__organization=into)
+    bound = {"parties__is_joining": False, "parties__left_at__isnull": True}
+    later = Agreement.objects.filter(versions__state=VersionState.SCHEDULED, parties__organization=source, **bound)
+    waiting = {"parties__is_joining": True, "parties__left_at__isnull": True}
+    joining = Agreement.objects.filter(status__in=LIVE, parties__organization__in=(source, into), **waiting)
+    sides = [{"parties__organization": one, "parties__is_joining": False} for one in (source, into)]
+    between = Agreement.objects.filter(status__in=LIVE, **sides[0]).filter(**sides[1])
     opposed = [row for row in between.distinct() if _side(row, source) != _side(row, into)]
-    return sorted({row.number for row in (*requests, *agreements, *owed, *opposed)})
+    return sorted({row.number for row in (*requests, *agreements, *owed, *later, *joining, *opposed)})
 
 
 def _side(agreement: Agreement, organization: Organization) -> str:
@@ -168,8 +175,9 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
     """A new version that names the successor; who had signed is bound as before (succession, no new consent)."""
     old_party = agreement.parties.get(organization=source)
     party, _created = Party.objects.get_or_create(agreement=agreement, organization=into, defaults={"side": old_party.side})
+    # The successor may have left before, or asked to join once and been declined: it is bound by what it takes over.
+    Party.objects.filter(pk=party.pk).update(left_at=None, is_joining=False)
     Party.objects.filter(pk=old_party.pk).update(left_at=timezone.now())
-    Party.objects.filter(pk=party.pk).update(left_at=None)  # it may have left before, and comes back with what it takes over
     current = agreement.versions.get(state=VersionState.CURRENT)
     number = agreement.versions.order_by("-number").first().number + 1
     content = _renamed(current.content, source, into) | {

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
 from apps.agreements import documents, signed_pdf
-from apps.agreements.actions.approval import make_current, open_test
+from apps.agreements.actions.approval import make_current, open_test, put_in_place, tell_in_place
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
 from apps.agreements.content import term_of
-from apps.agreements.grants import operation_of
+from apps.agreements.grants import begin_plan, drop_plan, operation_of
 from apps.agreements.locks import hold, lock_agreement
 from apps.agreements.models import Agreement, AgreementDocument, AgreementVersion, Consent, Party, Signature
 from apps.agreements.proposals import checked
@@ -26,6 +26,10 @@ from apps.core.errors import FactMissing, NotPermitted, StaleVersion, Transition
 from apps.core.workflow import require
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
+
+JOINER_HAS_NO_DOCUMENT = N_(
+    "The document names the other consumers: who joins reads it when the joining is in force, and signs in the portal before."
+)
 
 
 @transaction.atomic
@@ -133,25 +137,30 @@ def decline_agreement(agreement: Agreement, *, by, reason: str, version: int | N
 
 @transaction.atomic
 def decline_change(agreement: Agreement, *, by, reason: str, version: int | None = None) -> Agreement:
-    """Either side gives up a change, renewal or joining that awaits signatures; the version in force stays, another may begin.
+    """Either side gives up a change, renewal or joining that awaits signatures or its first day; the version in force stays,
+    another may begin.
 
-    Whoever would have joined by it is no party any more. Raises FactMissing (`no_change_pending`) when none awaits signatures.
+    Whoever would have joined by it is no party any more. Raises FactMissing (`no_change_pending`) when none waits.
     """
     agreement = lock_agreement(agreement, version)
     require(by, "agreements.negotiate", agreement)
     if not reason.strip():
         raise FactMissing(fields={"reason": [_("This field is required.")]})
     current = agreement.versions.filter(state=VersionState.CURRENT).first()
-    drafts = agreement.versions.filter(state=VersionState.DRAFT)
+    drafts = agreement.versions.filter(
+        Q(state=VersionState.DRAFT) | Q(state=VersionState.SCHEDULED, begins_at__gt=timezone.now())
+    )
     draft = drafts.order_by("-number").first()
     if current is None or draft is None or agreement.status not in (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED):
-        raise FactMissing(_("No change of this agreement awaits signatures."), code="no_change_pending")
+        raise FactMissing(_("No change of this agreement awaits signatures or its first day."), code="no_change_pending")
     audit.record(
         "agreement.change_declined", agreement, by=by, organizations=agreement.party_uuids(), version=draft.number,
         reason=reason.strip(),
     )  # fmt: skip
     tell_parties("change_declined", agreement, N_("A change of agreement %(number)s was declined: %(reason)s."),
-                 key=f"v{draft.number}", reason=reason.strip())  # fmt: skip
+                 key=f"v{draft.number}", joiners=True, reason=reason.strip())  # fmt: skip
+    if draft.state == VersionState.SCHEDULED:
+        drop_plan(agreement, current, by=by, reason=reason.strip())
     drafts.update(state=VersionState.SUPERSEDED)
     _dismiss_joiners(agreement, current, draft)
     touch(agreement)
@@ -194,6 +203,8 @@ def sign_with_pdf(agreement: Agreement, *, by, data: bytes, version: int | None 
     draft = agreement.versions.order_by("-number").first()
     _check_may_sign(agreement, draft, by)
     party = party_to_sign(draft, by)
+    if party.is_joining:
+        raise NotPermitted(_(JOINER_HAS_NO_DOCUMENT), code="joiner_signs_in_portal")
     _document, given_out = documents.newest(draft)
     signed = signed_pdf.verify(data, given_out=given_out)
     signed_pdf.require_person(signed, by)
@@ -235,7 +246,8 @@ def add_signature(draft: AgreementVersion, party: Party, *, by, basis: str) -> S
         signed_at=timezone.now(),
     )  # fmt: skip
     audit.record(
-        "agreement.signed", draft.agreement, by=by, organizations=draft.agreement.party_uuids(), party=party.organization.code,
+        "agreement.signed", draft.agreement, by=by,
+        organizations={*draft.agreement.party_uuids(), party.organization.uuid}, party=party.organization.code,
         basis=basis, content_hash=draft.content_hash,
     )  # fmt: skip
     return signature
@@ -262,6 +274,21 @@ def complete_if_signed(agreement: Agreement, draft: AgreementVersion, *, by) -> 
     raise_epoch("agreement", agreement.uuid)
     audit.record("agreement.in_force", agreement, by=by, organizations=agreement.party_uuids(), content_hash=draft.content_hash)
     tell_parties("in_force", agreement, N_("Agreement %(number)s is in force. The test account can be collected."))
+
+
+@transaction.atomic
+def begin_version(version: AgreementVersion, *, by) -> bool:
+    """The clock puts a version in force whose moment has come, also while the agreement is suspended. False: not (any more) to be."""
+    agreement = lock_agreement(version.agreement)
+    version.refresh_from_db()
+    if version.state != VersionState.SCHEDULED or version.begins_at > timezone.now():
+        return False
+    hold(version.service_codes(), version.system_codes())
+    version.agreement = agreement
+    begin_plan(version, by=by)
+    put_in_place(agreement, version)
+    tell_in_place(agreement, version, by=by)
+    return True
 
 
 def touch(agreement: Agreement) -> None:

@@ -25,10 +25,12 @@ class AgreementFilter(filters.FilterSet):
         fields: list[str] = []
 
     def with_party(self, rows, _name, code: str):
-        return rows.filter(pk__in=Agreement.objects.filter(parties__organization__code=code).values("pk"))
+        # Who takes data under an agreement is not told to one who is only joining it, by no filter either.
+        found = Agreement.objects.filter(parties__organization__code=code, parties__is_joining=False).values("pk")
+        return rows.read_in_full_by(self.request.user).filter(pk__in=found)
 
     def search(self, rows, _name, text: str):
-        return rows.search(text)
+        return rows.read_in_full_by(self.request.user).search(text)
 
 
 class GrantFilter(filters.FilterSet):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -8,6 +9,7 @@ from apps.agreements.models import (
     AcceptanceRecord,
     Agreement,
     AgreementVersion,
+    Consent,
     ConsumerSuspension,
     Credential,
     Duty,
@@ -18,6 +20,7 @@ from apps.agreements.models import (
     Signature,
     Suspension,
 )
+from apps.agreements.reading import read, reads_in_full, version_for
 from apps.agreements.suspensions import has_suspended
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
 from apps.connections.api.serializers import OrganizationRefSerializer, SystemRefSerializer
@@ -75,12 +78,21 @@ class AgreementVersionSerializer(serializers.ModelSerializer):
     class Meta:
         model = AgreementVersion
         fields = [
-            "uuid", "number", "state", "content", "content_hash", "drafted_by", "change_note", "agreed_by", "signatures", "created_at",
+            "uuid", "number", "state", "content", "content_hash", "drafted_by", "change_note", "begins_at", "agreed_by", "signatures", "created_at",
         ]  # fmt: skip
 
     def get_agreed_by(self, version) -> list[str]:
         """Codes of the parties whose officers agreed to this content (special sharing)."""
         return sorted(consent.party.organization.code for consent in version.consents.all())
+
+
+def versions_read_by(user):
+    """Versions with those of their signatures and consents whose parties the reader sees."""
+    parties = Party.objects.visible_to(user).values("pk")
+    return AgreementVersion.objects.visible_to(user).select_related("agreement", "drafted_by").prefetch_related(
+        Prefetch("signatures", Signature.objects.filter(party__in=parties).select_related("party__organization", "signer")),
+        Prefetch("consents", Consent.objects.filter(party__in=parties).select_related("party__organization")),
+    )  # fmt: skip
 
 
 class AgreementListSerializer(serializers.ModelSerializer):
@@ -114,7 +126,7 @@ class GrantListSerializer(serializers.ModelSerializer):
         fields = [
             "uuid", "agreement", "system", "service", "operation", "environment", "purpose", "fields", "quota_per_day",
             "quota_per_month", "rate_per_second", "hours_from", "hours_to", "networks", "valid_from", "valid_to", "status",
-            "status_reason", "suspensions", "version",
+            "status_reason", "suspensions", "is_planned", "version",
         ]  # fmt: skip
 
 
@@ -198,7 +210,7 @@ class DutyDoneSerializer(serializers.Serializer):
 
 class AgreementDetailSerializer(WithSuspensionSteps, AgreementListSerializer):
     workflow = AGREEMENT
-    current_version = AgreementVersionSerializer(read_only=True)
+    current_version = serializers.SerializerMethodField()
     requests = serializers.SerializerMethodField()
     suspensions = StandingSuspensionSerializer(source="standing_suspensions", many=True, read_only=True)
     grants = GrantListSerializer(many=True, read_only=True)
@@ -212,9 +224,25 @@ class AgreementDetailSerializer(WithSuspensionSteps, AgreementListSerializer):
             "acceptances", "duties", "available_actions",
         ]  # fmt: skip
 
+    @extend_schema_field(AgreementVersionSerializer(allow_null=True))
+    def get_current_version(self, agreement) -> dict | None:
+        """The content in force (the newest proposal while there is none); for one who joins the version it is to sign."""
+        user = self.context["request"].user
+        version = version_for(agreement, user)
+        if version is None:
+            return None
+        return AgreementVersionSerializer(read(versions_read_by(user).get(pk=version.pk), user)).data
+
     def get_requests(self, agreement) -> list[str]:
         """Numbers of the requests the agreement rests on."""
         return [basis.request.number for basis in agreement.bases.all()]
+
+    def to_representation(self, agreement) -> dict:
+        shown = super().to_representation(agreement)
+        if not reads_in_full(agreement, self.context["request"].user):
+            shown |= dict.fromkeys(("violation", "handling_plan", "restore_conditions", "status_reason"), "")
+            shown["suspensions"] = []
+        return shown
 
 
 class ApprovalSerializer(VersionSerializer):
@@ -357,45 +385,6 @@ class ConsumerSuspensionSerializer(serializers.ModelSerializer):
                   "notice_due_at", "was_told_late", "created_at", "lifted_at", "comment"]  # fmt: skip
 
 
-class OperationPreviewSerializer(serializers.Serializer):
-    service = serializers.CharField()
-    operation = serializers.CharField()
-    provider = serializers.CharField()
-    classes = serializers.DictField(child=serializers.IntegerField(), help_text="Personal-data class → number of fields.")
-    new_fields = serializers.ListField(child=serializers.CharField(), help_text="Not open to these systems today.")
-
-
-class OverlapSerializer(serializers.Serializer):
-    agreement = serializers.CharField()
-    system = serializers.CharField()
-    operation = serializers.CharField()
-    shared_fields = serializers.IntegerField()
-
-
-class LoadSerializer(serializers.Serializer):
-    """Calls a second, at most."""
-
-    service = serializers.CharField()
-    capacity = serializers.IntegerField(allow_null=True)
-    agreed = serializers.IntegerField()
-    asked = serializers.IntegerField()
-    exceeds = serializers.BooleanField()
-
-
-class PreviewSerializer(serializers.Serializer):
-    operations = OperationPreviewSerializer(many=True)
-    overlaps = OverlapSerializer(many=True)
-    loads = LoadSerializer(many=True)
-
-
-class BegunSerializer(serializers.Serializer):
-    """The draft that was begun, prefilled with what runs."""
-
-    request = serializers.UUIDField(source="uuid")
-    number = serializers.CharField()
-    kind = serializers.CharField()
-
-
 class ContentDifferenceSerializer(serializers.Serializer):
     """`kind` is added, removed or changed; `personal_data` the class of an added or removed field."""
 
@@ -404,6 +393,32 @@ class ContentDifferenceSerializer(serializers.Serializer):
     before = serializers.CharField(allow_blank=True)
     after = serializers.CharField(allow_blank=True)
     personal_data = serializers.CharField(allow_blank=True)
+
+
+class BasisSerializer(serializers.Serializer):
+    """What a change, renewal or joining starts from, and what moved under it since (empty when nothing did)."""
+
+    agreement = serializers.CharField()
+    starts_from = serializers.IntegerField(help_text="Number of the version.")
+    stands_now = serializers.IntegerField(help_text="Number of the version in force.")
+    has_moved = serializers.BooleanField()
+    changed_under = serializers.SerializerMethodField()
+    taken = serializers.ListField(
+        child=serializers.CharField(), help_text="Parts that `follow` would take from what stands now."
+    )
+    kept = serializers.ListField(child=serializers.CharField(), help_text="Parts that both changed: the request's own stay.")
+
+    @extend_schema_field(ContentDifferenceSerializer(many=True))
+    def get_changed_under(self, told) -> list[dict]:
+        return ContentDifferenceSerializer(told["changed_under"], many=True).data
+
+
+class BegunSerializer(serializers.Serializer):
+    """The draft that was begun, prefilled with what runs."""
+
+    request = serializers.UUIDField(source="uuid")
+    number = serializers.CharField()
+    kind = serializers.CharField()
 
 
 class SignedFileSerializer(serializers.Serializer):

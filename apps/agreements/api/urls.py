@@ -13,7 +13,6 @@ router.register("planned-suspensions", views.PlannedSuspensions, "planned-suspen
 router.register("consumer-suspensions", views.ConsumerSuspensions, "consumer-suspension")
 
 urlpatterns = [
-    path("requests/<uuid:uuid>/preview", views.RequestPreview.as_view({"get": "preview"}), name="request-preview"),
     *(
         path(
             f"service-versions/<uuid:uuid>/{name}",
@@ -32,6 +31,8 @@ urlpatterns = [
         path(f"services/<slug:code>/{name}", publishing.ServiceLife.as_view({"post": name}), name=f"service-{name}")
         for name in ("suspend", "resume")
     ),
+    path("requests/<uuid:uuid>/basis", views.RequestBases.as_view({"get": "basis"}), name="request-basis"),
+    path("requests/<uuid:uuid>/follow", views.RequestBases.as_view({"post": "follow"}), name="request-follow"),
     path("requests/<uuid:uuid>/approve", views.RequestApproval.as_view({"post": "approve"}), name="request-approve"),
     path("joining/<str:number>", views.Joining.as_view({"post": "join"}), name="agreement-join"),
     path("reorganizations", views.Reorganizations.as_view({"post": "create"}), name="reorganization"),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, Q
 from django.http import Http404, HttpResponse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
@@ -14,39 +14,37 @@ from rest_framework.response import Response
 
 from apps.accounts.reauthentication import prove
 from apps.agreements import actions, documents, signed_pdf
+from apps.agreements.actions.following import Merge, merged, stands_now
 from apps.agreements.actions.reorganization import missing_roles
+from apps.agreements.actions.signing import JOINER_HAS_NO_DOCUMENT
 from apps.agreements.api import filters, serializers
 from apps.agreements.choices import Side
-from apps.agreements.differences import differences
 from apps.agreements.models import (
     AcceptanceRecord,
     Agreement,
-    AgreementVersion,
     ConsumerSuspension,
     Credential,
     Duty,
     DutyCertificate,
     Grant,
+    Party,
     PlannedSuspension,
+    RequestBasis,
 )
-from apps.agreements.preview import preview, preview_of
+from apps.agreements.reading import changes, read, reads_in_full
 from apps.connections.api.views import IDEMPOTENCY_KEY, download, idempotency_key, read_upload
 from apps.connections.models import ConnectionRequest
 from apps.core.api.pagination import OpenEndedPages
 from apps.core.api.parsers import BoundedJSONParser
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
-from apps.core.errors import InvalidFact
-from apps.core.workflow import require
+from apps.core.errors import InvalidFact, NotPermitted
 from apps.organizations.models import InformationSystem, Organization
 
 DETAIL = serializers.AgreementDetailSerializer
 GRANT = serializers.GrantDetailSerializer
 RECORD = serializers.AcceptanceDetailSerializer
 ACCOUNT = serializers.CredentialDetailSerializer
-VERSIONS = AgreementVersion.objects.select_related("drafted_by").prefetch_related(
-    "signatures__party__organization", "signatures__signer", "consents__party__organization"
-)
 
 
 class Rows(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
@@ -76,38 +74,66 @@ class RequestApproval(VisibleRows, viewsets.GenericViewSet):
         return Response(serializers.ApprovedSerializer(answer).data)
 
 
-class RequestPreview(VisibleRows, viewsets.GenericViewSet):
-    """What approving a request would open."""
+class RequestBases(VisibleRows, viewsets.GenericViewSet):
+    """What a change, renewal or joining starts from; an agreement that moved on meanwhile is followed."""
 
-    queryset = ConnectionRequest.objects.all()
-    serializer_class = serializers.PreviewSerializer
+    queryset = ConnectionRequest.objects.select_related("consumer")
+    serializer_class = serializers.BasisSerializer
 
-    @extend_schema(responses=serializers.PreviewSerializer)
-    def preview(self, request, uuid=None) -> Response:
-        obj = self.get_object()
-        require(request.user, "agreements.preview_request", obj)
-        return Response(serializers.PreviewSerializer(preview(obj)).data)
+    @extend_schema(responses=serializers.BasisSerializer)
+    def basis(self, request, uuid=None) -> Response:
+        """What changed of the agreement since the request was begun, and what `follow` would make of it. 404: it starts from none."""
+        return Response(self._told(self.get_object(), request.user))
+
+    @extend_schema(request=VersionSerializer, responses=serializers.BasisSerializer)
+    def follow(self, request, uuid=None) -> Response:
+        """Put a draft or returned request on what stands now; what its drafter changed stays."""
+        row = self.get_object()
+        given = VersionSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        done = actions.follow_agreement(row, by=request.user, **given.validated_data)
+        told = self._told(row, request.user)
+        return Response({**told, "taken": sorted(done.content), "kept": sorted(done.kept)})
+
+    @staticmethod
+    def _told(row: ConnectionRequest, user) -> dict:
+        basis = RequestBasis.objects.filter(request=row).select_related("agreement", "starts_from__agreement").first()
+        if basis is None or basis.starts_from is None:
+            raise Http404
+        current = stands_now(row)
+        merge = merged(row, basis.starts_from, current, user) if current else Merge()
+        told = {
+            "agreement": basis.agreement.number, "starts_from": basis.starts_from.number, "has_moved": current is not None,
+            "stands_now": (current or basis.starts_from).number, "changed_under": changes(basis.starts_from, current, user),
+            "taken": sorted(merge.content), "kept": sorted(merge.kept),
+        }  # fmt: skip
+        return serializers.BasisSerializer(told).data
 
 
 class Agreements(Rows):
     """Agreements of the caller's organizations; operator, legal officer and auditor see all."""
 
     pagination_class = OpenEndedPages
-    queryset = Agreement.objects.prefetch_related("parties__organization")
+    queryset = Agreement.objects.all()
     serializer_class = serializers.AgreementListSerializer
     detail_serializer_class = DETAIL
     filterset_class = filters.AgreementFilter
 
     def get_queryset(self):
-        rows = super().get_queryset()
+        rows, user = super().get_queryset(), self.request.user
+        rows = rows.prefetch_related(Prefetch("parties", Party.objects.visible_to(user).select_related("organization")))
         if self.action == "list":
             return rows
+        full = Agreement.objects.read_in_full_by(user)
+        own = ConnectionRequest.objects.visible_to(user)
         return rows.prefetch_related(
-            "bases__request", "suspensions__provider", "duties__party__organization", "duties__done_by", "duties__certificate",
-            Prefetch("grants", Grant.objects.select_related(
+            "suspensions__provider",
+            Prefetch("bases", RequestBasis.objects.filter(Q(agreement__in=full) | Q(request__in=own)).select_related("request")),
+            Prefetch("duties", Duty.objects.visible_to(user).select_related("party__organization", "done_by", "certificate")),
+            Prefetch("grants", Grant.objects.filter(agreement__in=full).select_related(
                 "agreement", "system__organization", "operation__version__service", "purpose"
             ).prefetch_related("suspensions__provider")),
-            Prefetch("acceptances", AcceptanceRecord.objects.select_related(
+            Prefetch("acceptances", AcceptanceRecord.objects.visible_to(user).select_related(
                 "agreement", "system__organization", "recorded_by", "decided_by")),
         )  # fmt: skip
 
@@ -119,8 +145,9 @@ class Agreements(Rows):
     @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)
     def versions(self, request, uuid=None) -> Response:
         """Every version with its content and signatures, newest first."""
-        rows = VERSIONS.filter(agreement=self.get_object()).order_by("-number")
-        return Response(serializers.AgreementVersionSerializer(rows, many=True).data)
+        rows = serializers.versions_read_by(request.user).filter(agreement=self.get_object()).order_by("-number")
+        shown = [read(row, request.user) for row in rows]
+        return Response(serializers.AgreementVersionSerializer(shown, many=True).data)
 
     @extend_schema(request=serializers.ProposalSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
@@ -207,16 +234,9 @@ class Agreements(Rows):
     @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)
     def differences(self, request, uuid=None) -> Response:
         """What the newest version changes against the one before it, in words; empty for a first version."""
-        newest, *older = self.get_object().versions.order_by("-number")[:2]
-        rows = differences(older[0].content, newest.content) if older else []
+        newest, *older = self.get_object().versions.select_related("agreement").order_by("-number")[:2]
+        rows = changes(older[0] if older else None, newest, request.user)
         return Response(serializers.ContentDifferenceSerializer(rows, many=True).data)
-
-    @extend_schema(responses=serializers.PreviewSerializer)
-    @action(detail=True, methods=["get"], filterset_class=None)
-    def preview(self, request, uuid=None) -> Response:
-        """What signing the newest version would open."""
-        newest = self.get_object().versions.order_by("-number").first()
-        return Response(serializers.PreviewSerializer(preview_of(newest)).data)
 
     @extend_schema(
         responses={(200, "application/pdf"): OpenApiTypes.BINARY},
@@ -231,6 +251,8 @@ class Agreements(Rows):
         503 where PDFs cannot be made.
         """
         agreement = self.get_object()
+        if not reads_in_full(agreement, request.user):
+            raise NotPermitted(_(JOINER_HAS_NO_DOCUMENT), code="joiner_signs_in_portal")
         version = agreement.versions.order_by("-number").first()
         wants_copy = request.query_params.get("copy", "").lower() in ("1", "true")
         data = documents.copy(version) if wants_copy else documents.newest(version)[1]

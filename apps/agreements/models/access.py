@@ -72,6 +72,8 @@ class Grant(WithHistory, StatefulModel):
     and credential are active. `fields` are leaf paths of the operation's tree ("Data.MainInformation.NAME").
     """
 
+    # Of a version that begins later: it waits beside the one that runs, whose `valid_to` is its `valid_from`.
+    is_planned = models.BooleanField(_("begins with a later version"), default=False)
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="grants")
     version_of = models.ForeignKey(AgreementVersion, on_delete=models.PROTECT, related_name="grants")
     system = models.ForeignKey(InformationSystem, verbose_name=_("system"), on_delete=models.PROTECT, related_name="grants")
@@ -102,7 +104,7 @@ class Grant(WithHistory, StatefulModel):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["agreement", "system", "operation", "environment"], condition=~Q(status="ended"),
+                fields=["agreement", "system", "operation", "environment", "is_planned"], condition=~Q(status="ended"),
                 name="agreements_grant_one_open",
             ),
             models.CheckConstraint(

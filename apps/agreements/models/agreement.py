@@ -17,10 +17,11 @@ from apps.agreements.choices import (
 )
 from apps.agreements.querysets import (
     AgreementQuerySet,
+    AgreementVersionQuerySet,
+    PartyQuerySet,
     StandardClauseQuerySet,
 )
 from apps.audit.models import WithHistory
-from apps.connections.choices import RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.core.models import StatefulModel, TimedModel
 from apps.core.search import SearchLineField, search_index
@@ -83,18 +84,10 @@ class Agreement(WithHistory, StatefulModel):
         return rows.filter(state=VersionState.CURRENT).first() or rows.first()
 
     def organization_ids(self, side: str | None = None) -> frozenset[int]:
-        """The parties of today, on one side or on both: who left has no say any more and hears nothing."""
-        rows = self.present_parties().filter(side=side) if side else self.present_parties()
+        """The parties of today, on one side or on both: who left, and who is still joining, has no say and hears nothing."""
+        rows = self.present_parties().bound()
+        rows = rows.filter(side=side) if side else rows
         return frozenset(rows.values_list("organization_id", flat=True))
-
-    def joining_ids(self) -> frozenset[int]:
-        """Who joins by a version that is not in force, or was declined: named as a party so that it can sign, without its say."""
-        rows = self.bases.filter(request__kind=RequestKind.JOIN, version__isnull=False).select_related("request")
-        joins = [row.request for row in rows]
-        if not joins:
-            return frozenset()
-        bound = self.parties.filter(signatures__version__state=VersionState.CURRENT).values_list("organization_id", flat=True)
-        return frozenset().union(*(request.consumer_ids() for request in joins)) - frozenset(bound)
 
     def standing_suspensions(self) -> list:
         """What suspends the agreement at once and is not lifted, oldest first; those of single accesses are not among them."""
@@ -108,11 +101,11 @@ class Agreement(WithHistory, StatefulModel):
         return self.standing_suspensions() or list(planned)
 
     def present_parties(self):
-        """The parties that are bound today; one that left, or was merged into another, stays in the history only."""
+        """The parties of today and who is joining; one that left, or was merged into another, stays in the history only."""
         return self.parties.filter(left_at__isnull=True)
 
     def party_uuids(self) -> set:
-        return set(self.present_parties().values_list("organization__uuid", flat=True))
+        return set(self.present_parties().bound().values_list("organization__uuid", flat=True))
 
 
 class Party(models.Model):
@@ -125,6 +118,13 @@ class Party(models.Model):
     side = models.CharField(_("side"), max_length=10, choices=Side)
     joined_at = models.DateTimeField(_("joined at"), auto_now_add=True)
     left_at = models.DateTimeField(_("left at"), null=True, blank=True)
+    is_joining = models.BooleanField(
+        _("joining"),
+        default=False,
+        help_text=_("Named by a version that is not in force: it signs it, and is no party before."),
+    )
+
+    objects = PartyQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("party")
@@ -148,6 +148,11 @@ class AgreementVersion(TimedModel):
     content_hash = models.CharField(_("content hash"), max_length=64)
     drafted_by = models.ForeignKey(USER, verbose_name=_("drafted by"), on_delete=models.PROTECT, related_name="+")
     change_note = models.TextField(_("what changed"), blank=True)
+    begins_at = models.DateTimeField(
+        _("begins at"), null=True, blank=True, help_text=_("When it takes the place of what runs.")
+    )
+
+    objects = AgreementVersionQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("agreement version")
@@ -157,6 +162,12 @@ class AgreementVersion(TimedModel):
             models.UniqueConstraint(fields=["agreement", "number"], name="agreements_agreementversion_number"),
             models.UniqueConstraint(
                 fields=["agreement"], condition=Q(state="current"), name="agreements_agreementversion_one_current"
+            ),
+            models.UniqueConstraint(
+                fields=["agreement"], condition=Q(state="scheduled"), name="agreements_agreementversion_one_scheduled"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="scheduled") | Q(begins_at__isnull=False), name="agreements_agreementversion_scheduled_when"
             ),
         ]
 

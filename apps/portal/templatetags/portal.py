@@ -24,7 +24,7 @@ COLORS = {
     "withdrawn": "", "negotiating": "blue", "awaiting_signatures": "amber", "in_force": "green", "suspended": "red",
     "ending": "amber", "terminated": "", "declined": "", "expired": "", "active": "green", "ended": "", "unclaimed": "amber",
     "revoked": "", "recorded": "amber", "confirmed": "green", "rejected": "red", "pending": "blue", "published": "green",
-    "deprecated": "amber", "retired": "", "current": "green", "superseded": "", "closed": "", "succeeded": "green", "failed": "red",
+    "deprecated": "amber", "retired": "", "current": "green", "scheduled": "blue", "superseded": "", "closed": "", "succeeded": "green", "failed": "red",
     "running": "blue", "held": "amber", "none": "", "basic": "amber", "sensitive": "red", "default": "blue", "special": "amber",
     "test": "amber", "production": "green", "staged": "blue", "ready": "blue", "undone": "amber", "replaced": "", "unchanged": "",
     "level_1": "blue", "level_2": "amber", "level_3": "red", "resolved": "green", "open": "blue", "answered": "amber",

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from csp.decorators import csp_replace
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 
 from apps.agreements import documents
+from apps.agreements.actions.signing import JOINER_HAS_NO_DOCUMENT
 from apps.agreements.models import Agreement, AgreementVersion
+from apps.agreements.reading import reads_in_full
 from apps.portal.doors import asked, find, page
 
 
 def _version(request: HttpRequest, uuid) -> AgreementVersion:
     agreement = find(Agreement.objects, request.user, uuid=uuid)
+    if not reads_in_full(agreement, request.user):
+        raise PermissionDenied(_(JOINER_HAS_NO_DOCUMENT))
     number = asked(request, "version")
     rows = agreement.versions.select_related("agreement").order_by("-number")
     found = rows.filter(number=number).first() if number.isdecimal() and len(number) < 7 else rows.first()

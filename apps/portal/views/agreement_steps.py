@@ -56,7 +56,7 @@ def telling_what_changed(request: HttpRequest, agreement: Agreement):
     try:
         yield
     except Conflict as error:
-        error.differences = pact.changed_since(agreement, request.POST.get("content_hash", ""))
+        error.differences = pact.changed_since(agreement, request.POST.get("content_hash", ""), request.user)
         raise
 
 

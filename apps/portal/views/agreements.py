@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.agreements.choices import AgreementStatus
-from apps.agreements.models import Agreement
+from apps.agreements.models import Agreement, Party
 from apps.portal import case, pact
 from apps.portal.asking import asking
 from apps.portal.doors import asked, find, page, paged
@@ -16,8 +17,11 @@ from apps.portal.doors import asked, find, page, paged
 
 @page
 def agreements(request: HttpRequest) -> HttpResponse:
-    rows = Agreement.objects.visible_to(request.user).prefetch_related("parties__organization").order_by("-id")
-    rows = rows.search(asked(request, "q"))
+    seen = Party.objects.visible_to(request.user).select_related("organization")
+    rows = Agreement.objects.visible_to(request.user).prefetch_related(Prefetch("parties", seen)).order_by("-id")
+    if asked(request, "q"):
+        # The line names all parties: one who is only joining does not find by whom else data is taken.
+        rows = rows.read_in_full_by(request.user).search(asked(request, "q"))
     if asked(request, "status") in AgreementStatus.values:
         rows = rows.filter(status=asked(request, "status"))
     context = {
@@ -40,7 +44,8 @@ def agreement_page(request: HttpRequest, uuid) -> HttpResponse:
         **pact.pieces(row, request.user, _version(request)),
         **asking(row, request.user),
     }
-    context["timeline"] = case.timeline(row, *context["grants"], *context["acceptances"], *context["credentials"])
+    about = (row, *context["grants"], *context["acceptances"], *context["credentials"]) if context["reads_all"] else ()
+    context["timeline"] = case.timeline(*about)
     return render(request, "portal/agreement.html", context)
 
 

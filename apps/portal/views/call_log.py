@@ -12,11 +12,11 @@ from django.utils.translation import gettext as _
 from apps.core.errors import DomainError
 from apps.gateway.actions import note_reading, search_calls_about
 from apps.gateway.api.serializers import CallSerializer, RefusalSerializer
+from apps.gateway.deciding import worded
 from apps.gateway.export import EXPORTED, csv_response
 from apps.gateway.models import CallIntent, CallRefusal
 from apps.gateway.refusals import TABLE
 from apps.organizations.roles import roles_of
-from apps.portal import traffic
 from apps.portal.doors import asked, form_page, page, said
 from apps.portal.log_forms import CallForm, LogForm, PersonForm, RefusalForm
 
@@ -68,7 +68,7 @@ def _uuid(text: str) -> uuids.UUID | None:
 
 def _worded(row, kind: str):
     code = row.code if kind == "refusals" else row.outcome.code if hasattr(row, "outcome") else ""
-    row.reason = traffic.reason(code) if code else ""
+    row.reason = worded(code) if code else ""
     return row
 
 

@@ -1,23 +1,17 @@
-"""The approval preview: what deciding or signing would open, and what it would do to the calls of the last thirty days.
-
-Each look at the recorded calls is itself recorded (LOG-06), like any other reading of the log.
-"""
+"""The approval preview: what deciding or signing would open, and what it would do to the calls of the last thirty days."""
 
 from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.agreements.models import Agreement
-from apps.agreements.preview import preview, preview_of
 from apps.connections.models import ConnectionRequest
-from apps.core.errors import FactMissing
-from apps.gateway import preview as gateway
-from apps.gateway.actions import note_reading
-from apps.portal import traffic
+from apps.gateway.api.previews import version_asked
+from apps.gateway.deciding import Before, before_approving, before_signing
 from apps.portal.doors import asked, find, page
 from apps.registry.choices import PersonalDataClass
 
@@ -32,49 +26,32 @@ def request_preview(request: HttpRequest, uuid) -> HttpResponse:
     row = find(ConnectionRequest.objects.select_related("consumer", "purpose"), request.user, uuid=uuid)
     if not may_preview(request.user, row):
         raise PermissionDenied
-    replay = gateway.replay_request(row, request.user)
-    context = {
-        "title": _("What approving %(number)s would open") % {"number": row.number},
-        "crumbs": [(_("Home"), reverse("home")), (_("Connection requests"), reverse("portal:requests")),
-                   (row.number, reverse("portal:request", args=[row.uuid]))],
-        "about": preview(row),
-    }  # fmt: skip
-    return _page(request, replay, context, row.number)
+    crumbs = [(_("Home"), reverse("home")), (_("Connection requests"), reverse("portal:requests")),
+              (row.number, reverse("portal:request", args=[row.uuid]))]  # fmt: skip
+    title = _("What approving %(number)s would open") % {"number": row.number}
+    return _page(request, before_approving(row, by=request.user), title=title, crumbs=crumbs)
 
 
 @page
 def agreement_preview(request: HttpRequest, uuid) -> HttpResponse:
     """Of the version the address names, or the newest: before it is signed, or as it runs."""
     row = find(Agreement.objects, request.user, uuid=uuid)
-    number = asked(request, "version")
-    rows = row.versions.select_related("agreement").order_by("-number")
-    version = rows.filter(number=number).first() if number.isdecimal() and len(number) < 7 else rows.first()
-    if version is None:
-        raise Http404
-    try:
-        replay = gateway.replay_version(version, request.user)
-    except FactMissing:
-        replay = gateway.Replay(0)
-    context = {
-        "title": _("What version %(number)s of %(agreement)s would open") % {"number": version.number, "agreement": row.number},
-        "crumbs": [(_("Home"), reverse("home")), (_("Agreements"), reverse("portal:agreements")),
-                   (row.number, f"{reverse('portal:agreement', args=[row.uuid])}?version={version.number}")],
-        "about": preview_of(version),
-    }  # fmt: skip
-    return _page(request, replay, context, row.number)
+    version = version_asked(row, request.user, asked(request, "version"))
+    here = f"{reverse('portal:agreement', args=[row.uuid])}?version={version.number}"
+    crumbs = [(_("Home"), reverse("home")), (_("Agreements"), reverse("portal:agreements")), (row.number, here)]
+    title = _("What version %(number)s of %(agreement)s would open") % {"number": version.number, "agreement": row.number}
+    return _page(request, before_signing(version, by=request.user), title=title, crumbs=crumbs)
 
 
-def _page(request: HttpRequest, replay: gateway.Replay, context: dict, about: str) -> HttpResponse:
-    note_reading("calls", by=request.user, asked={"page": "preview", "about": about}, rows=replay.calls)
+def _page(request: HttpRequest, before: Before, **context) -> HttpResponse:
     names = dict(PersonalDataClass.choices)
-    context["classes"] = [
-        (row, [(value, names[value], n) for value, n in row.classes.items()]) for row in context["about"].operations
-    ]
     context |= {
-        "replay": replay,
-        "sums": {name: replay.total(name) for name in ("calls", "passing", "refused", "losing", "opened")},
-        "reasons": [(code, traffic.reason(code), n) for code, n in replay.reasons.most_common()],
-        "lost": replay.lost.most_common(50),
-        "opened": [(code, traffic.reason(code), n) for code, n in replay.opened.most_common()],
+        "about": before.about,
+        "classes": [(row, [(value, names[value], n) for value, n in row.classes.items()]) for row in before.about.operations],
+        "replay": before.replay,
+        "sums": before.sums,
+        "reasons": before.reasons,
+        "lost": before.lost,
+        "opened": before.opened,
     }
     return render(request, "portal/preview.html", context)

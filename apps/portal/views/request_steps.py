@@ -10,12 +10,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from apps.agreements.actions import approve_request
+from apps.agreements.actions import approve_request, follow_agreement
 from apps.agreements.models import Agreement
 from apps.connections import actions
 from apps.connections.models import ConnectionRequest
 from apps.core.errors import FactMissing
 from apps.portal import panel
+from apps.portal.case import part_label
 from apps.portal.doors import do, door, find, version_of
 from apps.portal.forms import CommentForm, PasswordForm, RefuseForm
 from apps.portal.proof import prove
@@ -88,6 +89,15 @@ def _withdraw(request: HttpRequest, case: ConnectionRequest) -> HttpResponse:
     return _stay(case)
 
 
+def _follow(request: HttpRequest, case: ConnectionRequest) -> HttpResponse:
+    done = do(request, follow_agreement, case, _("The request now starts from what stands; read below what it changes of it."),
+              version=version_of(request))  # fmt: skip
+    if done.kept:
+        kept = ", ".join(part_label(name) for name in done.kept)
+        messages.info(request, _("Both you and the agreement changed: %(parts)s. Yours was kept.") % {"parts": kept})
+    return _stay(case)
+
+
 def _approve(request: HttpRequest, case: ConnectionRequest) -> HttpResponse:
     form = valid(CommentForm(request.POST, prefix="approve"))
     made = do(request, approve_request, case, _("Approved."), version=version_of(request), **form.cleaned_data)
@@ -116,4 +126,5 @@ _DOORS = {
     "refuse": _refuse,
     "withdraw": _withdraw,
     "approve": _approve,
+    "follow": _follow,
 }
