@@ -27,6 +27,7 @@ from apps.agreements.actions import (
 )
 from apps.agreements.choices import GrantStatus, VersionState
 from apps.agreements.clock import run_clock
+from apps.agreements.models import Grant
 from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
 from apps.core.errors import Conflict, FactMissing
 from apps.registry.choices import Environment
@@ -217,6 +218,37 @@ def test_a_suspended_access_is_not_opened_by_the_next_version_and_opens_in_it_wh
     undo()
     assert open_at(w, agreement, moment() - SECOND) == sorted(w.fields(3))
     assert open_at(w, agreement, moment()) == sorted(w.fields(1))
+
+
+@pytest.mark.parametrize("ticked", [True, False], ids=["the clock came by", "the clock did not"])
+@pytest.mark.parametrize("first", ["before", "after"])
+def test_what_two_sides_suspended_opens_in_the_next_version_when_neither_stands(w, first, ticked):
+    """Of the access that follows as of the one that runs: the rows of both are its own, whenever they were made."""
+    agreement = accepted(w)
+    here = {"environment": Environment.PRODUCTION, "is_planned": False}
+    if first == "before":
+        suspend_grant(agreement.grants.get(**here), by=w.provider_officer, reason="Bất thường")
+    changed_later(w, agreement)
+    if first == "after":
+        suspend_grant(agreement.grants.get(**here), by=w.provider_officer, reason="Bất thường")
+    suspend_grant(agreement.grants.get(**here), by=w.operator, reason="Rà soát")
+    planned = agreement.grants.get(**here | {"is_planned": True})
+    assert [(row.provider, row.reason) for row in planned.standing_suspensions()] == [
+        (w.provider, "Bất thường"),
+        (None, "Rà soát"),
+    ]
+    at = moment() + SECOND
+    with time_machine.travel(at if ticked else timezone.now(), tick=False):
+        run_clock()
+        runs = agreement.grants.exclude(status=GrantStatus.ENDED).get(**here)
+        assert (runs.pk == planned.pk) is ticked
+        resume_grant(runs, by=w.provider_officer)
+        assert [open_at(w, agreement, when) for when in (timezone.now(), at)] == [None, None]
+        planned = Grant.objects.get(pk=planned.pk)
+        assert [row.provider for row in planned.standing_suspensions()] == [None]
+        resume_grant(Grant.objects.get(pk=runs.pk), by=w.operator)
+        assert open_at(w, agreement, at) == sorted(w.fields(1))
+    assert not Grant.objects.get(pk=planned.pk).standing_suspensions()
 
 
 def test_an_access_that_ended_meanwhile_does_not_come_back(running):

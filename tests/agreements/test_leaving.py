@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -10,6 +12,7 @@ from apps.agreements.actions import (
     approve_request,
     complete_duty,
     confirm_acceptance,
+    decline_change,
     finish_termination,
     leave_agreement,
     merge_organizations,
@@ -212,6 +215,19 @@ def test_not_while_a_change_awaits_signatures_and_who_would_join_is_no_other(spe
     with pytest.raises(Conflict) as refused:
         leave_agreement(agreement, by=special.consumer_officer, reason=REASON)
     assert refused.value.code == "last_consumer"
+
+
+def test_not_while_a_change_waits_for_its_first_day_and_who_left_does_not_begin_with_it(w, agreement, other):
+    day = timezone.localdate() + datetime.timedelta(days=20)
+    request = start_change(agreement, by=w.consumer_officer)
+    save_draft(request, by=w.consumer_officer, wanted_from=day)
+    decide(request, w, w.consumer_officer, w.consumer_signer)
+    with pytest.raises(Conflict) as refusal:
+        leave_agreement(agreement, by=other.officer, reason=REASON)
+    assert refusal.value.code == "change_pending"
+    decline_change(agreement, by=other.officer, reason=REASON)
+    leave_agreement(agreement, by=other.officer, reason=REASON)
+    assert {row[1] for row in running(agreement)} == {w.system.code}
 
 
 def test_while_it_is_suspended_one_leaves_and_it_stays_suspended(w, agreement, other):

@@ -33,7 +33,7 @@ def start_change(agreement: Agreement, *, by, uuid: uuids.UUID | None = None) ->
 
     `uuid` makes this, as the other two beginnings, repeatable: see `draft_request` (CC-05).
     """
-    return _start(agreement, _consumer_of(agreement, by), RequestKind.CHANGE, by, uuid)
+    return _start(agreement, consumer_for(agreement, by), RequestKind.CHANGE, by, uuid)
 
 
 @transaction.atomic
@@ -42,7 +42,7 @@ def start_renewal(agreement: Agreement, *, by, uuid: uuids.UUID | None = None) -
 
     Raises Conflict (`no_end`) for an agreement without an end: a renewal would set it one. Whoever wants that asks for a change.
     """
-    return _start(agreement, _consumer_of(agreement, by), RequestKind.RENEWAL, by, uuid)
+    return _start(agreement, consumer_for(agreement, by), RequestKind.RENEWAL, by, uuid)
 
 
 @transaction.atomic
@@ -64,8 +64,8 @@ def start_join(agreement: Agreement, consumer: Organization, *, by, uuid: uuids.
     return _start(agreement, consumer, RequestKind.JOIN, by, uuid)
 
 
-def _consumer_of(agreement: Agreement, by) -> Organization:
-    """The consuming party for which `by` files. One whose joining is not signed by all yet is none."""
+def consumer_for(agreement: Agreement, by) -> Organization:
+    """The consuming party for which `by` files. Raises NotPermitted; one whose joining is not signed by all yet is none."""
     mine = organization_ids(by, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER)
     if not mine:
         raise NotPermitted(code="not_a_party")

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.agreements import actions
+from apps.agreements.actions.beginnings import consumer_for
 from apps.agreements.actions.suspension import announce_suspension, cancel_suspension
 from apps.agreements.choices import Side, VersionState
 from apps.agreements.models import Agreement, Grant, Party, PlannedSuspension
@@ -31,6 +32,8 @@ def start(request: HttpRequest, uuid, kind: str) -> HttpResponse:
     verbs = {"change": actions.start_change, "renewal": actions.start_renewal}
     if kind not in verbs:
         raise Http404
+    # The right before the form: who may begin none is told so, whatever was posted.
+    consumer_for(agreement, request.user)
     key = valid(KeyForm(request.POST)).cleaned_data["uuid"]
     draft = verbs[kind](agreement, by=request.user, uuid=key)
     messages.success(request, _("A draft was opened with everything that runs; change what shall change."))

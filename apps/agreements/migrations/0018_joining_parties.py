@@ -25,7 +25,7 @@ WHERE side = 'consumer'
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agreements', '0016_later_versions'),
+        ('agreements', '0017_later_versions'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agreements', '0015_left'),
+        ('agreements', '0016_reason_apart_from_terms'),
         ('organizations', '0002_agency_admin'),
         ('registry', '0008_master_data_of_fields'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
