@@ -22,9 +22,11 @@ from apps.agreements.actions import (
     suspend_agreement,
     terminate_agreement,
 )
-from apps.agreements.models import Agreement, Party
+from apps.agreements.actions.approval import make_current
+from apps.agreements.models import Agreement, AgreementVersion, Party, RequestBasis
 from apps.audit.models import AuditEvent
 from apps.connections.actions import forward_request, save_draft, sign_request, submit_request, withdraw_request
+from apps.core.canonical import content_hash
 from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.models import PolicyChange
@@ -218,10 +220,19 @@ def test_not_while_a_change_awaits_signatures_and_who_would_join_is_no_other(spe
 
 
 def test_not_while_a_change_waits_for_its_first_day_and_who_left_does_not_begin_with_it(w, agreement, other):
+    current = agreement.current_version
     day = timezone.localdate() + datetime.timedelta(days=20)
-    request = start_change(agreement, by=w.consumer_officer)
-    save_draft(request, by=w.consumer_officer, wanted_from=day)
-    decide(request, w, w.consumer_officer, w.consumer_signer)
+    content = current.content | {
+        "version": current.number + 1, "term": current.content["term"] | {"valid_from": day.isoformat()},
+    }  # fmt: skip
+    later = AgreementVersion.objects.create(
+        agreement=agreement, number=current.number + 1, content=content, content_hash=content_hash(content),
+        drafted_by=w.consumer_officer,
+    )  # fmt: skip
+    begun = start_change(agreement, by=w.consumer_officer)
+    RequestBasis.objects.filter(request=begun).update(version=later)
+    make_current(agreement, later, by=w.operator)
+    assert later.state == "scheduled"
     with pytest.raises(Conflict) as refusal:
         leave_agreement(agreement, by=other.officer, reason=REASON)
     assert refusal.value.code == "change_pending"
