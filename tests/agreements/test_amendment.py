@@ -446,7 +446,7 @@ def test_who_joins_a_special_agreement_has_no_say_before_all_have_signed(special
     for person in (signer, w.consumer_signer, w.provider_signer):
         sign_agreement(agreement, by=person, content_hash=draft.content_hash)
     assert start_change(agreement, by=asker).consumer == organization
-    terminate_agreement(agreement, by=asker, ground="consumer", reason="Không còn nhu cầu")
+    terminate_agreement(agreement, by=asker, ground="authority", reason="Theo yêu cầu của cơ quan có thẩm quyền")
     agreement.refresh_from_db()
     assert agreement.status == AgreementStatus.ENDING
 
