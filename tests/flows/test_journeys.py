@@ -22,7 +22,8 @@ def _django_db_helper(django_db_setup):
 
 def test_default_sharing_then_a_change_then_a_renewal(province: Province):
     officer, provider = province.person("khaithac"), province.person("cungcap")
-    request = province.file("khaithac", "H03.01.1", ["cong-dvc-bac-kan"])
+    end = (datetime.date.today() + datetime.timedelta(days=300)).isoformat()
+    request = province.file("khaithac", "H03.01.1", ["cong-dvc-bac-kan"], wanted_to=end)
     assert (request["status"], "Điều 40(3)" in request["deadline_citation"]) == ("checking", True)
     agreement = province.approve(request)
     assert officer.get(f"agreements/{agreement}")["status"] == "in_force"
@@ -49,10 +50,10 @@ def test_default_sharing_then_a_change_then_a_renewal(province: Province):
         ("added", True)
     ]
 
-    before = provider.get(f"agreements/{agreement}")["current_version"]["content"]["term"]["valid_to"]
+    assert provider.get(f"agreements/{agreement}")["current_version"]["content"]["term"]["valid_to"] == end
     renewal = officer.post(f"agreements/{agreement}/renew")
     until = officer.get(f"requests/{renewal['request']}")["wanted_to"]
-    assert until > (before or datetime.date.today().isoformat())
+    assert until > end
     assert province.approve(province.submit("khaithac", renewal["request"], "ky.khaithac")) == agreement
     current = officer.get(f"agreements/{agreement}")["current_version"]
     assert (current["number"], current["content"]["term"]["valid_to"]) == (3, until)
