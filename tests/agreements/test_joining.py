@@ -218,8 +218,10 @@ def test_after_a_declined_joining_it_reads_its_request_alone_and_may_ask_again(j
         page = client.get(f"/portal/requests/{request.uuid}/")
         assert page.status_code == 200
         assert [word for word in secrets_of(w) if word in page.content.decode()] == []
+    assert agreement.number in browser(one.officer).get("/portal/joinable/").content.decode()
     again = one.asks(w, agreement)
     assert approve_request(again, by=w.provider_officer) == agreement
+    assert agreement.number not in browser(one.officer).get("/portal/joinable/").content.decode()
     for person in (one.signer, w.consumer_signer, w.provider_signer):
         sign_agreement(agreement, by=person, content_hash=draft_of(agreement).content_hash)
     assert one.organization.pk in agreement.organization_ids("consumer")

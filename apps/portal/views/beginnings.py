@@ -46,7 +46,9 @@ def joinable(request: HttpRequest) -> HttpResponse:
     mine = organization_ids(request.user, Role.CONSUMER_OFFICER)
     if not mine:
         raise PermissionDenied
-    rows = Agreement.objects.open_to_join().exclude(parties__organization_id__in=mine).order_by("-id")
+    # Who asked to join and was declined may ask again.
+    parties = Party.objects.filter(organization_id__in=mine).exclude(is_joining=True, left_at__isnull=False)
+    rows = Agreement.objects.open_to_join().exclude(pk__in=parties.values("agreement_id")).order_by("-id")
     for word in words(asked(request, "q"))[:8]:
         # By what the page shows: who takes data under an agreement is for its parties (AG-03), so no search tells it.
         named = Party.objects.filter(side=Side.PROVIDER, organization__folded__contains=word).values("agreement_id")
