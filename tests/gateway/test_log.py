@@ -7,7 +7,7 @@ import io
 import json
 import re
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -131,7 +131,8 @@ def test_a_search_without_a_period_is_one_of_31_days_and_says_so(client, ours):
     answer = ask("/api/v1/calls")
     assert ids(answer) == [str(new.call_id)]
     told = datetime.fromisoformat(answer.json()["from"])
-    assert timedelta(0) <= timezone.now() - timedelta(days=31) - told < timedelta(minutes=5)
+    assert timedelta(0) <= timezone.now() - timedelta(days=31) - told < timedelta(days=1, minutes=5)
+    assert timezone.localtime(told).time() == time(), "the same question is answered alike all day"
     assert answer.json()["to"] is None
     end = (timezone.now() - timedelta(days=39)).isoformat()
     assert ids(ask("/api/v1/calls", {"to": end})) == [str(old.call_id)]

@@ -98,7 +98,12 @@ def make_grant(operation: Operation, system: InformationSystem, purpose: Purpose
     Party.objects.create(agreement=agreement, organization=operation.version.service.provider, side=Side.PROVIDER)
     Party.objects.create(agreement=agreement, organization=system.organization, side=Side.CONSUMER)
     content = AgreementVersion.objects.create(
-        agreement=agreement, number=1, state=VersionState.CURRENT, content={}, content_hash="0" * 64, drafted_by=UserFactory()
+        agreement=agreement,
+        number=1,
+        state=VersionState.CURRENT,
+        content={"scope": []},
+        content_hash="0" * 64,
+        drafted_by=UserFactory(),
     )
     defaults = {
         "environment": "production", "fields": GRANTED, "valid_from": now - timedelta(days=1), "status": GrantStatus.ACTIVE,

@@ -32,7 +32,8 @@ class _Period(filters.FilterSet):
             None if moment is None else max(EARLIEST, min(moment, LATEST)) for moment in (data.get("from"), data.get("to"))
         )
         if start is None and not data.get("call_id"):
-            start = (end or timezone.now()) - DEFAULT_PERIOD
+            # From the beginning of that day: the same question is answered alike, whenever it is asked on a day.
+            start = timezone.localtime(end).replace(hour=0, minute=0, second=0, microsecond=0) - DEFAULT_PERIOD
         return start, end
 
     def _nothing(self, rows, _name, _value):
