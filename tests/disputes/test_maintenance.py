@@ -118,7 +118,7 @@ def test_the_clock_puts_away_what_is_over_and_not_before(w):
 
 
 def test_an_error_on_the_way_announces_nothing(w, monkeypatch):
-    monkeypatch.setattr("apps.disputes.maintenance.notify", lambda *args, **facts: 1 / 0)
+    monkeypatch.setattr("apps.disputes.maintenance.tell_of_service", lambda *args, **facts: 1 / 0)
     before = current_epoch()
     with pytest.raises(ZeroDivisionError):
         announced(w)

@@ -67,7 +67,7 @@ def test_wf_33_special_sharing_leads_over_the_default_services_that_come_near(db
     draft = connections.complete_draft(w)
     browser = as_person(w.consumer_officer)
     ticks = [f"{w.operation.uuid}|{path}" for path in w.fields()]
-    saved = browser.post(edit(draft, "data"), {"field": ticks, "go": "next"})
+    saved = browser.post(edit(draft, "data"), {"field": ticks, "go": "next", "version": draft.version})
     assert saved["Location"].endswith("/edit/near/")
     shown = browser.get(saved["Location"]).content.decode()
     assert other.name in shown

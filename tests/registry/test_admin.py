@@ -190,11 +190,12 @@ def test_terms_are_written_by_one_and_signed_by_another_by_hand(owner, provider)
     # One signs on the page where the terms are read, with the password again.
     assert signer.post(f"/admin/registry/usageregulation/{regulation.uuid}/do/sign/").status_code == 404
     here = f"/portal/regulations/{regulation.uuid}/"
-    owner.post(f"{here}sign/", {"password": PASSWORD, "back": here})
-    signer.post(f"{here}sign/", {"password": "khác", "back": here})
+    given = {"password": PASSWORD, "back": here, "version": regulation.version}
+    owner.post(f"{here}sign/", given)
+    signer.post(f"{here}sign/", {**given, "password": "khác"})
     regulation.refresh_from_db()
     assert not regulation.is_signed
-    assert signer.post(f"{here}sign/", {"password": PASSWORD, "back": here}).status_code == 302
+    assert signer.post(f"{here}sign/", given).status_code == 302
     regulation.refresh_from_db()
     assert regulation.is_signed
 
