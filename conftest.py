@@ -33,8 +33,8 @@ ONCE = tuple(
     f"tests/{name}.py"
     for name in (
         "agreements/test_walk", "access/test_canary", "access/test_markup", "access/test_hostile", "access/test_searching",
-        "access/test_reading", "access/test_writing", "access/test_moments", "gateway/test_cutting", "gateway/test_xml_cutting", "gateway/test_decision", "gateway/test_paths",
-        "portal/test_languages", "test_architecture", "test_static_rules",
+        "access/test_reading", "access/test_writing", "access/test_moments", "gateway/test_cutting", "gateway/test_xml_cutting",
+        "gateway/test_decision", "gateway/test_paths", "portal/test_languages", "test_architecture", "test_static_rules",
     )
 )  # fmt: skip
 """Long, and about our rules rather than the database's: what they find on one PostgreSQL they find on the other. (That each
