@@ -123,7 +123,10 @@ def asked(rng: random.Random, rows: dict) -> tuple[Token, Call]:
         row for row in rows["credential"].values() if (row.system_id, row.environment) == (grant.system_id, grant.environment)
     ]
     credential = rng.choice(of_it or list(rows["credential"].values()))
-    rare = lambda usual, *others: usual if rng.random() < 0.95 else rng.choice(others)  # noqa: E731
+
+    def rare(usual, *others):
+        return usual if rng.random() < 0.95 else rng.choice(others)
+
     token = Token(credential.id, rare(NOW + 100, NOW, NOW - 1, NOW + 2), rare("", "ab"), rare(False, True))
     operation = rare(grant.operation_id, 1, 2, 3)
     segments = rare((f"things{operation}", "7"), (f"things{operation}",), ("things", "7"), (f"things{operation}", "7", "8"))

@@ -198,7 +198,10 @@ def test_a_right_that_was_opened_behind_everybodys_back_is_not_verified(world):
 def test_of_two_rights_the_one_that_holds_at_this_instant_is_used(world):
     """Two agreements for one operation and purpose: the older one's end is not the end of the right, whenever its state follows."""
     _agreement, second = make_grant(world.operation, world.system, world.purpose)
-    at = lambda seconds: datetime.fromtimestamp(NOW + seconds, UTC)  # noqa: E731
+
+    def at(seconds):
+        return datetime.fromtimestamp(NOW + seconds, UTC)
+
     call = Call("GET", world.service.code, 1, ("companies", "0999999999"), [], world.purpose.code, "10.0.0.1")
 
     def chosen(now: float) -> int:
