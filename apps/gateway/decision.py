@@ -84,8 +84,13 @@ class Admission(Struct, gc=False):
 
 
 def identify(policy: Policy, token: Token, certificate_hash: str, now: float) -> Caller:
-    """Whose token this is, if the account, its system and its organization may call at all. Raises Refused."""
+    """Whose token this is, if the account, its system and its organization may call at all. Raises Refused.
+
+    LookupError where the system or the organization could not be read.
+    """
     credential = policy.rows["credential"].get(token.credential_id)
+    if credential is None and policy.is_unreadable("credential", token.credential_id):
+        raise Refused("not_ready")
     if credential is None or credential.status != "active":
         raise Refused("credential_revoked")
     if token.revoked or token.expires_at <= now:
@@ -120,6 +125,12 @@ class Right(Struct, frozen=True, gc=False):
 
 
 REMEMBERED = 200_000
+_LIFTED_BY_A_RIGHT = frozenset({
+    "grant_missing", "environment_mismatch", "purpose_not_granted", "grant_suspended", "grant_ended", "grant_expired",
+    "grant_not_yet_valid", "agreement_suspended", "agreement_not_in_force", "agreement_expired", "maintenance",
+    "outside_hours", "network_not_allowed",
+})  # fmt: skip
+"""Refusals that another right of the same system for the same operation would lift: not told while one of them cannot be read."""
 
 
 def decide(policy: Policy, token: Token, call: Call, now: float) -> Admission:
@@ -169,8 +180,10 @@ def _decide_fully(policy: Policy, token: Token, call: Call, now: float) -> Admis
         if grant.codes_day:
             path, query = addressed(policy, grant, operation, call.segments, call.pairs)
     except Refused as refused:
+        if refused.code in _LIFTED_BY_A_RIGHT and policy.is_unreadable("grant", caller.system.id, operation.id):
+            refused = Refused("not_ready")
         refused.operation, refused.grant = operation, grant
-        raise
+        raise refused from None
     if len(policy.rights) < REMEMBERED:
         policy.rights[token.credential_id, operation.id, call.purpose] = right
     return Admission(
@@ -209,11 +222,20 @@ def _right(
 def _route(policy: Policy, call: Call) -> tuple[Service, Route]:
     service = policy.service_codes.get(call.service)
     route = policy.routes.get((service.id, call.major)) if service is not None else None
+    if route is None and _is_there(policy, service, call):
+        raise Refused("not_ready")
     if route is None or route.version.status == "draft":
         raise Refused("service_unknown")
     if route.version.status not in LIVE_VERSIONS or service.status == "retired":
         raise Refused("version_retired")
     return service, route
+
+
+def _is_there(policy: Policy, service: Service | None, call: Call) -> bool:
+    """Whether the service, or its version, that was not found is one that could not be read."""
+    if service is None:
+        return policy.is_unreadable("dataservice", call.service)
+    return policy.is_unreadable("serviceversion", service.id, call.major)
 
 
 def _operation(route: Route, call: Call) -> tuple[Operation, tuple[tuple[str, str], ...]]:

@@ -1,4 +1,7 @@
-"""GET /gw/me: what a credential may call, until when, and what is left of its quota."""
+"""GET /gw/me: what a credential may call, until when, and what is left of its quota.
+
+`complete` is false while a right of the system cannot be read (its calls get `not_ready`): it is missing from the list.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,10 @@ FROM gateway_quotause WHERE grant_id = ANY($1::bigint[])
 async def describe(runtime: Runtime, caller: Caller, token: Token) -> dict:
     policy = runtime.policy
     tables = policy.by_system.get(caller.system.id, {})
-    grants = [
-        g for found in tables.values() for g in found
-        if g.environment == caller.credential.environment and g.status != "ended" and _is_whole(policy, g)
+    kept = [
+        g for found in tables.values() for g in found if g.environment == caller.credential.environment and g.status != "ended"
     ]  # fmt: skip
+    grants = [grant for grant in kept if _is_whole(policy, grant)]
     async with runtime.pool.acquire(timeout=3) as connection:
         rows = await connection.fetch(USED, [grant.id for grant in grants])
     used = {row["grant_id"]: row for row in rows}
@@ -33,6 +36,7 @@ async def describe(runtime: Runtime, caller: Caller, token: Token) -> dict:
         "client_id": caller.credential.client_id,
         "token_expires_at": _moment(token.expires_at),
         "credential_expires_at": _moment(caller.credential.expires_at),
+        "complete": len(grants) == len(kept) and not _has_unreadable(policy, caller),
         "grants": [_grant(policy, grant, used.get(grant.id)) for grant in sorted(grants, key=lambda g: g.id)],
     }
 
@@ -45,6 +49,11 @@ def _is_whole(policy: Policy, grant: Grant) -> bool:
         and grant.agreement_id in policy.rows["agreement"]
         and route.version.service_id in policy.rows["dataservice"]
     )
+
+
+def _has_unreadable(policy: Policy, caller: Caller) -> bool:
+    """Whether a right of the caller's system is there that could not be read."""
+    return any(row.kind == "grant" and row.about[0] == caller.system.id for row in policy.unreadable)
 
 
 def _grant(policy: Policy, grant: Grant, used) -> dict:

@@ -193,14 +193,15 @@ class Basis(Struct, frozen=True, gc=False):
 class Unreadable(Struct, frozen=True, gc=False):
     """A row that could not be read: it is no part of the policy, so nothing that rests on it is let through.
 
-    `route` (service, major) of a version: nothing of that number is called, lest an older version take its place.
+    `about` is what a decision looks for it by: (service, major) of a version, of which nothing is called then, lest an older
+    version take its place; (system, operation) of a grant; (code,) of a service; (id,) of all others.
     """
 
     kind: str
     id: int
     uuid: str
     why: str
-    route: tuple[int, int] | None = None
+    about: tuple
 
 
 KINDS: dict[str, type[Struct]] = {
@@ -323,7 +324,12 @@ class Policy:
             self.routes[version.service_id, version.major] = route
             self.by_operation.update(dict.fromkeys(route.operations, route))
         for row in self.unreadable:
-            self.routes.pop(row.route, None)
+            if row.kind == "serviceversion":
+                self.routes.pop(row.about, None)
+
+    def is_unreadable(self, kind: str, *about: object) -> bool:
+        """Whether a row that is looked for by `about` is there but could not be read."""
+        return any(row.kind == kind and row.about == about for row in self.unreadable)
 
     def clause(self, basis: str, day: str) -> str:
         """The provision that stands behind `basis` on `day`; empty when there is none."""

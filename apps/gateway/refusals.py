@@ -4,7 +4,8 @@ Codes are part of the interface and never change; texts may. The documentation's
 one (`docs/refusals.md`). `fix` says where the link of the answer leads (`problems.NEEDED` lists the places, the portal's
 `views.cures` follows them): the form of a new request already filled in, the page on which a change or a renewal of the
 agreement is asked for, the agreement, the account, the service, or nowhere.
-`durable` refusals are written to the log row by row; the others come from callers nobody knows and are counted.
+`durable` refusals are written to the log row by row; the others are counted: they come from callers nobody knows, or when the
+gateway cannot write.
 """
 
 from __future__ import annotations
@@ -111,9 +112,9 @@ _ROWS = (
     Refusal("still_running", 409, _("A call with this Idempotency-Key is still running."), _("Wait, then repeat with the same key."), retry_after=5),
     Refusal("idempotency_key_reused", 409, _("This Idempotency-Key was used for a different call."), _("Use a fresh key.")),
     # --- the platform
-    Refusal("overloaded", 503, _("The gateway has too many calls waiting."), _("Try again in a moment."), retry_after=1),
+    Refusal("overloaded", 503, _("The gateway has too many calls waiting."), _("Try again in a moment."), retry_after=1, durable=False),
     Refusal("not_ready", 503, _("The gateway cannot decide or record calls at the moment, so it lets none pass."),
-            _("Try again in a moment."), RECORD, retry_after=2),
+            _("Try again in a moment."), RECORD, retry_after=2, durable=False),
     Refusal("upstream_not_configured", 503, _("The service has no provider address in this environment."), _("Ask the operator."), fix="service"),
     Refusal("provider_busy", 503, _("The provider is serving as many calls as it allows."), _("Try again in a moment."), retry_after=1),
     Refusal("provider_unavailable", 503, _("The provider failed repeatedly and gets a pause."), _("Try again later."), retry_after=10),

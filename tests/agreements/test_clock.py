@@ -15,7 +15,7 @@ from apps.connections.models import ConnectionRequest
 from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.gateway.decision import _is_paused
-from apps.gateway.policy_source import _agreement_query
+from apps.gateway.policy_rows import _agreement_query
 from apps.notices.models import Notice
 from tests.factories.agreements import agreement_in_force, collected
 

@@ -11,9 +11,10 @@ from django.db import transaction
 
 from apps.core.epoch import current_epoch, raise_epoch
 from apps.gateway.models import AnonymousRefusalCount, CallIntent, CallOutcome, CallRefusal
+from tests.factories.organizations import InformationSystemFactory
 from tests.gateway.conftest import ask_token, send, wait_for_epoch
 from tests.gateway.processes import GatewayProcess, database_url
-from tests.gateway.world import CUT, make_grant, make_service
+from tests.gateway.world import CUT, make_credential, make_grant, make_service, make_world
 from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -127,7 +128,8 @@ def test_gw_16_one_row_that_cannot_be_read_closes_what_rests_on_it_and_nothing_e
     path = f"/gw/{service.code}/v1/companies/0999999999"
     assert call(path).json == call().json == CUT
     by_hand(operation, "/companies//{code}")
-    assert call(path).code == "service_unknown"
+    assert call(path).code == "not_ready"
+    assert call(path.replace("/v1/", "/v2/")).code == "service_unknown"
     assert call().json == CUT
     told = send(gateway.url, path="/readyz").json
     assert told["unreadable"] == [f"serviceversion {version.uuid}: IndexError"]
@@ -137,6 +139,35 @@ def test_gw_16_one_row_that_cannot_be_read_closes_what_rests_on_it_and_nothing_e
     by_hand(operation, "/companies/{code}")
     assert call(path).json == CUT
     assert send(gateway.url, path="/readyz").json["unreadable"] == []
+
+
+def test_gw_16_a_consumer_whose_right_cannot_be_read_is_not_told_that_it_has_none(call, gateway, world, provider):
+    """Its calls are answered 503 until the row can be read; others are served, and learn nothing of it."""
+    stranger, secret = make_credential(InformationSystemFactory())
+    with transaction.atomic():
+        raise_epoch("credential", stranger.uuid)
+    wait_for_epoch(gateway.url, current_epoch())
+    theirs = {"Authorization": f"Bearer {ask_token(gateway.url, stranger.client_id, secret)}"}
+    other = make_world(provider.url + "/api")
+    assert (call().json, call("/gw/me").json["complete"]) == (CUT, True)
+    with psycopg.connect(database_url(), autocommit=True) as connection:
+        connection.execute("UPDATE agreements_grant SET fields = '{{a},{b}}' WHERE id = %s", [world.grant.pk])
+    try:
+        with transaction.atomic():
+            raise_epoch("grant", world.grant.uuid)
+        answer = call()
+        assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "not_ready", "2")
+        me = call("/gw/me").json
+        assert (me["complete"], me["grants"]) == (False, [])
+        assert call(**theirs).code == "grant_missing"
+        assert call("/gw/me", **theirs).json["complete"] is True
+        theirs["Authorization"] = f"Bearer {ask_token(gateway.url, other.credential.client_id, other.secret)}"
+        assert call(other.path, X_Purpose_Code=other.purpose.code, **theirs).json == CUT
+        assert send(gateway.url, path="/readyz").json["unreadable"] == [f"grant {world.grant.uuid}: TypeError"]
+        assert len(provider.seen) == 2
+    finally:
+        world.change(world.grant, "grant", fields=world.grant.fields)
+    assert (call().json, call("/gw/me").json["complete"]) == (CUT, True)
 
 
 def test_gw_16_every_part_that_can_be_broken_is_broken_by_a_list_above():

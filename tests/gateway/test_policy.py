@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone
 
 from apps.agreements.models import Grant
-from apps.gateway import policy_source
+from apps.gateway import policy_rows, policy_source
 from apps.gateway.decision import Call, Token, decide
 from apps.gateway.group_commit import connect
 from apps.gateway.policy import FOREVER, Policy, Unreadable
@@ -97,7 +97,7 @@ def test_gw_16_a_row_that_cannot_be_read_any_more_is_no_part_of_the_policy(world
     name = {"dataservice": "service"}.get(kind, kind)
     other = make_world("http://127.0.0.1:9/other")
     policy, row = run(policy_source.load), getattr(world, name)
-    whole = getattr(policy_source, maker)
+    whole = getattr(policy_rows, maker)
 
     def broken(record, *args, **kwargs):
         if record["id"] == row.pk:
@@ -105,7 +105,7 @@ def test_gw_16_a_row_that_cannot_be_read_any_more_is_no_part_of_the_policy(world
         return whole(record, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(policy_source, maker, broken)
+        patch.setattr(policy_rows, maker, broken)
         # The change is one of the agreement where a grant is meant: the grant is read anew without being named.
         world.change(
             world.agreement if kind == "grant" else row,
@@ -118,12 +118,48 @@ def test_gw_16_a_row_that_cannot_be_read_any_more_is_no_part_of_the_policy(world
             assert row.pk not in found.rows[kind]
             assert getattr(other, name).pk in found.rows[kind]
             assert [(r.kind, r.id) for r in found.unreadable] == [(kind, row.pk)]
+            assert (told(found, world), told(found, other)) == ("not_ready", "")
         assert advanced.digest == fresh.digest
         assert run(lambda c: policy_source.verify(c, advanced)) is True
     world.change(row, kind, status=row.status)
     mended, _kinds = run(lambda c: policy_source.advance(c, advanced))
     assert (mended.digest, mended.unreadable) == (run(policy_source.load).digest, ())
     assert row.pk in mended.rows[kind]
+    assert (told(policy, world), told(mended, world)) == ("", "")
+
+
+def told(policy: Policy, world, purpose: str = "") -> str:
+    """The code of what a call in `world` is told by `policy`; empty when it may pass."""
+    call = Call("GET", world.service.code, 1, ("companies", "0999999999"), [], purpose or world.purpose.code, "10.0.0.1")
+    try:
+        decide(policy, Token(world.credential.pk, FOREVER, ""), call, NOW)
+    except Refused as refused:
+        return refused.code
+    except LookupError:
+        return "not_ready"  # so `Calls` says it
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("facts", "purpose", "code"),
+    [
+        ({}, "other", "purpose_not_granted"), ({"status": "suspended"}, "", "grant_suspended"), ({"status": "ended"}, "", "grant_ended"),
+        ({"environment": "test"}, "", "environment_mismatch"), ({"networks": ["192.0.2.0/24"]}, "", "network_not_allowed"),
+        ({"system": None}, "", "grant_missing"), ({}, "", ""),
+    ],
+)  # fmt: skip
+def test_gw_16_nobody_is_denied_a_right_while_another_of_his_cannot_be_read(world, facts, purpose, code):
+    """Only the row's own system and operation are told so; a right that can be read lets pass all the same."""
+    if "system" in facts:
+        facts = {"system": InformationSystemFactory()}
+    world.change(world.grant, "grant", **facts)
+    policy = run(policy_source.load)
+    assert told(policy, world, purpose) == code
+    for system, operation, doubt in ((world.system.pk, world.operation.pk, "not_ready"),
+                                     (world.system.pk, world.operation.pk + 1, code), (world.system.pk + 1, world.operation.pk, code)):  # fmt: skip
+        lost = Unreadable("grant", 1, "u", "ValueError", (system, operation))
+        in_doubt = Policy(policy.epoch, policy.rows, unreadable=[lost])
+        assert told(in_doubt, world, purpose) == (doubt if code else "")
 
 
 def test_gw_16_an_older_version_does_not_take_the_place_of_one_that_cannot_be_read(world):
@@ -171,9 +207,9 @@ def test_a_row_written_behind_everybodys_back_is_found_at_the_next_look_and_noth
 
 
 def test_the_tables_whose_writes_are_counted_are_all_that_a_policy_is_read_from():
-    source = inspect.getsource(policy_source)
+    source = inspect.getsource(policy_rows) + inspect.getsource(policy_source)
     read = set(re.findall(r"(?:FROM|JOIN) ((?:organizations|agreements|registry|disputes|gateway|legal)_[a-z]+)", source))
-    assert read == set(policy_source.TABLES)
+    assert read == set(policy_rows.TABLES)
 
 
 def test_a_right_that_ended_long_ago_leaves_without_an_alarm(world):
