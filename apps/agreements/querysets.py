@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side, VersionState
-from apps.core.search import SearchLine
+from apps.core.search import MOST_WORDS, SearchLine
+from apps.core.text import words
 from apps.legal.announced import AnnouncedQuerySet
 from apps.organizations.roles import is_platform_reader, organization_ids
 
@@ -22,13 +24,24 @@ class AgreementQuerySet(SearchLine):
     def visible_to(self, user):
         """The parties, the operator, the legal officer and the auditor (NĐ 47/2020 Điều 36(5), AG-03).
 
-        Also who is joining, of which `reading` says what it reads; one whose joining was declined sees nothing any more.
+        Also who is joining and who has left, of which `reading` says what they read; one whose joining was declined sees
+        nothing any more.
         """
         return self._with_party(user, Q(is_joining=False) | Q(left_at__isnull=True))
 
     def read_in_full_by(self, user):
-        """Of those, the ones whose parties, systems and history are this person's to read: all but what it is only joining."""
+        """Of those, the ones whose parties, systems and history are this person's to read, as they stand now."""
+        return self._with_party(user, Q(is_joining=False, left_at__isnull=True))
+
+    def known_in_full_to(self, user):
+        """The same, and those it has left, as they were."""
         return self._with_party(user, Q(is_joining=False))
+
+    def left_by(self, user):
+        """The ones it reads as a former party alone: what was valid until it left."""
+        if is_platform_reader(user):
+            return self.none()
+        return self.known_in_full_to(user).exclude(pk__in=self.model.objects.read_in_full_by(user).values("pk"))
 
     def _with_party(self, user, bound: Q):
         if is_platform_reader(user):
@@ -37,8 +50,55 @@ class AgreementQuerySet(SearchLine):
         parties = self.model._meta.get_field("parties").related_model.objects
         return self.filter(Exists(parties.filter(bound, agreement=OuterRef("pk"), organization_id__in=organization_ids(user))))
 
+    def with_reach(self, user):
+        """Each row with `read_until` (`reach`), `owes`, whether a duty of one's own is open, and `ends`, for `reading.as_read`."""
+        parties = self.model._meta.get_field("parties").related_model.objects
+        duties = self.model._meta.get_field("duties").related_model.objects.filter(
+            agreement=OuterRef("pk"), done_at__isnull=True
+        )
+        rows = self.annotate(
+            read_until=reach(parties, user), owes=Exists(duties.filter(party__organization_id__in=organization_ids(user)))
+        )
+        return rows.annotate(ends=Coalesce("read_until", "valid_to"))
+
+    def in_status(self, statuses, user):
+        """Rows that are in one of `statuses` as `user` reads them (`reading.as_read`)."""
+        if not self.model.objects.left_by(user).exists():
+            return self.filter(status__in=statuses)
+        left = Q(owes=True) if AgreementStatus.ENDING in statuses else Q(pk__in=[])
+        left |= Q(owes=False) if AgreementStatus.TERMINATED in statuses else Q(pk__in=[])
+        return self.with_reach(user).filter(Q(read_until__isnull=True, status__in=statuses) | Q(left, read_until__isnull=False))
+
+    def found_by(self, user, text: str):
+        """`search` by what `user` reads: who is only joining does not find by whom else data is taken, nor who left by whom since."""
+        full = self.read_in_full_by(user).search(text)
+        wanted = words(text)[:MOST_WORDS]
+        left = self.model.objects.left_by(user).prefetch_related("parties__organization") if wanted else self.none()
+        found = [row.pk for row in left.with_reach(user) if _names(row, wanted)]
+        return self.filter(Q(pk__in=full.values("pk")) | Q(pk__in=found)) if found else full
+
     def due_to_expire(self, at):
         return self.filter(status__in=(AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED), valid_to__lte=at)
+
+
+def reach(parties, user, agreement: str = "pk"):
+    """Until when `user` reads the agreement: when the last of its agencies left; null for whoever reads it as it stands."""
+    if is_platform_reader(user):
+        return Value(None, models.DateTimeField())
+    rows = parties.bound().filter(agreement=OuterRef(agreement), organization_id__in=organization_ids(user))
+    return Subquery(rows.order_by(F("left_at").desc(nulls_first=True)).values("left_at")[:1])
+
+
+def _names(agreement, wanted: list[str]) -> bool:
+    """Whether `SearchLine.search` would find it, by number, title and the parties there were until its reader left."""
+    known = [party.organization for party in agreement.parties.all() if party.joined_at < agreement.read_until]
+    texts = [
+        agreement.number,
+        agreement.title,
+        *(text for row in known for text in (row.name, row.short_name, row.code, row.old_code)),
+    ]
+    line = {word for text in texts for word in words(text)}
+    return line.issuperset(wanted[:-1]) and any(word.startswith(wanted[-1]) for word in line)
 
 
 class PartyQuerySet(models.QuerySet):
@@ -47,18 +107,25 @@ class PartyQuerySet(models.QuerySet):
         return self.filter(is_joining=False)
 
     def visible_to(self, user):
-        """Whoever reads the agreement in full; one who joins sees its providers and itself."""
+        """Whoever reads the agreement in full; who left those it knew; one who joins sees its providers and itself.
+
+        With `read_until` (`reach`), after which nothing that became of the party is told (`Party.left_as_read`).
+        """
         if is_platform_reader(user):
             return self.all()
         mine = organization_ids(user)
-        full = Exists(self.model.objects.bound().filter(agreement=OuterRef("agreement"), organization_id__in=mine))
-        joins = self.model.objects.filter(agreement=OuterRef("agreement"), organization_id__in=mine, left_at__isnull=True)
-        return self.filter(full | Q(Q(side=Side.PROVIDER) | Q(organization_id__in=mine), Exists(joins)))
+        rows = self.model.objects.filter(agreement=OuterRef("agreement"), organization_id__in=mine)
+        known = Exists(rows.bound().filter(Q(left_at__isnull=True) | Q(left_at__gt=OuterRef("joined_at"))))
+        joins = Q(Q(side=Side.PROVIDER) | Q(organization_id__in=mine), Exists(rows.filter(left_at__isnull=True)))
+        return self.filter(known | joins).annotate(read_until=reach(self.model.objects, user, "agreement"))
 
 
 class AgreementVersionQuerySet(models.QuerySet):
     def visible_to(self, user):
-        """Whoever reads the agreement in full; one who joins sees the version it is to sign (with `reading.read`)."""
+        """Whoever reads the agreement in full; who left the versions made before; one who joins the one it is to sign.
+
+        Of the last `reading.read` tells a part.
+        """
         if is_platform_reader(user):
             return self.all()
         mine = organization_ids(user)
@@ -70,7 +137,8 @@ class AgreementVersionQuerySet(models.QuerySet):
         ):
             named |= Q(content__addendum__joined__contains=code)
         to_sign = Q(named, Exists(rows.filter(left_at__isnull=True)), state=VersionState.DRAFT) if named else Q(pk__in=[])
-        return self.filter(Exists(rows.bound()) | to_sign)
+        known = rows.bound().filter(Q(left_at__isnull=True) | Q(left_at__gt=OuterRef("created_at")))
+        return self.filter(Exists(known) | to_sign)
 
 
 class StandardClauseQuerySet(models.QuerySet):
@@ -99,28 +167,26 @@ class CredentialQuerySet(models.QuerySet):
         return self.filter(system__organization_id__in=organization_ids(user))
 
 
+def _of_parties(model, user):
+    """Keys of the rows of `model` under agreements that `user` reads as they stand now."""
+    bound = {"agreement__parties__is_joining": False, "agreement__parties__left_at__isnull": True}
+    return model.objects.filter(agreement__parties__organization_id__in=organization_ids(user), **bound).values("pk")
+
+
 class AcceptanceQuerySet(models.QuerySet):
     def visible_to(self, user):
+        """The parties of the agreement and the platform's readers; who left those of its own systems."""
         if is_platform_reader(user):
             return self.all()
-        mine = organization_ids(user)
-        parties = self.model.objects.filter(
-            agreement__parties__organization_id__in=mine, agreement__parties__is_joining=False
-        ).values("pk")
-        return self.filter(pk__in=parties)
+        return self.filter(Q(system__organization_id__in=organization_ids(user)) | Q(pk__in=_of_parties(self.model, user)))
 
 
 class DutyQuerySet(models.QuerySet):
     def visible_to(self, user):
-        """The parties of the agreement and the platform's readers."""
+        """The parties of the agreement and the platform's readers; who left its own."""
         if is_platform_reader(user):
             return self.all()
-        mine = organization_ids(user)
-        return self.filter(
-            agreement__in=self.model.objects.filter(
-                agreement__parties__organization_id__in=mine, agreement__parties__is_joining=False
-            ).values("agreement")
-        )
+        return self.filter(Q(party__organization_id__in=organization_ids(user)) | Q(pk__in=_of_parties(self.model, user)))
 
 
 class DutyCertificateQuerySet(models.QuerySet):
@@ -138,12 +204,7 @@ class PlannedSuspensionQuerySet(AnnouncedQuerySet):
     def visible_to(self, user):
         if is_platform_reader(user):
             return self.all()
-        mine = organization_ids(user)
-        return self.filter(
-            pk__in=self.model.objects.filter(
-                agreement__parties__organization_id__in=mine, agreement__parties__is_joining=False
-            ).values("pk")
-        )
+        return self.filter(pk__in=_of_parties(self.model, user))
 
 
 class SuspensionQuerySet(models.QuerySet):
@@ -161,12 +222,7 @@ class ConsumerSuspensionQuerySet(models.QuerySet):
         return rows.filter(Q(provider__isnull=True) | Q(provider_id=provider_id))
 
     def visible_to(self, user):
-        """The parties of the agreement and the platform's readers."""
+        """The parties of the agreement and the platform's readers; who left those of its own access."""
         if is_platform_reader(user):
             return self.all()
-        mine = organization_ids(user)
-        return self.filter(
-            pk__in=self.model.objects.filter(
-                agreement__parties__organization_id__in=mine, agreement__parties__is_joining=False
-            ).values("pk")
-        )
+        return self.filter(Q(party__organization_id__in=organization_ids(user)) | Q(pk__in=_of_parties(self.model, user)))

@@ -1,34 +1,87 @@
-"""What one person reads of an agreement: all of it, or, as one who is still joining, what it is to sign.
+"""What one person reads of an agreement: all of it, what was valid until it left, or, still joining, what it is to sign.
 
 A joiner of a special agreement signs a version before it is bound by it. Until then it reads that version's terms and its own part;
 who else takes data under the agreement, with which systems, is for the parties (AG-03). After a joining that was declined it
-reads its own request and nothing of the agreement. Rows are chosen by `visible_to` of their QuerySets; this is their content.
+reads its own request and nothing of the agreement. A consumer that has left was a party until then: it reads the versions made
+before, in full, its own access, tests, suspensions and duties, and the history until then and what concerned it; for it the
+agreement ended that day (`as_read`). Rows are chosen by `visible_to` of their QuerySets; this is their content.
 """
 
 from __future__ import annotations
 
+import datetime
+
+from apps.agreements.choices import AgreementStatus
 from apps.agreements.differences import Difference, differences
-from apps.agreements.models import Agreement, AgreementVersion
+from apps.agreements.models import Agreement, AgreementVersion, Party
 from apps.connections.models import ConnectionRequest
 from apps.organizations.models import Organization
-from apps.organizations.roles import organization_ids
+from apps.organizations.roles import is_platform_reader, organization_ids
+
+ENDED = {
+    "version": 0, "suspension_kind": "", "suspended_at": None, "violation": "", "handling_plan": "", "restore_conditions": "",
+    "termination_ground": "", "status_reason": "",
+}  # fmt: skip
 
 
 def reads_in_full(agreement: Agreement, user) -> bool:
-    """A party that is bound by it, and whoever reads the platform."""
+    """A party that is bound by it, and whoever reads the platform: as it stands now."""
     return Agreement.objects.read_in_full_by(user).filter(pk=agreement.pk).exists()
 
 
+def left_at(agreement: Agreement, user) -> datetime.datetime | None:
+    """When the last of the reader's agencies left; None for whoever reads it as it stands, and for who is joining."""
+    if is_platform_reader(user):
+        return None
+    rows = Party.objects.bound().filter(agreement=agreement, organization_id__in=organization_ids(user))
+    moments = list(rows.values_list("left_at", flat=True))
+    return max(moments) if moments and None not in moments else None
+
+
+def was_bound(agreement: Agreement, user) -> bool:
+    """Whether what the reader may see of a version is the whole of it: a party of today or a former one."""
+    return Agreement.objects.known_in_full_to(user).filter(pk=agreement.pk).exists()
+
+
+def as_read(agreement: Agreement) -> Agreement:
+    """The row (of `with_reach`) as its reader is told of it; not to be saved. For who has left it ended that day, duties aside."""
+    until = agreement.read_until
+    if until is not None:
+        status = AgreementStatus.ENDING if agreement.owes else AgreementStatus.TERMINATED
+        for name, value in {**ENDED, "status": status, "valid_to": until, "ended_at": until}.items():
+            setattr(agreement, name, value)
+    return agreement
+
+
 def version_for(agreement: Agreement, user) -> AgreementVersion | None:
-    """The version a page of the agreement begins with: the one in force, for one who joins the one it is to sign."""
+    """The version a page of the agreement begins with.
+
+    The one in force (the newest proposal while there is none), for one who left the one in force then, for one who joins the
+    one it is to sign.
+    """
     if reads_in_full(agreement, user):
         return agreement.current_version
+    until = left_at(agreement, user)
+    if until is not None:
+        return last_in_force(agreement, until)
     return AgreementVersion.objects.visible_to(user).filter(agreement=agreement).order_by("-number").first()
+
+
+def last_in_force(agreement: Agreement, until: datetime.datetime) -> AgreementVersion | None:
+    """The version that the next one, made when a party left, took the place of."""
+    after = agreement.versions.filter(created_at__gte=until).order_by("number").first()
+    return agreement.versions.filter(content_hash=after.content["supersedes"]).first() if after else None
+
+
+def newest_versions(agreement: Agreement, user):
+    """Versions that there were, for the reader, newest first; for one who joins also those it reads a part of."""
+    rows, until = agreement.versions.select_related("agreement").order_by("-number"), left_at(agreement, user)
+    return rows.filter(created_at__lt=until) if until else rows
 
 
 def read(version: AgreementVersion, user) -> AgreementVersion:
     """`version` with the content that `user` reads in place of the whole; not to be saved. The hash stays that of the whole."""
-    if not reads_in_full(version.agreement, user):
+    if not was_bound(version.agreement, user):
         version.content = _own_part(version.content, user)
     return version
 
@@ -37,7 +90,10 @@ def changes(former: AgreementVersion | None, version: AgreementVersion | None, u
     """What `version` changes of `former`, in words, as far as the reader reads them."""
     if former is None or version is None:
         return []
-    if reads_in_full(version.agreement, user):
+    until = left_at(version.agreement, user)
+    if until is not None and version.created_at >= until:
+        return []
+    if was_bound(version.agreement, user):
         return differences(former.content, version.content)
     return differences(_own_part(former.content, user), _own_part(version.content, user))
 

@@ -12,6 +12,9 @@ class RequestStatus(models.TextChoices):
     WITHDRAWN = "withdrawn", _("withdrawn")
 
 
+OVER = (RequestStatus.APPROVED, RequestStatus.REFUSED, RequestStatus.WITHDRAWN)
+
+
 class RequestKind(models.TextChoices):
     NEW = "new", _("new connection")
     CHANGE = "change", _("change")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from dataclasses import asdict, dataclass
 
@@ -13,7 +14,7 @@ from apps.agreements.actions.approval import amended_content
 from apps.agreements.actions.following import merged, stands_now
 from apps.agreements.differences import differences
 from apps.agreements.models import Agreement, AgreementVersion, RequestBasis
-from apps.agreements.reading import changes
+from apps.agreements.reading import as_read, changes
 from apps.audit.models import AuditEvent
 from apps.connections.actions import EDITABLE
 from apps.connections.announcements import people
@@ -21,6 +22,7 @@ from apps.connections.choices import AttachmentKind, DecisionStatus, RequestStat
 from apps.connections.content import request_hash
 from apps.connections.models import Comment, ConnectionRequest
 from apps.organizations.choices import Role
+from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
 from apps.portal import events
 from apps.portal.forms import ThreadForm
@@ -46,15 +48,22 @@ def _scope(operation, fields) -> Scope:
     return Scope(operation, fields, {value: counts.get(value, 0) for value in PersonalDataClass.values})
 
 
-def timeline(*objects, limit: int = 100, without: tuple[str, ...] = ()) -> list:
+def until(moment: datetime.datetime, user) -> Q:
+    """For who has left: the events until then, and those later ones that concern its own agencies."""
+    own = Organization.objects.filter(pk__in=organization_ids(user)).values_list("uuid", flat=True)
+    return Q(at__lte=moment) | Q(organizations__overlap=list(own))
+
+
+def timeline(*objects, limit: int = 100, without: tuple[str, ...] = (), reach: Q | None = None) -> list:
     """What happened to these objects, newest first, each event in words.
 
     `without` names events that the page shows in a place of their own, to those who may see them: comments in the thread.
+    `reach` is what of it the reader reads; all of it without one.
     """
     about = Q()
     for obj in objects:
         about |= Q(object_type=obj._meta.label_lower, object_ref=str(obj.uuid))
-    found = AuditEvent.objects.filter(about).exclude(event__in=without).select_related("actor")
+    found = AuditEvent.objects.filter(about, reach or Q()).exclude(event__in=without).select_related("actor")
     rows = list(found.order_by("-id")[:limit]) if objects else []
     for row in rows:
         row.words = events.label(row.event)
@@ -159,6 +168,10 @@ def handling(request, user) -> dict:
     return {"handler_names": names, "handlers": sorted(colleagues, key=str)}
 
 
+def _agreement(request, user) -> Agreement | None:
+    return Agreement.objects.visible_to(user).with_reach(user).filter(bases__request=request).first()
+
+
 def pieces(request, user) -> dict:
     asked = scope(request)
     counts = totals(asked)
@@ -178,6 +191,6 @@ def pieces(request, user) -> dict:
         **differences_of(request),
         **moved_under(request, user),
         **handling(request, user),
-        "agreement": Agreement.objects.visible_to(user).filter(bases__request=request).first(),
+        "agreement": as_read(found) if (found := _agreement(request, user)) else None,
         "is_open": request.status in (RequestStatus.CHECKING, RequestStatus.AWAITING_PROVIDER, RequestStatus.RETURNED),
     }

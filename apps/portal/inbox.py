@@ -148,7 +148,8 @@ def _agreements_to_sign(user):
         change = AgreementVersion.objects.filter(agreement=OuterRef("pk"), state="draft")
         waits = Q(status=AgreementStatus.AWAITING_SIGNATURES) | (Q(status=AgreementStatus.IN_FORCE) & Exists(change))
         rows = Agreement.objects.visible_to(user).filter(waits)
-        rows = rows.filter(parties__organization_id__in=mine).exclude(Exists(signed)).distinct()[:MOST]
+        rows = rows.filter(parties__organization_id__in=mine, parties__left_at__isnull=True)
+        rows = rows.exclude(Exists(signed)).distinct()[:MOST]
         for row in rows:
             what = _("Sign the change") if row.status == AgreementStatus.IN_FORCE else _("Sign the agreement")
             yield Task(what, row.number, row.title, reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)
@@ -380,7 +381,7 @@ def figures(user) -> dict[str, int | str]:
         "open": _counted(visible.open()),
         "due_today": _counted(running.filter(due_at__gte=now, due_at__lte=midnight)),
         "late": _counted(running.filter(due_at__lt=now)),
-        "in_force": _counted(Agreement.objects.visible_to(user).filter(status=AgreementStatus.IN_FORCE)),
+        "in_force": _counted(Agreement.objects.visible_to(user).in_status([AgreementStatus.IN_FORCE], user)),
     }
 
 

@@ -16,7 +16,7 @@ from apps.agreements.actions.signing import party_to_sign
 from apps.agreements.choices import AgreementStatus, CredentialStatus, DutyKind, GrantStatus, Side, SuspensionKind, VersionState
 from apps.agreements.differences import Difference
 from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Duty, Party, PlannedSuspension
-from apps.agreements.reading import changes, read, reads_in_full
+from apps.agreements.reading import changes, last_in_force, read, reads_in_full
 from apps.agreements.rules import leaves_others
 from apps.agreements.suspensions import has_suspended, is_own, suspenders, to_be_lifted
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
@@ -72,12 +72,13 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
 
     `number` is the version to be read; without it the one in force, or the newest while there is none.
     """
-    full = reads_in_full(agreement, user)
+    full, left = reads_in_full(agreement, user), agreement.read_until
     parties = list(Party.objects.visible_to(user).filter(agreement=agreement).select_related("organization"))
     rows = AgreementVersion.objects.visible_to(user).filter(agreement=agreement)
     versions = list(rows.select_related("agreement", "drafted_by").order_by("-number"))
-    _mark_fallen(versions)
-    shown = _shown(versions, number)
+    begins_with = last_in_force(agreement, left) if left else None
+    _mark_fallen(versions, begins_with)
+    shown = _shown(versions, number if number is not None or begins_with is None else begins_with.number)
     former = _former(agreement, shown)
     compared = changes(former, shown, user)
     shown = read(shown, user) if shown else None
@@ -96,6 +97,8 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
         "is_later": later is not None and later is shown,
         "differences": compared,
         "reads_all": full,
+        "is_joining": not full and left is None,
+        "left_at": left,
         "items": items(shown.content) if shown else [],
         "scope": scope(shown.content) if shown else [],
         "signatures": list(_of_seen(shown.signatures, parties).select_related("signer", "party__organization"))
@@ -103,7 +106,7 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
         else [],
         "unsigned": _unsigned(shown, parties),
         "consents": list(_of_seen(shown.consents, parties).select_related("officer", "party__organization")) if shown else [],
-        "grants": grants(agreement, user) if full else [],
+        "grants": grants(agreement, user) if full or left else [],
         "credentials": credentials(agreement, user),
         "reissuable": reissuable(agreement, user),
         "acceptances": acceptances(agreement, user),
@@ -155,9 +158,9 @@ def _line(versions: list[AgreementVersion], head: AgreementVersion | None) -> li
     return line
 
 
-def _mark_fallen(versions: list[AgreementVersion]) -> None:
+def _mark_fallen(versions: list[AgreementVersion], begins_with: AgreementVersion | None) -> None:
     """A change that was declined is closed as a superseded one is; that nothing came from it tells them apart."""
-    current = next((row for row in versions if row.state == VersionState.CURRENT), None)
+    current = begins_with or next((row for row in versions if row.state == VersionState.CURRENT), None)
     line = _line(versions, current)
     for row in versions:
         row.has_fallen = current is not None and row.state == VersionState.SUPERSEDED and row.pk not in line
@@ -168,7 +171,7 @@ def _unsigned(shown: AgreementVersion | None, parties) -> list:
     if shown is None or shown.state != VersionState.DRAFT:
         return []
     done = set(shown.signatures.values_list("party_id", flat=True))
-    return [party for party in parties if party.left_at is None and party.pk not in done]
+    return [party for party in parties if party.left_as_read is None and party.pk not in done]
 
 
 def signing_of(agreement: Agreement, shown: AgreementVersion | None, user) -> bool:
@@ -309,6 +312,8 @@ def grants(agreement: Agreement, user) -> list:
     rows = agreement.grants.select_related(
         "system__organization", "operation__version__service__provider", "purpose"
     ).prefetch_related("suspensions__provider")
+    if agreement.read_until:
+        rows = rows.filter(system__organization_id__in=organization_ids(user))
     found = list(rows.order_by("system__sort_key", "operation_id", "environment", "is_planned", "-id")[:MOST_GRANTS])
     _count_fields(found)
     for row in found:
@@ -384,7 +389,9 @@ def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> di
         "may_renew": in_force and consumes and is_renewable(agreement),
         "start_keys": {kind: uuids.uuid4() for kind in ("change", "renewal")},
         "planned": planned,
-        "maintenances": Maintenance.objects.open()
+        "maintenances": ()
+        if agreement.read_until
+        else Maintenance.objects.open()
         .filter(service__in=agreement.grants.values("operation__version__service"))
         .select_related("service"),
         "document_url": reverse("portal:agreement-document", args=[agreement.uuid]),

@@ -17,6 +17,7 @@ from apps.agreements.choices import AgreementStatus, VersionState
 from apps.agreements.models import AgreementVersion, RequestBasis
 from apps.audit import actions as audit
 from apps.connections.actions import EDITABLE, save_draft
+from apps.connections.choices import OVER
 from apps.connections.models import ConnectionRequest
 from apps.core.errors import FactMissing, TransitionNotAllowed
 from apps.core.workflow import require
@@ -33,9 +34,9 @@ class Merge:
 
 
 def stands_now(request: ConnectionRequest) -> AgreementVersion | None:
-    """The version that took the place of the one the request starts from; None when none did, or it is decided already."""
+    """The version that took the place of the one the request starts from; None when none did, or it is decided or withdrawn."""
     basis = RequestBasis.objects.filter(request=request, version__isnull=True).select_related("agreement").first()
-    if basis is None or basis.starts_from_id is None:
+    if basis is None or basis.starts_from_id is None or request.status in OVER:
         return None
     current = basis.agreement.versions.filter(state=VersionState.CURRENT).select_related("agreement").first()
     return current if current is not None and current.pk != basis.starts_from_id else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
@@ -17,15 +16,13 @@ from apps.agreements.locks import lock_agreement
 from apps.agreements.models import Agreement, AgreementVersion, Duty, Party, Signature
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
-from apps.connections.choices import RequestStatus
+from apps.connections.choices import OVER
 from apps.core.canonical import content_hash
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, InvalidFact, NotPermitted
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem
 from apps.organizations.roles import organization_ids
-
-OVER = (RequestStatus.APPROVED, RequestStatus.REFUSED, RequestStatus.WITHDRAWN)
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def leave_agreement(agreement: Agreement, *, by, reason: str, consumer: str = ""
     """One consumer of several no longer needs the connection (NĐ 47/2020 Điều 44(1)): what it could call ends now.
 
     Its checklist of duties opens (Điều 44(2)) and is its own; the others, their access and their tests go on under a new
-    version that no longer names it, with the signatures they gave. It reads the agreement on as a former party. Raises as
+    version that no longer names it, with the signatures they gave. It reads on what was valid until then (`reading`). Raises as
     `plan_leaving`; Conflict (`change_pending`) while a change awaits signatures or its first day, and (`unfinished`) while requests of its own
     are open under the agreement.
     """
@@ -100,15 +97,16 @@ def leave_agreement(agreement: Agreement, *, by, reason: str, consumer: str = ""
     told = {*agreement.party_uuids()}
     party = plan.party
     close_grants(agreement, by=by, reason=reason.strip(), system__organization=party.organization)
-    Party.objects.filter(pk=party.pk).update(left_at=timezone.now())
-    number = _version_without(agreement, party, by=by, reason=reason.strip())
+    left = _version_without(agreement, party, by=by, reason=reason.strip())
+    # The version without it is the first it does not read.
+    Party.objects.filter(pk=party.pk).update(left_at=left.created_at)
     Duty.objects.bulk_create(Duty(agreement=agreement, party=party, kind=kind) for kind in plan.duties)
     agreement.version += 1
     agreement.save(update_fields=["version", "updated_at"])
     raise_epoch("agreement", agreement.uuid)
     audit.record(
         "agreement.left", agreement, by=by, organizations=told, consumer=party.organization.code, reason=reason.strip(),
-        version=number, grants=len(plan.grants),
+        version=left.number, grants=len(plan.grants),
     )  # fmt: skip
     tell_parties(
         "left", agreement, N_("%(consumer)s has left agreement %(number)s: %(reason)s"), key=str(party.organization.uuid),
@@ -128,7 +126,7 @@ def _nothing_pending(plan: LeavingPlan) -> None:
         raise Conflict(_("Withdraw these requests first: %(numbers)s.") % {"numbers": numbers}, code="unfinished")
 
 
-def _version_without(agreement: Agreement, party: Party, *, by, reason: str) -> int:
+def _version_without(agreement: Agreement, party: Party, *, by, reason: str) -> AgreementVersion:
     """The next version, less the one who left; for the others it says what the former one said, and binds them as that did."""
     current = agreement.versions.get(state=VersionState.CURRENT)
     number = agreement.versions.order_by("-number").first().number + 1
@@ -149,7 +147,7 @@ def _version_without(agreement: Agreement, party: Party, *, by, reason: str) -> 
         for row in current.signatures.exclude(party=party).order_by("pk")
     )  # fmt: skip
     _follow_with_what_others_did(agreement, current, version, party)
-    return number
+    return version
 
 
 def _follow_with_what_others_did(
@@ -158,7 +156,8 @@ def _follow_with_what_others_did(
     """The others' tests and the changes they have begun hold: nothing of theirs is another in the new version."""
     tests = agreement.acceptances.filter(for_version=current).exclude(status=AcceptanceStatus.REJECTED)
     tests.exclude(system__organization=party.organization).update(for_version=version)
-    agreement.bases.filter(version__isnull=True, starts_from=current).update(starts_from=version)
+    begun = agreement.bases.filter(version__isnull=True, starts_from=current).exclude(request__status__in=OVER)
+    begun.update(starts_from=version)
 
 
 def without(content: dict, code: str) -> dict:

@@ -20,7 +20,7 @@ from apps.agreements.models import (
     Signature,
     Suspension,
 )
-from apps.agreements.reading import read, reads_in_full, version_for
+from apps.agreements.reading import as_read, read, reads_in_full, version_for
 from apps.agreements.suspensions import has_suspended
 from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
 from apps.connections.api.serializers import OrganizationRefSerializer, SystemRefSerializer
@@ -55,6 +55,7 @@ class WithSuspensionSteps(WithSteps):
 
 class PartySerializer(serializers.ModelSerializer):
     organization = OrganizationRefSerializer(read_only=True)
+    left_at = Moment(source="left_as_read", read_only=True, allow_null=True)
 
     class Meta:
         model = Party
@@ -88,9 +89,11 @@ class AgreementVersionSerializer(serializers.ModelSerializer):
 
 def versions_read_by(user):
     """Versions with those of their signatures and consents whose parties the reader sees."""
-    parties = Party.objects.visible_to(user).values("pk")
+    seen = Party.objects.visible_to(user)
+    parties = seen.values("pk")
     return AgreementVersion.objects.visible_to(user).select_related("agreement", "drafted_by").prefetch_related(
-        Prefetch("signatures", Signature.objects.filter(party__in=parties).select_related("party__organization", "signer")),
+        Prefetch("signatures", Signature.objects.filter(party__in=parties).select_related("signer")),
+        Prefetch("signatures__party", seen.select_related("organization")),
         Prefetch("consents", Consent.objects.filter(party__in=parties).select_related("party__organization")),
     )  # fmt: skip
 
@@ -101,6 +104,9 @@ class AgreementListSerializer(serializers.ModelSerializer):
     class Meta:
         model = Agreement
         fields = ["uuid", "number", "title", "sharing_form", "status", "valid_from", "valid_to", "in_force_at", "parties"]
+
+    def to_representation(self, agreement) -> dict:
+        return super().to_representation(as_read(agreement))
 
 
 class StandingSuspensionSerializer(serializers.ModelSerializer):
@@ -226,7 +232,8 @@ class AgreementDetailSerializer(WithSuspensionSteps, AgreementListSerializer):
 
     @extend_schema_field(AgreementVersionSerializer(allow_null=True))
     def get_current_version(self, agreement) -> dict | None:
-        """The content in force (the newest proposal while there is none); for one who joins the version it is to sign."""
+        """The content in force (the newest proposal while there is none), for one who left the one in force then; for one who
+        joins the version it is to sign."""
         user = self.context["request"].user
         version = version_for(agreement, user)
         if version is None:

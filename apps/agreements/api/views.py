@@ -31,7 +31,7 @@ from apps.agreements.models import (
     PlannedSuspension,
     RequestBasis,
 )
-from apps.agreements.reading import changes, read, reads_in_full
+from apps.agreements.reading import changes, newest_versions, read, was_bound
 from apps.connections.api.views import IDEMPOTENCY_KEY, download, idempotency_key, read_upload
 from apps.connections.models import ConnectionRequest
 from apps.core.api.pagination import OpenEndedPages
@@ -40,6 +40,7 @@ from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
 from apps.core.errors import InvalidFact, NotPermitted
 from apps.organizations.models import InformationSystem, Organization
+from apps.organizations.roles import organization_ids
 
 DETAIL = serializers.AgreementDetailSerializer
 GRANT = serializers.GrantDetailSerializer
@@ -111,7 +112,11 @@ class RequestBases(VisibleRows, viewsets.GenericViewSet):
 
 
 class Agreements(Rows):
-    """Agreements of the caller's organizations; operator, legal officer and auditor see all."""
+    """Agreements of the caller's organizations; operator, legal officer and auditor see all.
+
+    For an organization that has left one, it ended that day: `status` is `ending` while a duty of its own is open, then
+    `terminated`; versions, parties and requests are those there were until then, access, tests and duties its own.
+    """
 
     pagination_class = OpenEndedPages
     queryset = Agreement.objects.all()
@@ -120,17 +125,23 @@ class Agreements(Rows):
     filterset_class = filters.AgreementFilter
 
     def get_queryset(self):
-        rows, user = super().get_queryset(), self.request.user
-        rows = rows.prefetch_related(Prefetch("parties", Party.objects.visible_to(user).select_related("organization")))
+        user = self.request.user
+        rows = (
+            super()
+            .get_queryset()
+            .with_reach(user)
+            .prefetch_related(Prefetch("parties", Party.objects.visible_to(user).select_related("organization")))
+        )
         if self.action == "list":
             return rows
         full = Agreement.objects.read_in_full_by(user)
         own = ConnectionRequest.objects.visible_to(user)
+        had = Q(agreement__in=Agreement.objects.left_by(user), system__organization_id__in=organization_ids(user))
         return rows.prefetch_related(
             "suspensions__provider",
             Prefetch("bases", RequestBasis.objects.filter(Q(agreement__in=full) | Q(request__in=own)).select_related("request")),
             Prefetch("duties", Duty.objects.visible_to(user).select_related("party__organization", "done_by", "certificate")),
-            Prefetch("grants", Grant.objects.filter(agreement__in=full).select_related(
+            Prefetch("grants", Grant.objects.filter(Q(agreement__in=full) | had).select_related(
                 "agreement", "system__organization", "operation__version__service", "purpose"
             ).prefetch_related("suspensions__provider")),
             Prefetch("acceptances", AcceptanceRecord.objects.visible_to(user).select_related(
@@ -234,7 +245,7 @@ class Agreements(Rows):
     @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)
     def differences(self, request, uuid=None) -> Response:
         """What the newest version changes against the one before it, in words; empty for a first version."""
-        newest, *older = self.get_object().versions.select_related("agreement").order_by("-number")[:2]
+        newest, *older = newest_versions(self.get_object(), request.user)[:2]
         rows = changes(older[0] if older else None, newest, request.user)
         return Response(serializers.ContentDifferenceSerializer(rows, many=True).data)
 
@@ -251,9 +262,9 @@ class Agreements(Rows):
         503 where PDFs cannot be made.
         """
         agreement = self.get_object()
-        if not reads_in_full(agreement, request.user):
+        if not was_bound(agreement, request.user):
             raise NotPermitted(_(JOINER_HAS_NO_DOCUMENT), code="joiner_signs_in_portal")
-        version = agreement.versions.order_by("-number").first()
+        version = newest_versions(agreement, request.user).first()
         wants_copy = request.query_params.get("copy", "").lower() in ("1", "true")
         data = documents.copy(version) if wants_copy else documents.newest(version)[1]
         return pdf_download(data, f"{agreement.number}-v{version.number}.pdf")

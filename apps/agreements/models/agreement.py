@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -136,6 +138,12 @@ class Party(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization} ({self.get_side_display()})"
+
+    @property
+    def left_as_read(self) -> datetime.datetime | None:
+        """`left_at` as told to the reader of `visible_to`: one who had left before does not learn who left after it."""
+        until = getattr(self, "read_until", None)
+        return None if until and self.left_at and self.left_at > until else self.left_at
 
 
 class AgreementVersion(TimedModel):

@@ -14,16 +14,16 @@ from django.utils.translation import gettext as _
 from apps.agreements import documents
 from apps.agreements.actions.signing import JOINER_HAS_NO_DOCUMENT
 from apps.agreements.models import Agreement, AgreementVersion
-from apps.agreements.reading import reads_in_full
+from apps.agreements.reading import newest_versions, was_bound
 from apps.portal.doors import asked, find, page
 
 
 def _version(request: HttpRequest, uuid) -> AgreementVersion:
     agreement = find(Agreement.objects, request.user, uuid=uuid)
-    if not reads_in_full(agreement, request.user):
+    if not was_bound(agreement, request.user):
         raise PermissionDenied(_(JOINER_HAS_NO_DOCUMENT))
     number = asked(request, "version")
-    rows = agreement.versions.select_related("agreement").order_by("-number")
+    rows = newest_versions(agreement, request.user)
     found = rows.filter(number=number).first() if number.isdecimal() and len(number) < 7 else rows.first()
     if found is None:
         raise Http404

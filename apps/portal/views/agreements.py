@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.agreements.choices import AgreementStatus
 from apps.agreements.models import Agreement, Party
+from apps.agreements.reading import as_read
 from apps.portal import case, pact
 from apps.portal.asking import asking
 from apps.portal.doors import asked, find, page, paged
@@ -18,16 +19,19 @@ from apps.portal.doors import asked, find, page, paged
 @page
 def agreements(request: HttpRequest) -> HttpResponse:
     seen = Party.objects.visible_to(request.user).select_related("organization")
-    rows = Agreement.objects.visible_to(request.user).prefetch_related(Prefetch("parties", seen)).order_by("-id")
+    rows = Agreement.objects.visible_to(request.user).with_reach(request.user).order_by("-id")
+    rows = rows.prefetch_related(Prefetch("parties", seen))
     if asked(request, "q"):
-        # The line names all parties: one who is only joining does not find by whom else data is taken.
-        rows = rows.read_in_full_by(request.user).search(asked(request, "q"))
+        rows = rows.found_by(request.user, asked(request, "q"))
     if asked(request, "status") in AgreementStatus.values:
-        rows = rows.filter(status=asked(request, "status"))
+        rows = rows.in_status([asked(request, "status")], request.user)
+    shown = paged(request, rows)
+    for row in shown:
+        as_read(row)
     context = {
         "title": _("Agreements"),
         "crumbs": [(_("Home"), reverse("home"))],
-        "page": paged(request, rows),
+        "page": shown,
         "chosen": request.GET,
         "statuses": AgreementStatus.choices,
     }
@@ -36,7 +40,7 @@ def agreements(request: HttpRequest) -> HttpResponse:
 
 @page
 def agreement_page(request: HttpRequest, uuid) -> HttpResponse:
-    row = find(Agreement.objects, request.user, uuid=uuid)
+    row = as_read(find(Agreement.objects.with_reach(request.user), request.user, uuid=uuid))
     context = {
         "title": _("Agreement %(number)s") % {"number": row.number},
         "crumbs": [(_("Home"), reverse("home")), (_("Agreements"), reverse("portal:agreements"))],
@@ -44,8 +48,9 @@ def agreement_page(request: HttpRequest, uuid) -> HttpResponse:
         **pact.pieces(row, request.user, _version(request)),
         **asking(row, request.user),
     }
-    about = (row, *context["grants"], *context["acceptances"], *context["credentials"]) if context["reads_all"] else ()
-    context["timeline"] = case.timeline(*about)
+    about = (row, *context["grants"], *context["acceptances"], *context["credentials"]) if not context["is_joining"] else ()
+    reach = case.until(row.read_until, request.user) if row.read_until else None
+    context["timeline"] = case.timeline(*about, reach=reach)
     return render(request, "portal/agreement.html", context)
 
 
