@@ -7,6 +7,7 @@ import platform
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,28 +15,32 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from lgsp.dev import bootstrap
+
 
 def missing(*tools: str) -> list[str]:
     return [tool for tool in tools if shutil.which(tool) is None]
 
 
 def facts() -> dict[str, object]:
-    """Commit, machine and the time of a sync of its disk in milliseconds."""
+    """Commit, machine, milliseconds of CPU of one loop in this Python (half as many again without optimizations: ADR 0025) and
+    of a sync of its disk."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     ).stdout.strip()
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
     return {
-        "commit": commit, "cpus": psutil.cpu_count(), "cpu": cpu, "python": platform.python_version(), "disk_sync_ms": round(_sync_ms(), 2),
+        "commit": commit, "cpus": psutil.cpu_count(), "cpu": cpu, "python": platform.python_version(),
+        "python_loop_ms": round(bootstrap.measured([sys.executable])[sys.executable] * 1000, 2), "disk_sync_ms": round(_sync_ms(), 2),
         "load": round(os.getloadavg()[0], 1),
     }  # fmt: skip
 
 
 def describe(name: str, *, quick: bool) -> None:
     here = facts()
-    print(f"# {name}: commit {here['commit']}, {here['cpus']} × {here['cpu']}, Python {here['python']}, "
-          f"disk sync {here['disk_sync_ms']:.2f} ms{', QUICK: not figures' if quick else ''}")  # fmt: skip
+    print(f"# {name}: commit {here['commit']}, {here['cpus']} × {here['cpu']}, "
+          f"Python {here['python']} (its loop {here['python_loop_ms']:.2f} ms), disk sync {here['disk_sync_ms']:.2f} ms{', QUICK: not figures' if quick else ''}")  # fmt: skip
     load("before")
 
 
