@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 
 from apps.agreements.choices import Side
 from apps.agreements.models import Agreement, Grant, PlannedSuspension, Suspension
-from apps.core.errors import Conflict, NotPermitted
+from apps.core.errors import NotPermitted
+from apps.core.workflow import done_already
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator, organization_ids
@@ -35,14 +36,17 @@ def providers_of(obj: Agreement | Grant) -> frozenset[int]:
 def record_suspension(obj: Agreement | Grant, *, by, reason: str, **facts: str) -> Suspension:
     """Write down who suspends `obj` and why. Raises Conflict (`already_suspended`) when a suspension of theirs stands."""
     agreement, grant = (obj.agreement, obj) if isinstance(obj, Grant) else (obj, None)
+    provider = acting_for(by, providers_of(obj))
     try:
         with transaction.atomic():
             return Suspension.objects.create(
-                agreement=agreement, grant=grant, provider=acting_for(by, providers_of(obj)), reason=reason.strip(),
+                agreement=agreement, grant=grant, provider=provider, reason=reason.strip(),
                 since=timezone.now(), suspended_by=by, **facts,
             )  # fmt: skip
     except IntegrityError as error:
-        raise Conflict(_("Your side has suspended it already."), code="already_suspended") from error
+        row = Suspension.objects.standing().get(agreement=agreement, grant=grant, provider=provider)
+        said = _("Your side has suspended it already.")
+        raise done_already(said, row.suspended_by, row.since, code="already_suspended") from error
 
 
 def is_own(row: Suspension | PlannedSuspension, by) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import uuid
 
 from django.conf import settings
@@ -50,7 +51,10 @@ class AuditEvent(models.Model):
 class WithHistory:
     """For models whose verbs are audited: who acted on the row last, for the one who came second (CC-01)."""
 
-    def last_mover(self) -> str:
-        """The name of the last actor, or "" when nobody did anything yet."""
+    def last_move(self) -> tuple[str, datetime.datetime | None]:
+        """The name of the last actor, and when; ("", None) when nobody did anything yet."""
         event = AuditEvent.objects.about(self).select_related("actor").first()
-        return str(event.actor) if event and event.actor else ""
+        return (str(event.actor), event.at) if event and event.actor else ("", None)
+
+    def last_mover(self) -> str:
+        return self.last_move()[0]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import datetime
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
@@ -267,9 +269,9 @@ class ProviderDecision(WithHistory, StatefulModel):
     def __str__(self) -> str:
         return f"{self.request} – {self.provider}: {self.get_status_display()}"
 
-    def last_mover(self) -> str:
+    def last_move(self) -> tuple[str, datetime.datetime | None]:
         """Who decided: the events of a decision are about its request."""
-        return str(self.decided_by or "")
+        return str(self.decided_by or ""), self.decided_at
 
 
 class Remark(TimedModel):

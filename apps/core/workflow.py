@@ -8,6 +8,7 @@ gets `TransitionNotAllowed` with the state the winner left.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rules import has_perm
 
-from apps.core.errors import NotPermitted, StaleVersion, TransitionNotAllowed
+from apps.core.errors import Conflict, NotPermitted, StaleVersion, TransitionNotAllowed
 
 
 def may(user, permission: str, obj: object = None) -> bool:
@@ -25,19 +26,34 @@ def may(user, permission: str, obj: object = None) -> bool:
     return has_perm(permission, user, obj)
 
 
-def first(obj: models.Model) -> tuple[str, str]:
-    """Who took the last step on `obj`, and a sentence that says so; empty when nobody is known to have.
+def first(obj: models.Model | None) -> tuple[str, str]:
+    """Who took the last step on `obj`, and a sentence that says so and when; empty when nobody is known to have.
 
     Models above the audit floor know it; this floor only repeats what they say.
     """
-    who = obj.last_mover() if hasattr(obj, "last_mover") else ""
-    return who, _("The last step was taken by %(who)s.") % {"who": who} if who else ""
+    who, when = obj.last_move() if hasattr(obj, "last_move") else ("", None)
+    return who, _("The last step was taken by %(who)s at %(when)s.") % {"who": who, "when": _clock(when)} if who else ""
+
+
+def came_second(obj: models.Model | None, said: object = "", error: type[Conflict] = TransitionNotAllowed, **facts) -> Conflict:
+    """`error` for whoever finds that somebody was first (CC-01): `said`, who took the last step on `obj`, and when."""
+    who, told = first(obj)
+    return error(" ".join(filter(None, (str(said), told))), by=who, **facts)
+
+
+def done_already(said: object, who: object, when: datetime.datetime, **facts) -> Conflict:
+    """The same of a row that names who made it so, and when."""
+    told = _("It was done by %(who)s at %(when)s.") % {"who": who, "when": _clock(when)} if who else ""
+    return Conflict(" ".join(filter(None, (str(said), str(told)))), by=str(who or ""), **facts)
 
 
 def stale(obj: models.Model) -> StaleVersion:
     """What whoever decided on a former version of `obj` is told: that it is none any more, and who was first (CC-01)."""
-    who, told = first(obj)
-    return StaleVersion(told, version=obj.version, by=who)
+    return came_second(obj, error=StaleVersion, version=obj.version)
+
+
+def _clock(when: datetime.datetime) -> str:
+    return timezone.localtime(when).strftime("%H:%M:%S %d/%m/%Y")
 
 
 def require(user, permission: str, obj: object = None) -> None:
@@ -125,9 +141,6 @@ class Workflow:
         label = obj.get_status_display() if hasattr(obj, "get_status_display") else obj.status
         detail = _("The state is now “%(state)s” (since %(when)s).") % {
             "state": label,
-            "when": timezone.localtime(obj.updated_at).strftime("%H:%M:%S %d/%m/%Y"),
+            "when": _clock(obj.updated_at),
         }
-        who, told = first(obj)
-        if told:
-            detail = f"{detail} {told}"
-        return TransitionNotAllowed(detail, verb=step.verb, state=obj.status, since=obj.updated_at.isoformat(), by=who)
+        return came_second(obj, detail, verb=step.verb, state=obj.status, since=obj.updated_at.isoformat())

@@ -17,10 +17,10 @@ from apps.audit import actions as audit
 from apps.connections.announcements import people
 from apps.connections.choices import RequestStatus
 from apps.connections.models import ConnectionRequest
-from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.fields import keyed_hash
 from apps.core.numbers import next_number
-from apps.core.workflow import require, stale
+from apps.core.workflow import came_second, require, stale
 from apps.disputes import clock
 from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind
 from apps.disputes.models import Answer, Dispute, Ticket
@@ -129,7 +129,7 @@ def answer_dispute(
     Dispute.objects.select_for_update(no_key=True).get(pk=dispute.pk)
     dispute.refresh_from_db()
     if dispute.status not in RUNNING:
-        raise TransitionNotAllowed(state=dispute.status)
+        raise came_second(dispute, state=dispute.status)
     require(by, "disputes.answer", dispute)
     _require_texts(text=text)
     if dispute.status == DisputeStatus.LEVEL_3 and not (document_number.strip() and document_date):
@@ -153,7 +153,7 @@ def send_document(
     """
     require(by, "disputes.send_document", dispute)
     if dispute.status != DisputeStatus.LEVEL_3:
-        raise TransitionNotAllowed(state=dispute.status)
+        raise came_second(dispute, state=dispute.status)
     _require_texts(sent_to=sent_to, number=number)
     if day > timezone.localdate():
         raise InvalidFact(code="sent_in_future", fields={"day": [_("The day lies in the future.")]})
@@ -184,7 +184,7 @@ def escalate_dispute(dispute: Dispute, *, by, reason: str, version: int | None =
     """Take it one level up, when this level is late or its answer does not settle it. Raises FactMissing before that."""
     verb = LEVELS.get(dispute.status)
     if verb is None:
-        raise TransitionNotAllowed(state=dispute.status)
+        raise came_second(dispute, state=dispute.status)
     DISPUTE.check(dispute, verb, by=by, version=version)
     _require_texts(reason=reason)
     if not can_escalate(dispute):

@@ -10,9 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.audit.actions import record
 from apps.core import egress
-from apps.core.errors import Conflict, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
+from apps.core.errors import Conflict, InvalidFact, NotPermitted
 from apps.core.upstream_auth import AuthKind, read_auth
 from apps.core.wake import wake
+from apps.core.workflow import came_second, stale
 from apps.sync import plans
 from apps.sync.choices import RunStatus, SourceKind, Trigger
 from apps.sync.models import Source, SyncRun
@@ -46,7 +47,7 @@ def _queue(source: Source, run: SyncRun) -> SyncRun:
             run.refresh_from_db(fields=["next_attempt_at"])  # the database's clock
     except IntegrityError:
         standing = source.runs.open().first()
-        raise RunAlreadyOpen(run=str(standing.uuid) if standing else "") from None
+        raise came_second(standing, error=RunAlreadyOpen, run=str(standing.uuid) if standing else "") from None
     return run
 
 
@@ -60,7 +61,7 @@ def approve_push(run: SyncRun, *, by) -> SyncRun:
     held = SyncRun.objects.select_for_update(no_key=True).get(pk=run.pk)
     is_newest = not held.source.runs.filter(pk__gt=held.pk).exists()
     if held.status != RunStatus.HELD or held.source.kind != SourceKind.PUSH or not is_newest:
-        raise TransitionNotAllowed(verb="approve_push", state=held.status)
+        raise came_second(held, verb="approve_push", state=held.status)
     sending = request_run(held.source, by=by, approves=held)
     record("sync_push.approved", held, by=by, digest=held.report.get("digest"), rows=held.report.get("counts", {}).get("add"))
     return sending
@@ -75,7 +76,7 @@ def change_source(source: Source, *, by, version: int | None = None, **facts: ob
     _permit(by, "sync.change_source", source)
     source = Source.objects.select_for_update(no_key=True).get(pk=source.pk)
     if version is not None and version != source.version:
-        raise StaleVersion(version=source.version)
+        raise stale(source)
     changed = sorted(name for name, value in facts.items() if name in CHANGEABLE and getattr(source, name) != value)
     for name in changed:
         setattr(source, name, facts[name])

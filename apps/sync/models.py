@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from apps.audit.models import WithHistory
 from apps.catalogs.models import Catalog, Release
 from apps.core.fields import EncryptedTextField
 from apps.core.models import StatefulModel
@@ -21,7 +22,7 @@ SLUG = RegexValidator(r"^[a-z0-9][a-z0-9-]{1,59}$", _("Small letters, digits and
 USER = settings.AUTH_USER_MODEL
 
 
-class Source(StatefulModel):
+class Source(WithHistory, StatefulModel):
     """Another platform from which (or to which) something is synced, how it is reached, and when.
 
     `settings` belongs to the kind: see `apps.sync.plans` for its shape. The secret rests encrypted and is never shown.
@@ -74,7 +75,7 @@ class Source(StatefulModel):
         return datetime.timedelta(minutes=self.interval_minutes)
 
 
-class SyncRun(StatefulModel):
+class SyncRun(WithHistory, StatefulModel):
     """One run of a source. The row is the job: who holds `fence` until `lease_until` may write, nobody else."""
 
     source = models.ForeignKey(Source, verbose_name=_("source"), on_delete=models.PROTECT, related_name="runs")

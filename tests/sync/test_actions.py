@@ -100,7 +100,8 @@ def test_a_page_that_is_no_longer_current_is_refused(source, operator):
     change_source(source, by=operator, interval_minutes=30)
     with pytest.raises(Conflict) as refused:
         change_source(source, by=operator, version=1, interval_minutes=45)
-    assert refused.value.code == "stale_version"
+    assert (refused.value.code, refused.value.extra["by"]) == ("stale_version", str(operator))
+    assert str(operator) in str(refused.value)
 
 
 @pytest.mark.parametrize("facts", [

@@ -120,8 +120,9 @@ def test_only_the_newest_report_can_be_approved(source, run_now, operator):
 def test_a_report_is_approved_once(source, run_now, operator):
     held = run_now(source)
     approve_push(held, by=operator)
-    with pytest.raises((TransitionNotAllowed, RunAlreadyOpen)):
+    with pytest.raises((TransitionNotAllowed, RunAlreadyOpen)) as refused:
         approve_push(held, by=operator)
+    assert refused.value.extra["by"] == str(operator)
     assert SyncRun.objects.filter(approves=held).count() == 1
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_noop as N_
 from apps.agreements.actions.approval import is_delegated
 from apps.agreements.actions.life import require_texts
 from apps.agreements.announcements import tell_owners
-from apps.agreements.choices import AgreementStatus, GrantStatus, Side, VersionState
+from apps.agreements.choices import AcceptanceStatus, AgreementStatus, GrantStatus, Side, VersionState
 from apps.agreements.grants import follow_suspensions, held_by, issue_credential, open_production, planned_after
 from apps.agreements.locks import hold, lock_agreement
 from apps.agreements.models import AcceptanceRecord, Agreement, Grant
@@ -22,7 +22,7 @@ from apps.agreements.workflow import ACCEPTANCE, GRANT
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
-from apps.core.workflow import require
+from apps.core.workflow import done_already, require
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem
 from apps.organizations.roles import organization_ids
@@ -58,7 +58,12 @@ def record_acceptance(
                 recorded_by=by,
             )  # fmt: skip
     except IntegrityError as error:
-        raise Conflict(_("There is a test record of this system already."), code="already_recorded") from error
+        standing = agreement.acceptances.filter(system=system, for_version=agreement.current_version)
+        standing = standing.exclude(status=AcceptanceStatus.REJECTED).first()
+        if standing is None:
+            raise Conflict(code="idempotency_key_reused") from error
+        said = _("There is a test record of this system already.")
+        raise done_already(said, standing.recorded_by, standing.created_at, code="already_recorded") from error
     audit.record("acceptance.recorded", record, by=by, organizations=agreement.party_uuids())
     tell_owners("recorded", agreement, record, agreement.organization_ids(Side.PROVIDER),
                 N_("The test record of %(system)s under agreement %(number)s awaits your confirmation."),

@@ -19,8 +19,8 @@ from apps.audit import actions as audit
 from apps.connections.actions import EDITABLE, save_draft
 from apps.connections.choices import OVER
 from apps.connections.models import ConnectionRequest
-from apps.core.errors import FactMissing, TransitionNotAllowed
-from apps.core.workflow import require
+from apps.core.errors import FactMissing
+from apps.core.workflow import came_second, require
 
 SETS = ("systems", "procedures", "source_networks", "alternatives")
 
@@ -50,7 +50,7 @@ def follow_agreement(request: ConnectionRequest, *, by, version: int | None = No
     """
     require(by, "connections.edit_request", request)
     if request.status not in EDITABLE:
-        raise TransitionNotAllowed(_("The request can no longer be changed: it was submitted."), state=request.status)
+        raise came_second(request, _("The request can no longer be changed: it was submitted."), state=request.status)
     current = stands_now(request)
     if current is None:
         raise FactMissing(_("The agreement has not changed since this request was begun."), code="nothing_moved")

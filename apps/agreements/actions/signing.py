@@ -22,8 +22,8 @@ from apps.audit import actions as audit
 from apps.connections import files
 from apps.core.canonical import content_hash
 from apps.core.epoch import raise_epoch
-from apps.core.errors import FactMissing, NotPermitted, StaleVersion, TransitionNotAllowed
-from apps.core.workflow import require
+from apps.core.errors import FactMissing, NotPermitted, StaleVersion
+from apps.core.workflow import came_second, require
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
 
@@ -42,7 +42,7 @@ def propose_content(agreement: Agreement, *, by, changes: dict, note: str, versi
     agreement = lock_agreement(agreement, version)
     require(by, "agreements.negotiate", agreement)
     if agreement.status != AgreementStatus.NEGOTIATING:
-        raise TransitionNotAllowed(state=agreement.status)
+        raise came_second(agreement, state=agreement.status)
     if not note.strip():
         raise FactMissing(fields={"note": [_("Say what changes and why.")]})
     first, last = (agreement.versions.order_by(order).first() for order in ("number", "-number"))

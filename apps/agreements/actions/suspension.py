@@ -20,7 +20,7 @@ from apps.agreements.workflow import AGREEMENT, GRANT
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
-from apps.core.workflow import require
+from apps.core.workflow import came_second, done_already, require
 from apps.legal import deadlines
 from apps.legal.announced import check_notice, local
 from apps.organizations.choices import Role
@@ -57,7 +57,9 @@ def announce_suspension(
                 provider=acting_for(by, agreement.organization_ids(Side.PROVIDER)),
             )
     except IntegrityError as error:
-        raise Conflict(_("A suspension of this agreement is announced already."), code="already_announced") from error
+        row = agreement.planned_suspensions.open().get()
+        said = _("A suspension of this agreement is announced already.")
+        raise done_already(said, row.announced_by, row.created_at, code="already_announced") from error
     # The gateway closes and opens at the announced instants by its own reading; the clock moves the state after it.
     raise_epoch("agreement", agreement.uuid)
     audit.record(
@@ -84,7 +86,7 @@ def cancel_suspension(planned: PlannedSuspension, *, by) -> PlannedSuspension:
     if agreement.suspension_kind == SuspensionKind.PLANNED:
         rows = rows.filter(started_at__isnull=True)
     if rows.update(cancelled_at=timezone.now()) != 1:
-        raise Conflict(code="already_begun")
+        raise came_second(agreement, error=Conflict, code="already_begun")
     planned.refresh_from_db()
     raise_epoch("agreement", agreement.uuid)
     audit.record("suspension.cancelled", agreement, by=by, organizations=agreement.party_uuids())
@@ -152,18 +154,18 @@ def suspend_consumer(
     if determined_at > now:
         raise InvalidFact(code="in_future", fields={"determined_at": [_("That moment lies in the future.")]})
     provider = acting_for(by, agreement.organization_ids(Side.PROVIDER))
+    standing = ConsumerSuspension.objects.open().filter(party=party, provider=provider).first()
+    if standing is not None:
+        said = _("This consumer is suspended already.")
+        raise done_already(said, standing.suspended_by, standing.created_at, code="already_suspended")
     grants = active_grants_of(party, provider)
     if agreement.status not in RUNNING or party.side != Side.CONSUMER or not grants:
         raise FactMissing(_("This consumer has no open access under the agreement."), code="no_open_access")
-    try:
-        with transaction.atomic():
-            made = ConsumerSuspension.objects.create(
-                agreement=agreement, party=party, provider=provider, violation=violation.strip(), handling_plan=plan.strip(),
-                restore_conditions=restore_conditions.strip(), determined_at=determined_at, suspended_by=by,
-                notice_due_at=deadlines.start(VIOLATION_NOTICE, determined_at).due_at,
-            )  # fmt: skip
-    except IntegrityError as error:
-        raise Conflict(_("This consumer is suspended already."), code="already_suspended") from error
+    made = ConsumerSuspension.objects.create(
+        agreement=agreement, party=party, provider=provider, violation=violation.strip(), handling_plan=plan.strip(),
+        restore_conditions=restore_conditions.strip(), determined_at=determined_at, suspended_by=by,
+        notice_due_at=deadlines.start(VIOLATION_NOTICE, determined_at).due_at,
+    )  # fmt: skip
     hold_grants(grants, made, by=by)
     audit.record(
         "consumer.suspended", agreement, by=by, organizations=agreement.party_uuids(), consumer=party.organization.code,
@@ -206,7 +208,9 @@ def lift_consumer_suspension(suspension: ConsumerSuspension, *, by, comment: str
         )
     rows = ConsumerSuspension.objects.open().filter(pk=suspension.pk)
     if rows.update(lifted_at=timezone.now(), lifted_by=by, comment=comment.strip(), updated_at=timezone.now()) != 1:
-        raise Conflict(_("This suspension was lifted already."), code="already_lifted")
+        suspension.refresh_from_db()
+        said = _("This suspension was lifted already.")
+        raise done_already(said, suspension.lifted_by, suspension.lifted_at, code="already_lifted")
     suspension.refresh_from_db()
     held = suspension.grants.filter(status=GrantStatus.SUSPENDED).order_by("pk")
     for grant in held.select_for_update(of=("self",), no_key=True):

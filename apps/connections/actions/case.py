@@ -16,9 +16,9 @@ from apps.connections.actions.request import EDITABLE, bump, opened_once, write_
 from apps.connections.announcements import people, tell
 from apps.connections.choices import AttachmentKind, Channel, DecisionStatus
 from apps.connections.models import Attachment, Comment, ConnectionRequest
-from apps.core.errors import FactMissing, InvalidFact, TransitionNotAllowed
+from apps.core.errors import FactMissing, InvalidFact
 from apps.core.text import undisguised
-from apps.core.workflow import require
+from apps.core.workflow import came_second, require
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import has_role, is_operator, organization_ids
@@ -128,7 +128,7 @@ def remove_file(attachment: Attachment, *, by) -> Attachment:
 
 def _require_editable(request: ConnectionRequest) -> None:
     if request.status not in EDITABLE:
-        raise TransitionNotAllowed(_("The request can no longer be changed: it was submitted."), state=request.status)
+        raise came_second(request, _("The request can no longer be changed: it was submitted."), state=request.status)
 
 
 @transaction.atomic

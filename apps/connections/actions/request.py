@@ -22,10 +22,10 @@ from apps.connections.models import ConnectionRequest, ProviderDecision, Remark,
 from apps.connections.scope import replace_scope, replace_systems
 from apps.connections.workflow import DECISION, REQUEST
 from apps.core.changes import invalid
-from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion
 from apps.core.numbers import next_number
 from apps.core.text import undisguised
-from apps.core.workflow import require, stale
+from apps.core.workflow import came_second, require, stale
 from apps.legal.models import RefusalGround
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
@@ -94,7 +94,7 @@ def save_draft(request: ConnectionRequest, *, by, version: int | None = None, **
     """
     require(by, "connections.edit_request", request)
     if request.status not in EDITABLE:
-        raise TransitionNotAllowed(_("The request can no longer be changed: it was submitted."), state=request.status)
+        raise came_second(request, _("The request can no longer be changed: it was submitted."), state=request.status)
     if version is not None and version != request.version:
         raise stale(request)
     bump(request)
@@ -175,7 +175,7 @@ def sign_request(request: ConnectionRequest, *, by, content_hash: str | None = N
     """
     require(by, "connections.sign_request", request)
     if request.status not in EDITABLE:
-        raise TransitionNotAllowed(_("The request can no longer be signed: it was submitted."), state=request.status)
+        raise came_second(request, _("The request can no longer be signed: it was submitted."), state=request.status)
     present = request_hash(request)
     if content_hash is not None and content_hash != present:
         raise StaleVersion(content_hash=present)

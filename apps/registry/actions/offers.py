@@ -11,6 +11,7 @@ from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, InvalidFact, NotPermitted
 from apps.core.permissions import require
 from apps.core.text import clean
+from apps.core.workflow import came_second
 from apps.organizations.choices import OrganizationStatus
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator
@@ -68,7 +69,7 @@ def change_service(service: DataService, *, by, version: int | None = None, **fa
     """Write facts of a service (never its code, provider or status); return what changed."""
     require(by, "registry.change_service", service)
     if service.status == ServiceStatus.RETIRED:
-        raise Conflict(_("The service is retired."), code="service_retired")
+        raise came_second(service, _("The service is retired."), Conflict, code="service_retired")
     if "usage_regulation" in facts:
         _check(service, facts["usage_regulation"])
     if facts.get("protocol", service.protocol) != service.protocol and _is_in_use(service):

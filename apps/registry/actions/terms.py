@@ -13,7 +13,7 @@ from apps.core.changes import change, save_valid
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.permissions import require
 from apps.core.text import clean
-from apps.core.workflow import stale
+from apps.core.workflow import came_second, stale
 from apps.organizations.models import Organization
 from apps.registry.models import UsageRegulation
 from apps.registry.terms import terms_hash
@@ -109,4 +109,5 @@ def _lock(regulation: UsageRegulation, version: int | None) -> None:
 
 def _unsigned(regulation: UsageRegulation) -> None:
     if regulation.is_signed:
-        raise Conflict(_("The terms are signed: write a new regulation that replaces them."), code="already_signed")
+        said = _("The terms are signed: write a new regulation that replaces them.")
+        raise came_second(regulation, said, Conflict, code="already_signed")

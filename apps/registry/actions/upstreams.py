@@ -14,6 +14,7 @@ from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, InvalidFact, StaleVersion
 from apps.core.permissions import require
 from apps.core.upstream_auth import read_auth
+from apps.core.workflow import came_second
 from apps.registry.choices import Environment, UpstreamAuth, VersionStatus
 from apps.registry.models import ServiceVersion, Upstream
 from apps.registry.querysets import LIVE
@@ -47,7 +48,7 @@ def set_upstream(
     require(by, "registry.set_upstream", version)
     version.refresh_from_db(from_queryset=ServiceVersion.objects.select_for_update(no_key=True))
     if version.status == VersionStatus.RETIRED:
-        raise Conflict(_("The version is retired."), code="version_retired")
+        raise came_second(version, _("The version is retired."), Conflict, code="version_retired")
     if environment not in Environment.values:
         raise InvalidFact(fields={"environment": [_("Choose test or production.")]})
     if unknown := set(limits) - set(LIMITS):
@@ -55,7 +56,7 @@ def set_upstream(
     upstream = version.upstreams.filter(environment=environment).first() or Upstream(version=version, environment=environment)
     stored = upstream.revision if upstream.pk else 0
     if revision is not None and revision != stored:
-        raise StaleVersion(_("The address was set by somebody else meanwhile."), revision=stored)
+        raise came_second(upstream, _("The address was set by somebody else meanwhile."), StaleVersion, revision=stored)
     settings = _read_settings(auth_settings)
     text = _read_secret(upstream, auth_kind, base_url, settings, secret)
     _check_addresses(auth_kind, base_url, settings, text)

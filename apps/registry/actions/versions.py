@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.core.changes import save_valid
 from apps.core.epoch import raise_epoch
-from apps.core.errors import Conflict, FactMissing, InvalidFact, TransitionNotAllowed
+from apps.core.errors import Conflict, FactMissing, InvalidFact
 from apps.core.permissions import require
-from apps.core.workflow import stale
+from apps.core.workflow import came_second, stale
 from apps.organizations.choices import OrganizationStatus
 from apps.registry.choices import ServiceStatus, VersionStatus
 from apps.registry.completeness import completeness
@@ -31,11 +31,12 @@ def add_version(service: DataService, *, by, bump: str = "minor", change_note: s
     require(by, "registry.add_version", service)
     service.refresh_from_db(from_queryset=DataService.objects.select_for_update(no_key=True))
     if service.status == ServiceStatus.RETIRED:
-        raise Conflict(_("The service is retired."), code="service_retired")
+        raise came_second(service, _("The service is retired."), Conflict, code="service_retired")
     if bump not in ("minor", "major"):
         raise InvalidFact(fields={"bump": [_("Choose minor or major.")]})
-    if service.versions.filter(status=VersionStatus.DRAFT).exists():
-        raise Conflict(_("A draft is open already: finish or discard it first."), code="draft_open")
+    draft = service.versions.filter(status=VersionStatus.DRAFT).first()
+    if draft is not None:
+        raise came_second(draft, _("A draft is open already: finish or discard it first."), Conflict, code="draft_open")
     newest = service.versions.order_by("-major", "-minor").first()
     major, minor = _next_number(newest, bump)
     version = save_valid(ServiceVersion(service=service, major=major, minor=minor, change_note=change_note.strip()))
@@ -160,7 +161,7 @@ def _copy_contract(source: ServiceVersion, target: ServiceVersion) -> None:
 def lock_draft(version: ServiceVersion, expected: int | None = None) -> None:
     version.refresh_from_db(from_queryset=ServiceVersion.objects.select_for_update(no_key=True))
     if version.status != VersionStatus.DRAFT:
-        raise TransitionNotAllowed(_("A published version is never edited: add a new one."), state=version.status)
+        raise came_second(version, _("A published version is never edited: add a new one."), state=version.status)
     if expected is not None and expected != version.version:
         raise stale(version)
 

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from apps.audit.models import WithHistory
 from apps.core.fields import EncryptedTextField
 from apps.core.models import TimedModel
 from apps.registry.choices import (
@@ -16,7 +17,7 @@ from apps.registry.models.contract import ServiceVersion
 from apps.registry.querysets import UpstreamQuerySet
 
 
-class Upstream(TimedModel):
+class Upstream(WithHistory, TimedModel):
     """The provider's address of a version in one environment, with the gateway's own credential there.
 
     `auth_settings` holds what is not secret (token URL, user or consumer key, header names); `secret` is

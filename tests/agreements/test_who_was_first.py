@@ -1,0 +1,135 @@
+"""CC-01: whoever comes second is told who was first, and when."""
+
+from __future__ import annotations
+
+import pytest
+import time_machine
+
+from apps.agreements.actions import (
+    announce_suspension,
+    cancel_suspension,
+    lift_consumer_suspension,
+    propose_content,
+    record_acceptance,
+    suspend_agreement,
+    suspend_consumer,
+)
+from apps.connections.actions import attach_file, save_draft, sign_request
+from apps.core.errors import Conflict
+from apps.organizations.choices import Role
+from apps.registry import actions as registry
+from tests.agreements.test_clock import at
+from tests.factories.agreements import accepted, agreement_in_force, recorded
+from tests.factories.connections import forwarded
+from tests.factories.organizations import officer
+
+WRONG = {"violation": "Dùng sai", "plan": "Chờ", "restore_conditions": "Sửa"}
+FIRST, THEN = "2026-03-04T15:30:00+07:00", "2026-03-04T16:00:00+07:00"
+
+
+def second(step, who, *, after=lambda: None) -> None:
+    """`after` is what was done at half past three; who comes half an hour later with `step` is told."""
+    with time_machine.travel(FIRST, tick=False):
+        after()
+    with time_machine.travel(THEN, tick=False), pytest.raises(Conflict) as refused:
+        step()
+    assert refused.value.extra["by"] == str(who)
+    assert str(who) in str(refused.value)
+    assert "15:30:00 04/03/2026" in str(refused.value)
+
+
+@pytest.fixture
+def colleague(w):
+    return officer(Role.PROVIDER_OFFICER, w.provider)
+
+
+def test_a_suspension_at_once(w, colleague):
+    agreement = agreement_in_force(w)
+
+    def suspend(by):
+        suspend_agreement(
+            agreement, by=by, kind="force_majeure", **{k: v for k, v in WRONG.items() if k != "restore_conditions"}
+        )
+
+    second(lambda: suspend(colleague), w.provider_officer, after=lambda: suspend(w.provider_officer))
+
+
+def test_an_announcement_and_its_end(w, colleague):
+    with time_machine.travel(FIRST, tick=False):
+        agreement = agreement_in_force(w)
+    facts = {"starts_at": at("2026-04-06T08:00:00+07:00"), "ends_at": at("2026-04-07T08:00:00+07:00"), "reason": "Nâng cấp"}
+
+    def announce(by):
+        return announce_suspension(agreement, by=by, **facts)
+
+    second(lambda: announce(colleague), w.provider_officer, after=lambda: announce(w.provider_officer))
+    planned = agreement.planned_suspensions.get()
+    second(
+        lambda: cancel_suspension(planned, by=colleague), w.provider_officer,
+        after=lambda: cancel_suspension(planned, by=w.provider_officer),
+    )  # fmt: skip
+
+
+def test_a_consumers_suspension_and_its_end(w, colleague):
+    agreement = accepted(w)
+    party = agreement.parties.get(side="consumer")
+    made = []
+
+    def suspend(by):
+        made.append(suspend_consumer(party, by=by, **WRONG))
+
+    second(lambda: suspend(colleague), w.provider_officer, after=lambda: suspend(w.provider_officer))
+    second(
+        lambda: lift_consumer_suspension(made[0], by=colleague), w.provider_officer,
+        after=lambda: lift_consumer_suspension(made[0], by=w.provider_officer),
+    )  # fmt: skip
+
+
+def test_a_record_of_a_test(w):
+    agreement, other = agreement_in_force(w), officer(Role.CONSUMER_OFFICER, w.consumer)
+    today = agreement.in_force_at.date()
+    with time_machine.travel(agreement.in_force_at):
+        row = recorded(w, agreement)
+        type(row).objects.filter(pk=row.pk).update(created_at=FIRST)
+        with pytest.raises(Conflict) as refused:
+            record_acceptance(agreement, w.system, by=other, tested_on=today, summary="Đạt")
+    assert (refused.value.code, refused.value.extra["by"]) == ("already_recorded", str(w.consumer_officer))
+    assert "15:30:00 04/03/2026" in str(refused.value)
+
+
+def test_what_is_submitted_is_written_no_more(w):
+    made = []
+    second(
+        lambda: save_draft(made[0], by=w.consumer_officer, note="x"), w.operator,
+        after=lambda: made.append(forwarded(w)),
+    )  # fmt: skip
+    for step in (
+        lambda: attach_file(made[0], by=w.consumer_officer, name="a.pdf", data=b"%PDF-1.7"),
+        lambda: sign_request(made[0], by=w.consumer_signer),
+    ):
+        second(step, w.operator)
+
+
+def test_what_is_no_negotiation_any_more(w):
+    made = []
+    second(
+        lambda: propose_content(made[0], by=w.consumer_officer, changes={"other_terms": "x"}, note="y"), w.provider_officer,
+        after=lambda: made.append(agreement_in_force(w)),
+    )  # fmt: skip
+
+
+def test_an_address_and_a_draft_of_a_service(w, colleague, settings):
+    settings.EGRESS_ALLOW = ["127.0.0.1:8011"]
+    service, made = w.service, []
+
+    def draft(by):
+        made.append(registry.add_version(service, by=by))
+
+    second(lambda: draft(colleague), w.provider_officer, after=lambda: draft(w.provider_officer))
+
+    def address(by, revision):
+        registry.set_upstream(made[0], "test", by=by, base_url="http://127.0.0.1:8011/", revision=revision)
+
+    known = made[0].upstreams.filter(environment="test").first()
+    seen = known.revision if known else 0
+    second(lambda: address(colleague, seen), w.provider_officer, after=lambda: address(w.provider_officer, seen))
