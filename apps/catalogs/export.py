@@ -21,7 +21,9 @@ FORMATS = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-_RISKY = re.compile(r"\A['\"\s]*[=+\-@|\uff1d\uff0b\uff0d\uff20]|\A[\t\r\n]|[\r\n]['\"\s]*[=+\-@|\uff1d\uff0b\uff0d\uff20]")
+_RISKY = re.compile(
+    r"\A['\"\s]*[=+\-@|\uff1d\uff0b\uff0d\uff20]|\A[\t\r\n]|[\r\n](?:['\"]|[^\S\r\n])*[=+\-@|\uff1d\uff0b\uff0d\uff20]"
+)
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 

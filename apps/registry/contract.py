@@ -45,7 +45,7 @@ MAX_SAMPLE = 50_000
 
 _SEGMENT = re.compile(r"^[^\s.\[\]\"\\\x00-\x1f\x7f][^.\[\]\"\\\x00-\x1f\x7f]{0,119}$")
 _LINK = re.compile(r"^https?://[^\s\"<>]{1,490}$|^/[^\s\"<>/][^\s\"<>]{0,490}$")
-_PLACEHOLDER = re.compile(r"\{([^}]*)\}")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True)

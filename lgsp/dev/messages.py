@@ -42,7 +42,7 @@ FUNCTIONS: dict[str, tuple[int | None, int, int | None]] = {
     **dict.fromkeys(("npgettext", "npgettext_lazy"), (0, 1, 2)),
 }
 _TEMPLATE_CALL = re.compile(r"\b(n?p?gettext|_)\(")
-_PLACE = re.compile(r"%\((\w+)\)[#0\- +]*[\d.]*[a-zA-Z]|%[sdrif]|\{(\w*)\}")
+_PLACE = re.compile(r"%\((\w+)\)[#\- +\d.]*[a-zA-Z]|%[sdrif]|\{(\w*)\}")
 
 
 @dataclass
