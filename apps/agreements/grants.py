@@ -222,13 +222,31 @@ def begin_plan(version: AgreementVersion, *, by) -> None:
 
 
 def planned_after(grant: Grant) -> list[Grant]:
-    """What a later version gives in place of `grant`: the same operation, or it in the major versions that follow it."""
-    operation = grant.operation
+    """What a later version gives in place of `grant`, and of nothing else that runs: what ends with it.
+
+    The operation in the same major version, and in majors of which nothing runs once no other major does.
+    """
+    others, planned = _same_operation(grant)
+    major = grant.operation.version.major
+    return [row for row in planned if row.operation.version.major == major or not others]
+
+
+def _follows(grant: Grant) -> list[Grant]:
+    """What a later version gives that stands still when `grant` does: the same major, and every new one."""
+    others, planned = _same_operation(grant)
+    running = {row.operation.version.major for row in others}
+    major = grant.operation.version.major
+    return [row for row in planned if row.operation.version.major == major or row.operation.version.major not in running]
+
+
+def _same_operation(grant: Grant) -> tuple[list[Grant], list[Grant]]:
+    """What runs of the grant's operation beside it, in other majors, and what a later version brings of it."""
     rows = held_grants(
-        agreement=grant.agreement, is_planned=True, system=grant.system, environment=grant.environment,
-        operation__code=operation.code, operation__version__service=operation.version.service_id,
+        agreement=grant.agreement, system=grant.system, environment=grant.environment,
+        operation__code=grant.operation.code, operation__version__service=grant.operation.version.service_id,
     )  # fmt: skip
-    return [row for row in rows if row.operation_id == grant.operation_id] or rows
+    running, planned = _apart(rows)
+    return [row for row in running if row.pk != grant.pk], planned
 
 
 def follow_suspensions(grant: Grant, *, by) -> None:
@@ -237,7 +255,7 @@ def follow_suspensions(grant: Grant, *, by) -> None:
     So nothing opens at its moment that stood still before, and it is lifted with what runs. What its consumer's suspension holds stays held.
     """
     running, _planned = _apart(held_grants(agreement=grant.agreement, system=grant.system, environment=grant.environment))
-    for row in planned_after(grant):
+    for row in _follows(grant):
         alone = _suspended_alone(running, row.system, row.operation, row.environment)
         standing = {one.provider_id: one for one in alone.standing_suspensions()} if alone else {}
         own = {one.provider_id: one for one in row.standing_suspensions()}
