@@ -181,3 +181,45 @@ def test_what_nobody_would_be_reminded_of_is_told_in_the_plan_and_by_the_api(w, 
     assert list(unattended(side)) == [into]
     officer(role, into)
     assert not unattended(side).exists()
+
+
+def plan_by_api(person, **asked):
+    client = APIClient()
+    client.force_login(person)
+    return client.get("/api/v1/reorganizations/plan", asked)
+
+
+def test_the_plan_by_the_api_is_that_of_the_page_and_writes_nothing(w):
+    agreement, into = accepted(w), ReadyOrganizationFactory()
+    asked = {"source": w.consumer.code, "into": into.code}
+    events, epoch = AuditEvent.objects.count(), current_epoch()
+    told = plan_by_api(w.operator, **asked).json()
+    plan = plan_merge(w.consumer, into, by=w.operator)
+    agency = {"uuid": str(w.consumer.uuid), "code": w.consumer.code, "name": w.consumer.name}
+    assert told == {
+        "systems": [{"uuid": str(w.system.uuid), "code": w.system.code, "name": w.system.name, "organization": agency}],
+        "services": [],
+        "agreements": [
+            {"uuid": str(agreement.uuid), "number": agreement.number, "title": agreement.title, "status": "in_force"}
+        ],
+        "unfinished": plan.unfinished,
+        "missing_roles": plan.missing_roles,
+    }
+    assert (told["unfinished"], told["missing_roles"]) == ([], ["consumer_officer"])
+    assert (AuditEvent.objects.count(), current_epoch(), Agreement.objects.get().current_version.number) == (events, epoch, 1)
+    provided = plan_by_api(w.operator, source=w.provider.code, into=into.code).json()
+    assert provided["services"] == [{"code": w.service.code, "name": w.service.name}]
+    number = forwarded(w).number
+    assert plan_by_api(w.operator, **asked).json()["unfinished"] == [number]
+
+
+def test_the_plan_by_the_api_is_the_operators_and_of_two_active_agencies(w):
+    into, closed = ReadyOrganizationFactory(), ReadyOrganizationFactory(status=OrganizationStatus.CLOSED)
+    asked = {"source": w.consumer.code, "into": into.code}
+    assert plan_by_api(w.provider_officer, **asked).status_code == 403
+    for pair, code in (
+        ({"source": w.consumer.code}, "invalid"), ({**asked, "into": "KHONG"}, "unknown_organization"),
+        ({**asked, "into": w.consumer.code}, "not_mergeable"), ({**asked, "into": closed.code}, "not_mergeable"),
+    ):  # fmt: skip
+        answer = plan_by_api(w.operator, **pair)
+        assert (answer.status_code, answer.json()["code"]) == (400, code), pair

@@ -46,8 +46,7 @@ def merge_organizations(source: Organization, into: Organization, *, by, instrum
     require_texts({"instrument": instrument})
     # All that is carried, in the order of `locks`, before the first row that raises the epoch.
     rows = Organization.objects.select_for_update(no_key=True).filter(pk__in=[source.pk, into.pk]).order_by("pk")
-    if source.pk == into.pk or any(row.status != OrganizationStatus.ACTIVE for row in rows):
-        raise InvalidFact(_("Two different, active organizations are merged."), code="not_mergeable")
+    _mergeable(*rows)
     agreements = _hold_what_is_carried(source)
     _nothing_unfinished(source, into)
     _carry_systems_and_services(source, into)
@@ -60,6 +59,11 @@ def merge_organizations(source: Organization, into: Organization, *, by, instrum
         agreements=[agreement.number for agreement in agreements],
     )  # fmt: skip
     return agreements
+
+
+def _mergeable(*two: Organization) -> None:
+    if len({row.pk for row in two}) != 2 or any(row.status != OrganizationStatus.ACTIVE for row in two):
+        raise InvalidFact(_("Two different, active organizations are merged."), code="not_mergeable")
 
 
 def _hold_what_is_carried(source: Organization) -> list[Agreement]:
@@ -95,10 +99,9 @@ class MergePlan:
 
 
 def plan_merge(source: Organization, into: Organization, *, by) -> MergePlan:
-    """Read only: what `merge_organizations` would do now. Raises NotPermitted."""
+    """Read only: what `merge_organizations` would do now. Raises NotPermitted, InvalidFact (`not_mergeable`)."""
     require(by, "agreements.merge_organizations", source)
-    if source.pk == into.pk:
-        raise InvalidFact(_("Two different, active organizations are merged."), code="not_mergeable")
+    _mergeable(source, into)
     bound = {"parties__organization": source, "parties__left_at__isnull": True, "parties__is_joining": False}
     agreements = Agreement.objects.filter(status__in=LIVE, **bound)
     return MergePlan(

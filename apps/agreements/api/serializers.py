@@ -430,16 +430,3 @@ class BegunSerializer(serializers.Serializer):
 
 class SignedFileSerializer(serializers.Serializer):
     file = serializers.FileField()
-
-
-class MergeSerializer(serializers.Serializer):
-    source = serializers.CharField(max_length=35, help_text="Code of the agency that ends.")
-    into = serializers.CharField(max_length=35, help_text="Code of the agency that succeeds it.")
-    instrument = serializers.CharField(max_length=300, help_text="The legal instrument, e.g. a resolution's number and date.")
-
-
-class MergedSerializer(serializers.Serializer):
-    agreements = serializers.ListField(child=serializers.CharField())
-    missing_roles = serializers.ListField(
-        child=serializers.CharField(), help_text="Officers' roles that nobody holds in the successor: give them to somebody."
-    )

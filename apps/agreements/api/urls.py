@@ -1,7 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from apps.agreements.api import publishing, views
+from apps.agreements.api import publishing, reorganization, views
 
 router = SimpleRouter(trailing_slash=False)
 router.register("agreements", views.Agreements, "agreement")
@@ -35,6 +35,7 @@ urlpatterns = [
     path("requests/<uuid:uuid>/follow", views.RequestBases.as_view({"post": "follow"}), name="request-follow"),
     path("requests/<uuid:uuid>/approve", views.RequestApproval.as_view({"post": "approve"}), name="request-approve"),
     path("joining/<str:number>", views.Joining.as_view({"post": "join"}), name="agreement-join"),
-    path("reorganizations", views.Reorganizations.as_view({"post": "create"}), name="reorganization"),
+    path("reorganizations", reorganization.Reorganizations.as_view({"post": "create"}), name="reorganization"),
+    path("reorganizations/plan", reorganization.Reorganizations.as_view({"get": "plan"}), name="reorganization-plan"),
     *router.urls,
 ]

@@ -15,7 +15,6 @@ from rest_framework.response import Response
 from apps.accounts.reauthentication import prove
 from apps.agreements import actions, documents, signed_pdf
 from apps.agreements.actions.following import Merge, merged, stands_now
-from apps.agreements.actions.reorganization import missing_roles
 from apps.agreements.actions.signing import JOINER_HAS_NO_DOCUMENT
 from apps.agreements.api import filters, serializers
 from apps.agreements.choices import Side
@@ -348,26 +347,6 @@ class Joining(viewsets.GenericViewSet):
             raise Http404
         made = actions.start_join(agreement, consumer, by=request.user, uuid=idempotency_key(request))
         return Response(serializers.BegunSerializer(made).data, status=status.HTTP_201_CREATED)
-
-
-class Reorganizations(viewsets.GenericViewSet):
-    """The operator merges an agency into another by force of a legal instrument."""
-
-    permission_classes = [IsAuthenticated]
-    queryset = Organization.objects.all()
-    serializer_class = serializers.MergeSerializer
-
-    @extend_schema(request=serializers.MergeSerializer, responses=serializers.MergedSerializer)
-    def create(self, request) -> Response:
-        given = serializers.MergeSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        rows = Organization.objects.visible_to(request.user)
-        source, into = (rows.filter(code=given.validated_data[name]).first() for name in ("source", "into"))
-        if source is None or into is None:
-            raise InvalidFact(code="unknown_organization")
-        made = actions.merge_organizations(source, into, by=request.user, instrument=given.validated_data["instrument"])
-        lacking = missing_roles(made, into, into)
-        return Response({"agreements": [agreement.number for agreement in made], "missing_roles": lacking})
 
 
 class PlannedSuspensions(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):
