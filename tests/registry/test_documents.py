@@ -295,6 +295,39 @@ class TestImporting:
         assert answer.status_code == 302, answer.content.decode()[-2000:]
         assert not draft.operations.get(code="getParcel").fields.filter(is_master_data=True).exists()
 
+    MESSAGE = {
+        "action": "urn:tracuu", "namespace": "urn:t", "request": "Hoi", "response": "KetQua", "response_namespace": "urn:t",
+        "elements": [{"path": "MaYeuCau", "source": "call_id"}, {"path": "Dau.SoDinhDanh", "parameter": "SoDinhDanh"},
+                     {"path": "Dau.Nam", "parameter": "Nam"}],
+    }  # fmt: skip
+
+    def test_how_a_soap_message_is_made_is_kept_when_the_wsdl_comes_again(self, draft, owner):
+        actions.import_document(draft, WSDL.encode(), by=owner)
+        data = contract_of(draft).as_data()
+        by_hand = {
+            "soap": self.MESSAGE,
+            "path": "/TraCuuService.svc",
+            "description": "Tra theo số định danh",
+            "codes_day": "2025-06-30",
+        }
+        data["operations"][0].update(by_hand)
+        data["operations"][0]["parameters"][0]["example"] = "001"
+        actions.define_contract(draft, json.loads(json.dumps(data)), by=owner)
+        before = contract_of(draft)
+        reading = actions.import_document(draft, WSDL.encode(), by=owner)
+        assert contract_of(draft) == before
+        assert not any("TraCuu" in note and "SOAP" in note for note in reading.notes)
+
+    def test_a_parameter_that_is_gone_and_one_that_is_new_do_not_break_the_message(self, draft, owner):
+        actions.import_document(draft, WSDL.encode(), by=owner)
+        data = contract_of(draft).as_data()
+        data["operations"][0]["soap"] = self.MESSAGE
+        actions.define_contract(draft, json.loads(json.dumps(data)), by=owner)
+        reading = actions.import_document(draft, WSDL.replace('name="Nam"', 'name="Thang"').encode(), by=owner)
+        elements = contract_of(draft).operations[0].soap["elements"]
+        assert elements == [*self.MESSAGE["elements"][:2], {"path": "Thang", "parameter": "Thang"}]
+        assert any("TraCuu" in note and "Thang" in note for note in reading.notes)
+
     def test_a_field_that_does_not_exist_cannot_be_completed(self, draft, owner):
         from apps.core.errors import InvalidFact
 

@@ -57,7 +57,7 @@ def import_document(version: ServiceVersion, content: bytes, *, by, source: str 
             "The document does not fit the protocol of the service (%(protocol)s), so it cannot be published: correct one of them."
         )
         reading.notes.insert(0, told % {"protocol": version.service.get_protocol_display()})
-    define_contract(version, keep_completed(reading.data, contract_of(version)), by=by)
+    define_contract(version, keep_completed(reading.data, contract_of(version), reading.notes), by=by)
     audit.record("service_version.document_read", version, by=by, organizations=[version.service.provider], kind=reading.kind,
                  source=clean(source)[:300], sha256=hashlib.sha256(content).hexdigest())  # fmt: skip
     return reading

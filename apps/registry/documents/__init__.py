@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from apps.registry.contract import Contract
+from django.utils.translation import gettext as _
+
+from apps.registry.contract import Contract, OperationSpec
 from apps.registry.documents.limits import MAX_BYTES, DocumentRefused
 from apps.registry.documents.openapi import read_openapi
 from apps.registry.documents.parsing import parse_json_or_yaml
-from apps.registry.documents.wsdl import read_wsdl
+from apps.registry.documents.wsdl import SOAP_ACTION, read_wsdl
 
 COMPLETED_OF_A_FIELD = ("personal_data", "is_envelope", "catalog_code", "is_master_data")
 """What no document tells of a field: a person does."""
@@ -47,17 +49,20 @@ def read_document(content: bytes) -> Reading:
     return Reading("openapi", read_openapi(parse_json_or_yaml(text), notes), notes)
 
 
-def keep_completed(data: dict, present: Contract) -> dict:
+def keep_completed(data: dict, present: Contract, notes: list[str] | None = None) -> dict:
     """The read data with what people completed in `present`, operation by operation and path by path.
 
     A name in the new document wins over an old one; a personal-data class, a catalog, the marks of the envelope and of
-    master data cannot be told from a document, so what was said before stays.
+    master data cannot be told from a document, so what was said before stays. So do the day of the codes, a description
+    where the document has none, and how a SOAP message is made (with the path it goes to), which a WSDL does not tell;
+    `notes` takes what of that no longer fits.
     """
     known = {operation.code: operation for operation in present.operations}
     for operation in data["operations"]:
         before = known.get(operation["code"])
         if before is None:
             continue
+        _keep_of_operation(operation, before, [] if notes is None else notes)
         fields = {spec.path: spec for spec in before.fields}
         for given in operation["fields"]:
             spec = fields.get(given["path"])
@@ -69,6 +74,7 @@ def keep_completed(data: dict, present: Contract) -> dict:
             spec = parameters.get(given["name"])
             if spec is not None:
                 given["label"] = given.get("label") or spec.label
+                given["example"] = given.get("example") or spec.example
                 given.update(is_subject=spec.is_subject, catalog_code=given.get("catalog_code") or spec.catalog_code)
     for name in ("samples", "errors", "documents"):
         codes = {operation["code"] for operation in data["operations"]}
@@ -79,3 +85,25 @@ def keep_completed(data: dict, present: Contract) -> dict:
         else:
             data[name] = data.get(name) or old
     return data
+
+
+def _keep_of_operation(operation: dict, before: OperationSpec, notes: list[str]) -> None:
+    operation["codes_day"] = before.codes_day
+    said = operation.get("description", "")
+    if before.description and (not said or said.startswith(SOAP_ACTION)):
+        operation["description"] = before.description
+    if before.soap:
+        operation["soap"] = _message(before, [given["name"] for given in operation["parameters"]], notes)
+        # A WSDL names no path below the address; what was made of the operation's name gives way.
+        operation["path"] = before.path if "{" not in before.path else operation["path"]
+
+
+def _message(before: OperationSpec, parameters: list[str], notes: list[str]) -> dict:
+    """The described message for these parameters: the elements of those that are gone are left out, new ones come last."""
+    kept = [row for row in before.soap["elements"] if row.get("parameter", "") in ("", *parameters)]
+    sent = {row.get("parameter") for row in kept}
+    new = [name for name in parameters if name not in sent]
+    if new:
+        told = _("%(call)s: say in the SOAP message where these new parameters go: %(names)s.")
+        notes.append(told % {"call": before.code, "names": ", ".join(new)})
+    return {**before.soap, "elements": [*kept, *({"path": name.replace(".", "_"), "parameter": name} for name in new)]}

@@ -15,6 +15,8 @@ from apps.registry.documents.limits import MAX_DEPTH, MAX_NODES, MAX_TREE, Docum
 from apps.registry.models import NAME
 
 WSDL = "{http://schemas.xmlsoap.org/wsdl/}"
+SOAP_ACTION = "SOAPAction: "
+"""How the description begins that is made where the document has none."""
 SOAP = ("{http://schemas.xmlsoap.org/wsdl/soap/}", "{http://schemas.xmlsoap.org/wsdl/soap12/}")
 XSD = "{http://www.w3.org/2001/XMLSchema}"
 _TYPES = {
@@ -124,7 +126,7 @@ def _operation(schemas: _Schemas, row: Element, messages: dict, actions: dict, o
     operations.append(
         {
             "code": name, "name": clean(documentation)[:300] or name,
-            "description": f"SOAPAction: {clean(action)[:300]}" if action else "", "method": "POST", "path": f"/{name}", "answer": "xml",
+            "description": f"{SOAP_ACTION}{clean(action)[:300]}" if action else "", "method": "POST", "path": f"/{name}", "answer": "xml",
             "parameters": _parameters(schemas, _side(row, "input", messages)), "fields": fields[:MAX_FIELDS],
         }
     )  # fmt: skip
