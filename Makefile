@@ -6,6 +6,8 @@
 
 JOBS ?= 2
 PY := .venv/bin/python
+# Images of containers set it; each of our many processes would compile all our files anew.
+unexport PYTHONDONTWRITEBYTECODE
 FIND_PYTHON = for p in "$$LGSP_PYTHON" python3 python3.13 python3.12 python3.11 python3.14; do \
 	[ -n "$$p" ] && "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; exit; }; done
 

@@ -15,6 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CODE = sorted(path for folder in ("apps", "lgsp") for path in (ROOT / folder).rglob("*.py") if "migrations" not in path.parts)
 TEMPLATES = sorted((ROOT / "templates").rglob("*.*"))
+HEAVY = {"pyhanko", "pyhanko_certvalidator", "openpyxl", "weasyprint", "fontTools"}
+"""Libraries for a few requests of a day that would be most of the start of every process: loaded where they are used."""
 HTTP_CLIENTS = {"requests", "httpx", "aiohttp", "urllib3", "urllib.request", "http.client", "ftplib", "smtplib", "pycurl"}
 MAY = {
     "client": {"apps/core/outbound.py", "lgsp/dev/processes.py"},
@@ -160,10 +162,16 @@ def locks_what_refers_too(node: ast.AST) -> str:
     return "" if given.get("no_key") is True else "select_for_update without no_key=True"
 
 
+def loads_early(node: ast.AST) -> str:
+    names = [name for line in node.body for name in _imports(line)] if isinstance(node, ast.Module) else []
+    return ", ".join(sorted({name.split(".")[0] for name in names} & HEAVY))
+
+
 RULES: dict[Callable[[ast.AST], str], str] = {
     runs_text: "", unpickles: "", opens_a_shell: "", trusts_any_certificate: "", marks_safe: "safe",
     asks_by_whatever_was_sent: "", calls_out: "client", wakes_a_worker: "wake", compares_a_secret: "equals",
     is_exempt_from_csrf: "", hashes_weakly: "", rolls_dice: "random", writes_sql_by_hand: "", locks_what_refers_too: "",
+    loads_early: "",
 }  # fmt: skip
 """Rule → the key of its exceptions in `MAY`."""
 CRIMES = {
@@ -172,7 +180,7 @@ CRIMES = {
     asks_by_whatever_was_sent: "Grant.objects.filter(**request.GET.dict())", calls_out: "from requests import get",
     wakes_a_worker: "sync.delay(1)", compares_a_secret: "given == row.secret_hash", is_exempt_from_csrf: "csrf_exempt(view)",
     hashes_weakly: "hashlib.md5(x)", rolls_dice: "import random", writes_sql_by_hand: "Grant.objects.raw(x)",
-    locks_what_refers_too: "Grant.objects.select_for_update()",
+    locks_what_refers_too: "Grant.objects.select_for_update()", loads_early: "from openpyxl.cell import WriteOnlyCell",
 }  # fmt: skip
 
 

@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
 
 HEADER = ("level", "code", "name", "full_name", "parent_level", "parent_code", "valid_from", "valid_to", "attributes")
 FORMATS = {
@@ -69,6 +67,8 @@ def as_csv(items: Iterable[dict]) -> Iterator[bytes]:
 
 def as_xlsx(items: Iterable[dict], about: Sequence[tuple[str, str]]) -> bytes:
     """A workbook of two sheets: the rows, and `about` (which catalog, release and date it shows)."""
+    from openpyxl import Workbook  # heavy: loaded when the first workbook is made
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet("items")
     sheet.freeze_panes = "A2"
@@ -82,7 +82,9 @@ def as_xlsx(items: Iterable[dict], about: Sequence[tuple[str, str]]) -> bytes:
     return out.getvalue()
 
 
-def _text_cell(sheet, text: str) -> WriteOnlyCell:
+def _text_cell(sheet, text: str):
+    from openpyxl.cell import WriteOnlyCell
+
     cell = WriteOnlyCell(sheet, value="")
     cell.value = _NOT_IN_XML.sub("\ufffd", text)[:32_767]
     cell.data_type = "s"  # never "f": a text that begins with "=" stays a text

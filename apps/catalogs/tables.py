@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 from django.utils.translation import gettext_lazy as _
-from openpyxl import load_workbook
 
 from apps.catalogs.choices import RowProblem
 from apps.catalogs.export import rearm
@@ -161,6 +160,8 @@ def _csv_lines(content: bytes) -> Iterator[tuple[list[str], list[str]]]:
 
 def _xlsx_lines(content: bytes) -> Iterator[tuple[list[str], list[str]]]:
     """Cells of the first sheet as texts. A formula cell is marked; its stored result is not believed."""
+    from openpyxl import load_workbook  # heavy: loaded when the first workbook comes
+
     _check_archive(content)
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=False, keep_links=False)
