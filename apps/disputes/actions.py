@@ -181,7 +181,11 @@ def can_escalate(dispute: Dispute) -> bool:
 
 @transaction.atomic
 def escalate_dispute(dispute: Dispute, *, by, reason: str, version: int | None = None) -> Dispute:
-    """Take it one level up, when this level is late or its answer does not settle it. Raises FactMissing before that."""
+    """Take it one level up, when this level is late or its answer does not settle it. Raises FactMissing before that.
+
+    Each level has seven working days: the first two by law (Điều 49(1), (2)), the third by the platform's own rule, as
+    Điều 49(3) names no term (WF-51 to 53).
+    """
     verb = LEVELS.get(dispute.status)
     if verb is None:
         raise came_second(dispute, state=dispute.status)
@@ -189,7 +193,7 @@ def escalate_dispute(dispute: Dispute, *, by, reason: str, version: int | None =
     _require_texts(reason=reason)
     if not can_escalate(dispute):
         raise FactMissing(_("The present level still has time to answer."), code="not_late")
-    facts = clock.start("dispute.level_2", timezone.now()) if verb == "escalate_to_2" else clock.stop()
+    facts = clock.start(f"dispute.{DISPUTE.step(verb).target}", timezone.now())
     DISPUTE.move(dispute, verb, by=by, version=version, **facts)
     audit.record(
         "dispute.escalated", dispute, by=by, organizations=_sides(dispute), level=dispute.status, reason=reason.strip()

@@ -75,6 +75,8 @@ def _escalate(case: Dispute | Ticket, now) -> int:
         "dispute": N_("Dispute %(number)s is late; it may be taken one level up."),
         "ticket": N_("The question %(number)s is late: it was to be answered by %(due)s."),
     }
+    if case.status == DisputeStatus.LEVEL_3:
+        messages["dispute"] = N_("Dispute %(number)s is late: the body in charge was to answer by %(due)s.")
     _tell(case, "late", messages, [*_officers(*_sides(case)), *people(Role.OPERATOR)])
     return 1
 

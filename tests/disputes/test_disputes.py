@@ -64,9 +64,44 @@ def test_wf_52_one_level_up_only_when_late_or_answered(w):
     assert dispute.status == DisputeStatus.LEVEL_2
     assert timezone.localdate(dispute.due_at) == datetime.date(2026, 6, 22)
     assert Notice.objects.filter(kind="dispute.escalated", recipient=w.operator).exists()
-    answer_dispute(dispute, by=w.operator, text="Đề nghị đối chiếu.")
-    escalate_dispute(dispute, by=w.consumer_officer, reason="Không đồng ý")
-    assert (dispute.status, dispute.due_at) == (DisputeStatus.LEVEL_3, None)
+    assert dispute.deadline_rule.citation == "NĐ 47/2020/NĐ-CP Điều 49(2)"
+
+
+def at_level_three(w) -> Dispute:
+    """At the body in charge since the eleventh of June 2026, a Thursday."""
+    with time_machine.travel(MONDAY, tick=False):
+        dispute = raised(w)
+        answer_dispute(dispute, by=w.provider_officer, text="Sẽ sửa.")
+        escalate_dispute(dispute, by=w.consumer_officer, reason="Chưa sửa")
+    with time_machine.travel("2026-06-11T09:00:00+07:00", tick=False):
+        answer_dispute(dispute, by=w.operator, text="Đề nghị đối chiếu.")
+        escalate_dispute(dispute, by=w.consumer_officer, reason="Không đồng ý")
+    return dispute
+
+
+def test_wf_53_level_three_has_its_clock_by_the_platforms_own_rule(w):
+    dispute = at_level_three(w)
+    assert dispute.status == DisputeStatus.LEVEL_3
+    assert timezone.localdate(dispute.due_at) == datetime.date(2026, 6, 22)
+    assert (dispute.deadline_rule.code, dispute.deadline_rule.evidence) == ("dispute.level_3", "D")
+    assert "không nêu thời hạn" in dispute.deadline_rule.citation
+    with time_machine.travel(dispute.half_at, tick=False):
+        assert clock() == {"reminded": 1, "escalated": 0}
+    assert told("dispute.half") == {w.operator}
+    with time_machine.travel("2026-06-23T09:00:00+07:00", tick=False):
+        assert clock() == {"reminded": 0, "escalated": 1}
+        assert clock() == NOTHING
+    assert told("dispute.late") == {w.operator, w.consumer_officer, w.provider_officer}
+    notice = Notice.objects.filter(kind="dispute.late").first()
+    assert "body in charge" in str(notice.facts), "there is no level above"
+
+
+def test_wf_53_an_answer_of_level_three_ends_its_clock(w):
+    dispute = at_level_three(w)
+    sent = {"document_number": "99/BTC", "document_date": datetime.date(2026, 6, 12)}
+    answer_dispute(dispute, by=w.operator, text="Bộ đồng ý sửa.", **sent)
+    with time_machine.travel("2026-06-23T09:00:00+07:00", tick=False):
+        assert clock() == NOTHING
 
 
 def test_wf_53_level_three_is_answered_by_a_document(w):

@@ -82,7 +82,7 @@ def test_wf_51_to_54_through_the_three_levels(world, as_person):
         do(operator, dispute, "answer", text="Đề nghị nguồn sửa.")
         do(consumer, dispute, "escalate", reason="Thuộc thẩm quyền của bộ.")
     dispute.refresh_from_db()
-    assert (dispute.status, dispute.due_at) == ("level_3", None)
+    assert (dispute.status, dispute.deadline_rule.code) == ("level_3", "dispute.level_3")
     do(operator, dispute, "send", sent_to="Bộ Tài chính", number="15/SKHCN-CĐS", day="12/06/2026")
     dispute.refresh_from_db()
     assert (dispute.sent_to, dispute.sent_number, dispute.sent_date) == (
