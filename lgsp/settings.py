@@ -404,6 +404,7 @@ CELERY_BEAT_SCHEDULE = {
     "notices.deliver_outbox": {"task": "notices.deliver_outbox", "schedule": 2 * TICK_SECONDS, "options": {"expires": 30}},
     "notices.keep_house": {"task": "notices.keep_house", "schedule": 6 * 3600, "options": {"expires": 3600}},
     "gateway.sweep_calls": {"task": "gateway.sweep_calls", "schedule": 20, "options": {"expires": 20}},
+    "gateway.look_for_silence": {"task": "gateway.look_for_silence", "schedule": 300, "options": {"expires": 300}},
     "gateway.keep_code_tables": {"task": "gateway.keep_code_tables", "schedule": 60, "options": {"expires": 60}},
     "gateway.keep_house": {"task": "gateway.keep_house", "schedule": 6 * 3600, "options": {"expires": 3600}},
     "connections.clock": {"task": "connections.clock", "schedule": 60.0, "options": {"expires": 60}},

@@ -1,14 +1,20 @@
 """Wake-ups of the data plane's housekeeping. The rows say what is due."""
 
 from celery import shared_task
+from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.gateway import actions, lineage_tables, retention
+from apps.gateway import actions, lineage_tables, quiet, retention
 
 
 @shared_task(name="gateway.sweep_calls")
 def sweep_calls() -> int:
     return actions.sweep()
+
+
+@shared_task(name="gateway.look_for_silence")
+def look_for_silence() -> int:
+    return quiet.tell_falls(timezone.now())
 
 
 @shared_task(name="gateway.keep_house")

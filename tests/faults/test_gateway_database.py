@@ -6,11 +6,8 @@ The cluster is the test's own; the session's is left alone.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,9 +17,9 @@ import psutil
 import psycopg
 import pytest
 
-from lgsp.dev.postgres import Cluster
 from tests.faults.gateway_checker import Client, violations, wait_until_closed
-from tests.gateway.processes import ROOT, GatewayProcess
+from tests.faults.own_cluster import TOKEN, make_facts, own_cluster
+from tests.gateway.processes import GatewayProcess
 from tests.gateway.upstream import Provider
 from tests.gateway.world import ANSWER
 from tests.patience import until
@@ -33,13 +30,8 @@ FULL = os.environ.get("LGSP_FULL") == "1"
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("gateway-pg")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    cluster = Cluster(folder / "pg", durable=True)
-    cluster.url = cluster.start()
-    yield cluster
-    cluster.stop()
+    with own_cluster(tmp_path_factory.mktemp("gateway-pg")) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -52,24 +44,7 @@ def provider():
 
 @pytest.fixture(scope="module")
 def facts(cluster, provider) -> dict:
-    """Tables and a world in the test's own cluster, made by a process of its own."""
-    env = {**os.environ, "DATABASE_URL": cluster.url, "LGSP_ENV": "test"}
-    env.pop("LGSP_TEST_DATABASE", None)
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)
-    script = (
-        "import django, json; django.setup()\n"
-        "from tests.gateway.world import make_world\n"
-        f"w = make_world('{provider.url}/api')\n"
-        "from apps.gateway.models import AccessToken\n"
-        "import hashlib; from django.utils import timezone; from datetime import timedelta\n"
-        "now = timezone.now()\n"
-        "AccessToken.objects.create(token_hash=hashlib.sha256(b't' * 43).digest(), credential=w.credential, issued_at=now,"
-        " expires_at=now + timedelta(hours=1))\n"
-        "print(json.dumps({'path': w.path, 'purpose': w.purpose.code, 'grant': w.grant.pk}))\n"
-    )
-    env["DJANGO_SETTINGS_MODULE"] = "lgsp.settings"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return make_facts(cluster.url, provider.url)
 
 
 @pytest.fixture
@@ -79,7 +54,7 @@ def started(cluster, provider, facts):
     def start(url: str = "") -> tuple[GatewayProcess, Client]:
         process = GatewayProcess(url or cluster.url, allow=[f"127.0.0.1:{provider.port}"]).start()
         made.append(process)
-        headers = {"Authorization": "Bearer " + "t" * 43, "X-Purpose-Code": facts["purpose"]}
+        headers = {"Authorization": f"Bearer {TOKEN}", "X-Purpose-Code": facts["purpose"]}
         return process, Client([process.url], facts["path"], headers)
 
     yield start

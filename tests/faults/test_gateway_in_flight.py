@@ -84,7 +84,9 @@ def test_fi_40_a_call_on_its_way_is_answered_and_the_next_is_refused(client, wor
     print(f"FI-40: {code}: 1 call on its way answered under epoch {decided_by}, 3 later ones refused, 1 at the provider")
 
 
-def test_fi_40_a_stream_that_goes_on_after_the_right_ended_ends_at_the_calls_deadline_with_nothing_given(client, world, provider):
+def test_fi_40_a_stream_that_goes_on_after_the_right_ended_ends_at_the_calls_deadline_with_nothing_given(
+    client, world, provider
+):
     world.change(world.version.upstreams.get(), "upstream", timeout_ms=2_000)
 
     async def drip(seen, writer):
