@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 
+from django.db.models import Prefetch
 from django.utils import timezone
 
 from apps.agreements.models import Agreement, StandardClause
@@ -16,10 +17,11 @@ from apps.connections.completeness import sensitive_fields, services_of
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.organizations.choices import Role
-from apps.organizations.models import Organization
+from apps.organizations.models import FocalPoint, InformationSystem, Organization
 
 FORMAT = 2
 """2: parties with the people who sign for them; when data is to be deleted; the addendum of one who joined."""
+_POINTS = Prefetch("focal_points", FocalPoint.objects.filter(ended_at__isnull=True), to_attr="present_points")
 NEGOTIABLE = (
     "scope", "systems", "place", "term", "method", "post_processing", "restrictions", "commitments", "security", "storage",
     "disposal", "other_terms", "service_level", "open_to_join",
@@ -27,8 +29,12 @@ NEGOTIABLE = (
 """What a proposal may change. Parties, legal bases, regulations and the personal-data note follow the request."""
 
 
-def content_of(request: ConnectionRequest, agreement: Agreement, number: int, *, supersedes: str = "", note: str = "") -> dict:
-    """The content of version `number` of `agreement` as `request` asks for it."""
+def content_of(
+    request: ConnectionRequest, agreement: Agreement, number: int, *, supersedes: str = "", note: str = "", signed: str = ""
+) -> dict:
+    """The content of version `number` of `agreement` as `request` asks for it; `signed` is its hash where it is known."""
+    systems = [row.system for row in request.request_systems.select_related("system__organization").order_by("system__code")]
+    providers, consumers = request.provider_ids(), frozenset({request.consumer_id, *(row.organization_id for row in systems)})
     clauses = StandardClause.objects.texts_on(timezone.localdate())
     services = list(services_of(request).select_related("provider", "usage_regulation__organization"))
     regulations = {service.usage_regulation_id: service.usage_regulation for service in services}.values()
@@ -40,15 +46,15 @@ def content_of(request: ConnectionRequest, agreement: Agreement, number: int, *,
         "change_note": note,
         "title": agreement.title,
         "sharing_form": agreement.sharing_form,
-        "requests": [{"number": request.number, "content_hash": request_hash(request)}],
-        "providers": _parties(request.provider_ids()),
-        "consumers": _parties(request.consumer_ids()),
-        "systems": _systems(request),
+        "requests": [{"number": request.number, "content_hash": signed or request_hash(request)}],
+        "providers": _parties(providers),
+        "consumers": _parties(consumers),
+        "systems": _systems(systems),
         "scope": _scope(request),
         "place": {
             "exchange_point": clauses.get("exchange_point", ""),
-            "usage_location": sorted(row.system.name for row in _system_rows(request)),
-            "networks": sorted({row.system.network for row in _system_rows(request)}),
+            "usage_location": sorted(row.name for row in systems),
+            "networks": sorted({row.network for row in systems}),
         },
         "term": {
             "valid_from": request.wanted_from.isoformat() if request.wanted_from else None,
@@ -67,7 +73,7 @@ def content_of(request: ConnectionRequest, agreement: Agreement, number: int, *,
         "post_processing": request.solution,
         "restrictions": {"text": clauses.get("restrictions", ""), "source_networks": sorted(request.source_networks), "hours": None},
         "commitments": clauses.get("commitments", ""),
-        "security": {"text": clauses.get("security", ""), "levels": _levels(request)},
+        "security": {"text": clauses.get("security", ""), "levels": _levels(systems)},
         "storage": {"ground": clauses.get("storage", ""), "derived_data": clauses.get("derived_data", "")},
         "disposal": {"method": clauses.get("disposal", ""), "deadline": clauses.get("disposal_deadline", "")},
         "other_terms": request.note,
@@ -78,7 +84,7 @@ def content_of(request: ConnectionRequest, agreement: Agreement, number: int, *,
         "log_retention_months": max((row.log_retention_months for row in regulations), default=None),
         "legal_bases": [line.strip() for line in request.legal_basis.splitlines() if line.strip()],
         "service_level": [{"service": service.code, "text": service.sla} for service in services],
-        "contacts": _contacts(request),
+        "contacts": _contacts(request, providers | consumers),
         "personal_data": {
             "sensitive_fields": sorted(field.path for field in sensitive_fields(request)),
             "assessment_or_exemption": request.exemption_reason,
@@ -116,22 +122,12 @@ def representatives(organization: Organization) -> list[dict]:
     return [{"name": row.user.full_name, "position": row.user.position} for row in people]
 
 
-def _system_rows(request: ConnectionRequest) -> list:
-    return list(request.request_systems.select_related("system__organization").order_by("system__code"))
+def _systems(systems: list[InformationSystem]) -> list[dict]:
+    return [{"code": row.code, "name": row.name, "organization": row.organization.code} for row in systems]
 
 
-def _systems(request: ConnectionRequest) -> list[dict]:
-    return [
-        {"code": row.system.code, "name": row.system.name, "organization": row.system.organization.code}
-        for row in _system_rows(request)
-    ]
-
-
-def _levels(request: ConnectionRequest) -> list[dict]:
-    return [
-        {"system": row.system.code, "level": row.system.security_level, "decision": row.system.security_decision}
-        for row in _system_rows(request)
-    ]
+def _levels(systems: list[InformationSystem]) -> list[dict]:
+    return [{"system": row.code, "level": row.security_level, "decision": row.security_decision} for row in systems]
 
 
 def _scope(request: ConnectionRequest) -> list[dict]:
@@ -155,12 +151,12 @@ def _scope(request: ConnectionRequest) -> list[dict]:
     return sorted(found, key=lambda row: (row["service"], row["version"], row["operation"]))
 
 
-def _contacts(request: ConnectionRequest) -> list[dict]:
+def _contacts(request: ConnectionRequest, ids: frozenset[int]) -> list[dict]:
     """NĐ 47/2020 Điều 7: the focal points both sides have published, and the technician of the consumer."""
-    parties = Organization.objects.filter(pk__in=request.consumer_ids() | request.provider_ids()).order_by("code")
+    parties = Organization.objects.filter(pk__in=ids).order_by("code").prefetch_related(_POINTS)
     rows = [
         {"organization": party.code, "name": point.name, "position": point.position, "phone": point.phone, "email": point.email}
         for party in parties
-        for point in party.focal_points.filter(ended_at__isnull=True)
+        for point in party.present_points
     ]
     return [*rows, {"organization": request.consumer.code, "technician": request.technician}]

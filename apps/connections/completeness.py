@@ -26,10 +26,13 @@ from apps.registry.succession import served_as
 Missing = tuple[str, str]
 
 
-def missing(request: ConnectionRequest, *, signatures: bool = True) -> list[Missing]:
-    """Everything that keeps the request from being complete, as (field, sentence). Empty when complete."""
+def missing(request: ConnectionRequest, *, signatures: bool = True, present: str = "") -> list[Missing]:
+    """Everything that keeps the request from being complete, as (field, sentence). Empty when complete.
+
+    `present` is its hash where the caller, who holds the row, has it already.
+    """
     found = [gap for rule in RULES for gap in rule(request)]
-    return found + (list(_signatures(request)) if signatures else [])
+    return found + (list(_signatures(request, present)) if signatures else [])
 
 
 def _words(request: ConnectionRequest) -> Iterator[Missing]:
@@ -154,7 +157,7 @@ def _special(request: ConnectionRequest) -> Iterator[Missing]:
         )
 
 
-def _signatures(request: ConnectionRequest) -> Iterator[Missing]:
+def _signatures(request: ConnectionRequest, present: str) -> Iterator[Missing]:
     """Default sharing rests on the request alone, so every requesting organization signs it first.
 
     A request on paper was signed on paper: its scan stands for the signatures (NĐ 47/2020 Điều 35(1), WF-17).
@@ -166,7 +169,7 @@ def _signatures(request: ConnectionRequest) -> Iterator[Missing]:
     if not is_signed_first(request):
         return
     # A signer who wrote in the request afterwards is no second pair of eyes any more.
-    valid = request.signatures.filter(content_hash=request_hash(request)).exclude(signer__in=request.preparers.all())
+    valid = request.signatures.filter(content_hash=present or request_hash(request)).exclude(signer__in=request.preparers.all())
     signed = set(valid.values_list("organization_id", flat=True))
     for organization in Organization.objects.filter(pk__in=request.consumer_ids() - signed):
         yield "signatures", _("The signer of %(organization)s has not signed this content.") % {"organization": organization}

@@ -37,11 +37,6 @@ def until(due_at: datetime.datetime, at: datetime.datetime) -> dict:
     return {"due_at": due_at, "half_at": half, "deadline_rule": None, "reminded_at": None, "escalated_at": None}
 
 
-def stop() -> dict:
-    """Facts to write when nothing runs any more."""
-    return {"due_at": None, "half_at": None, "deadline_rule": None, "reminded_at": None, "escalated_at": None}
-
-
 def run_clock() -> dict[str, int]:
     """Whatever is due now. A second run does nothing. Returns how many of each."""
     now = timezone.now()

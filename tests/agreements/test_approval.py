@@ -2,7 +2,8 @@
 
 import pytest
 import time_machine
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.agreements.actions import approve_request
@@ -279,3 +280,16 @@ def test_a_renamed_agency_changes_no_agreement(w):
     w.consumer.name = "Tên mới"
     w.consumer.save()
     assert agreement.current_version.content["consumers"][0]["name"] != "Tên mới"
+
+
+def test_the_hash_of_a_request_is_made_once_and_what_the_approval_asks_the_database_is_bounded(w):
+    """What is signed, recorded and written in the agreement is one hash over one reading of the request."""
+    request = forwarded(w)
+    with CaptureQueriesContext(connection) as asked:
+        agreement = approve_request(request, by=w.provider_officer)
+    assert len([row for row in asked.captured_queries if '"connections_attachment"."sha256"' in row["sql"]]) == 1
+    assert len(asked) <= 108
+    present = request_hash(request)
+    assert agreement.versions.get().content["requests"] == [{"number": request.number, "content_hash": present}]
+    assert agreement.versions.get().signatures.get(party__side=Side.CONSUMER).signed_hash == present
+    assert AuditEvent.objects.get(event="request.approved").facts["content_hash"] == present

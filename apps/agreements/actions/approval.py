@@ -49,7 +49,9 @@ def approve_request(request: ConnectionRequest, *, by, comment: str = "", versio
     refuse_second_decision(request, "approve", by)
     REQUEST.check(request, "approve", by=by, version=version)
     parts = open_parts(request, by)
-    gaps = missing(request)
+    # Once: nobody writes in what is held and submitted.
+    signed = request_hash(request)
+    gaps = missing(request, present=signed)
     if gaps:
         fields = {field: [text] for field, text in gaps}
         raise FactMissing(" ".join(text for _field, text in gaps), code="request_incomplete", fields=fields)
@@ -63,11 +65,11 @@ def approve_request(request: ConnectionRequest, *, by, comment: str = "", versio
         audit.record("request.part_approved", request, by=by, organizations=[part.provider], provider=part.provider.code)
     if not is_last:
         return None
-    audit.record("request.approved", request, by=by, organizations=request.party_uuids(), content_hash=request_hash(request))
+    audit.record("request.approved", request, by=by, organizations=request.party_uuids(), content_hash=signed)
     tell_consumer("approved", request, N_("Request %(number)s was approved."))
     if request.kind == RequestKind.NEW:
-        return make_agreement(request, by=by)
-    return amend_agreement(request, by=by)
+        return make_agreement(request, signed, by=by)
+    return amend_agreement(request, signed, by=by)
 
 
 def _locked(request: ConnectionRequest) -> ConnectionRequest:
@@ -92,13 +94,13 @@ def _hold_what_it_speaks_of(request: ConnectionRequest) -> None:
     hold(services, systems)
 
 
-def make_agreement(request: ConnectionRequest, *, by) -> Agreement:
-    """The agreement that an approved new request makes, with parties and its first content."""
+def make_agreement(request: ConnectionRequest, signed: str, *, by) -> Agreement:
+    """The agreement that an approved new request, whose hash is `signed`, makes, with parties and its first content."""
     form = request.sharing_form
     special = form == SharingForm.SPECIAL
     now = timezone.now()
     agreement = Agreement(number=next_number("TT"), title=request.title or _title(request), sharing_form=form)
-    content = content_of(request, agreement, 1)
+    content = content_of(request, agreement, 1, signed=signed)
     starts, ends = term_of(content, now)
     agreement.status = AgreementStatus.NEGOTIATING if special else AgreementStatus.IN_FORCE
     agreement.in_force_at = None if special else now
@@ -151,7 +153,12 @@ def sign_by_standing(version: AgreementVersion, request: ConnectionRequest) -> N
 
     Raises NotPermitted when one person stands behind both sides, or drafted what they stand for: then nobody else has looked.
     """
-    hands = {party: _hand(party, request) for party in version.agreement.present_parties().select_related("organization")}
+    asking = request.consumer_ids()
+    signed = next(row["content_hash"] for row in version.content["requests"] if row["number"] == request.number)
+    hands = {
+        party: _hand(party, request, asking, signed)
+        for party in version.agreement.present_parties().select_related("organization")
+    }
     signers = {side: {hand[0] for party, hand in hands.items() if party.side == side} - {None} for side in Side.values}
     if signers[Side.PROVIDER] & signers[Side.CONSUMER]:
         raise NotPermitted(_("The same person signed for both sides."), code="four_eyes")
@@ -167,17 +174,17 @@ def sign_by_standing(version: AgreementVersion, request: ConnectionRequest) -> N
     )  # fmt: skip
 
 
-def _hand(party: Party, request: ConnectionRequest) -> tuple:
+def _hand(party: Party, request: ConnectionRequest, asking: frozenset[int], signed: str) -> tuple:
     """(signer id, hash, moment, basis, name on paper) of the standing signature of `party`."""
-    if party.side == Side.CONSUMER and party.organization_id not in request.consumer_ids():
+    if party.side == Side.CONSUMER and party.organization_id not in asking:
         # Already a party: it agreed beforehand that others may join (item 19), and nothing changes for it (`keep_the_others`).
         past = party.signatures.order_by("-pk").first()
         basis = SignatureBasis.OPEN_CLAUSE if past.signer_id else SignatureBasis.PAPER
         return past.signer_id, past.signed_hash, past.signed_at, basis, past.signer_name
     if party.side == Side.CONSUMER and request.channel == Channel.PAPER:
-        return None, request_hash(request), request.received_at, SignatureBasis.PAPER, request.paper_signer
+        return None, signed, request.received_at, SignatureBasis.PAPER, request.paper_signer
     if party.side == Side.CONSUMER:
-        row = request.signatures.filter(organization=party.organization, content_hash=request_hash(request)).get()
+        row = request.signatures.filter(organization=party.organization, content_hash=signed).get()
         return row.signer_id, row.content_hash, row.signed_at, SignatureBasis.REQUEST, ""
     # A provider signs by its terms for each of its services; one of them stands for the party.
     service = services_of(request).filter(provider=party.organization).select_related("usage_regulation").first()
@@ -203,8 +210,8 @@ def is_delegated(version: AgreementVersion, system) -> bool:
     return not grants.filter(operation__version__service__account_issuing_delegated=False).exists()
 
 
-def amend_agreement(request: ConnectionRequest, *, by) -> Agreement:
-    """The next version that an approved change, renewal or join makes of an agreement in force.
+def amend_agreement(request: ConnectionRequest, signed: str, *, by) -> Agreement:
+    """The next version that an approved change, renewal or join, whose hash is `signed`, makes of an agreement in force.
 
     Default sharing: signed by standing terms and request, current at once. Special: a draft that every party signs,
     while the old version stays in force. Raises FactMissing when the agreement moved on since the request
@@ -229,8 +236,8 @@ def amend_agreement(request: ConnectionRequest, *, by) -> Agreement:
         )
     number = agreement.versions.order_by("-number").first().number + 1
     if request.kind == RequestKind.JOIN:
-        _joins_what_runs(content_of(request, agreement, number), current.content)
-    content = amended_content(request, agreement, current, number)
+        _joins_what_runs(content_of(request, agreement, number, signed=signed), current.content)
+    content = amended_content(request, agreement, current, number, signed)
     special = agreement.sharing_form == SharingForm.SPECIAL
     version = AgreementVersion.objects.create(
         agreement=agreement, number=number, content=content, content_hash=content_hash(content), change_note=content["change_note"],
@@ -291,12 +298,14 @@ def _differs(names: list[str], text: str, code: str) -> FactMissing:
     return FactMissing(told, code=code, fields={name: [told] for name in names})
 
 
-def amended_content(request: ConnectionRequest, agreement: Agreement, current: AgreementVersion, number: int) -> dict:
+def amended_content(
+    request: ConnectionRequest, agreement: Agreement, current: AgreementVersion, number: int, signed: str = ""
+) -> dict:
     """The request's content as the next version; one who joins adds itself and its systems to what runs."""
     # Who joins changes no term: its further words are the note of its addendum.
     reason = request.note if request.kind == RequestKind.JOIN else request.change_reason
     note = reason or str(request.get_kind_display())
-    content = content_of(request, agreement, number, supersedes=current.content_hash, note=note)
+    content = content_of(request, agreement, number, supersedes=current.content_hash, note=note, signed=signed)
     if request.kind != RequestKind.JOIN:
         return keep_the_others(content, request, agreement, current.content)
     old = current.content
