@@ -428,42 +428,44 @@ def test_a_special_agreement_changes_only_with_every_signature(special):
     assert agreement.grants.exclude(status=GrantStatus.ENDED).get().quota_per_day == 900
 
 
-def test_who_joins_a_special_agreement_has_no_say_before_all_have_signed(special):
-    w = special
-    agreement = signed_special(w)
+@pytest.fixture
+def special_joining(special):
+    """A special agreement, who asks to join it and who signs for it; the change that names it awaits signatures."""
+    agreement = signed_special(special)
     organization, asker, signer = joiner()
     request = start_join(agreement, organization, by=asker)
     save_draft(request, by=asker, systems=[InformationSystemFactory(organization=organization)], technician="Lê Văn Nối")
     submit_request(request, by=asker)
-    forward_request(request, by=w.operator)
-    approve_request(request, by=w.provider_officer)
-    with pytest.raises(NotPermitted):
-        terminate_agreement(agreement, by=asker, ground="consumer", reason="Không còn nhu cầu")
-    for begin in (start_change, start_renewal):
+    forward_request(request, by=special.operator)
+    approve_request(request, by=special.provider_officer)
+    return agreement, asker, signer
+
+
+@pytest.mark.parametrize("stage", ["nobody has signed", "it has signed", "it was declined"])
+def test_who_joins_a_special_agreement_has_no_say_before_all_have_signed(special, special_joining, stage):
+    agreement, asker, signer = special_joining
+    if stage != "nobody has signed":
+        sign_agreement(agreement, by=signer, content_hash=agreement.versions.order_by("-number").first().content_hash)
+    if stage == "it was declined":
+        decline_change(agreement, by=special.consumer_officer, reason="Không đồng ý")
+    for step in (
+        lambda: terminate_agreement(agreement, by=asker, ground="consumer", reason="Không còn nhu cầu"),
+        lambda: start_change(agreement, by=asker),
+        lambda: start_renewal(agreement, by=asker),
+    ):
         with pytest.raises(NotPermitted):
-            begin(agreement, by=asker)
+            step()
+
+
+def test_who_joined_a_special_agreement_has_a_partys_say_when_all_have_signed(special, special_joining):
+    agreement, asker, signer = special_joining
     draft = agreement.versions.order_by("-number").first()
-    for person in (signer, w.consumer_signer, w.provider_signer):
+    for person in (signer, special.consumer_signer, special.provider_signer):
         sign_agreement(agreement, by=person, content_hash=draft.content_hash)
-    assert start_change(agreement, by=asker).consumer == organization
+    assert start_change(agreement, by=asker).consumer == asker.memberships.get().organization
     terminate_agreement(agreement, by=asker, ground="authority", reason="Theo yêu cầu của cơ quan có thẩm quyền")
     agreement.refresh_from_db()
     assert agreement.status == AgreementStatus.ENDING
-
-
-def test_who_signed_a_joining_that_was_declined_has_no_say_either(special):
-    w = special
-    agreement = signed_special(w)
-    organization, asker, signer = joiner()
-    request = start_join(agreement, organization, by=asker)
-    save_draft(request, by=asker, systems=[InformationSystemFactory(organization=organization)], technician="Lê Văn Nối")
-    submit_request(request, by=asker)
-    forward_request(request, by=w.operator)
-    approve_request(request, by=w.provider_officer)
-    sign_agreement(agreement, by=signer, content_hash=agreement.versions.order_by("-number").first().content_hash)
-    decline_change(agreement, by=w.consumer_officer, reason="Không đồng ý")
-    with pytest.raises(NotPermitted):
-        terminate_agreement(agreement, by=asker, ground="consumer", reason="Không còn nhu cầu")
 
 
 def test_a_joiner_of_a_special_agreement_opens_its_own_access_and_not_what_ended(special):
