@@ -38,7 +38,7 @@ def seen_by(provider) -> list[tuple[str, float]]:
 
 
 def test_killed_at_every_step_nothing_is_lost_and_nothing_guessed(gateways, client, provider):
-    """FI-1 to FI-5. `unknown` stands exactly where the process died between the intent and the outcome."""
+    """FI-01, FI-02, FI-03, FI-04, FI-05. `unknown` stands exactly where the process died between the intent and the outcome."""
     expected = {
         "decided": (0, 0),
         "admitted": (1, 0),
@@ -100,7 +100,7 @@ def test_random_kills_under_load(gateways, client, provider):
 
 
 def test_a_frozen_process_that_wakes_up_does_not_overturn_the_sweepers_verdict(gateways, client, provider):
-    """FI-6: SIGSTOP while the provider answers, SIGCONT after the sweeper closed the call."""
+    """FI-06: SIGSTOP while the provider answers, SIGCONT after the sweeper closed the call."""
     frozen, other = gateways(2)
 
     async def slow(seen, writer):

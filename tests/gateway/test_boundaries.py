@@ -256,6 +256,7 @@ LIES = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_lying_provider_is_not_passed_on(call, provider, lie):
+    """GW-09, and the protocol's own lies: 502 with the reason, nothing of the answer given, on record as no success."""
     behaviour, code, status = LIES[lie]
     provider.behave("/api/companies/0999999999", behaviour)
     answer = call()
