@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from apps.agreements.actions.approval import amended_content
+from apps.agreements.actions.amendment import amended_content
 from apps.agreements.actions.following import merged, stands_now
 from apps.agreements.differences import differences
 from apps.agreements.models import Agreement, AgreementVersion, RequestBasis

@@ -25,7 +25,7 @@ from apps.agreements.actions import (
     suspend_grant,
     terminate_agreement,
 )
-from apps.agreements.actions.approval import amended_content
+from apps.agreements.actions.amendment import amended_content
 from apps.agreements.actions.signing import add_signature
 from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis, VersionState
 from apps.agreements.models import Agreement, Credential, Grant

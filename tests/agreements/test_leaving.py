@@ -22,7 +22,7 @@ from apps.agreements.actions import (
     suspend_agreement,
     terminate_agreement,
 )
-from apps.agreements.actions.approval import make_current
+from apps.agreements.actions.in_place import make_current
 from apps.agreements.models import Agreement, AgreementVersion, Party, RequestBasis
 from apps.audit.models import AuditEvent
 from apps.connections.actions import forward_request, save_draft, sign_request, submit_request, withdraw_request

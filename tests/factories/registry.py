@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment, ServiceStatus, SharingForm, UpstreamAuth, VersionStatus
-from apps.registry.contract import read_contract, write_contract
+from apps.registry.contract import write_contract
+from apps.registry.contract_reading import read_contract
 from apps.registry.models import DataService, Operation, Purpose, ServiceVersion, Upstream, UsageRegulation
 from apps.registry.terms import terms_hash
 from tests.factories.organizations import MinistryFactory, officer

@@ -11,7 +11,8 @@ from apps.core.epoch import current_epoch
 from apps.core.errors import InvalidFact
 from apps.gateway.models import CallIntent, CallOutcome
 from apps.gateway.soap import message_of, write_request
-from apps.registry.contract import read_contract, write_contract
+from apps.registry.contract import write_contract
+from apps.registry.contract_reading import read_contract
 from apps.registry.models import Operation, ServiceVersion, Upstream
 from apps.sandbox import population
 from tests.factories.organizations import InformationSystemFactory, MinistryFactory, OrganizationFactory

@@ -16,7 +16,8 @@ from apps.organizations.choices import Role
 from apps.registry import actions
 from apps.registry.choices import Environment, ServiceStatus, SharingForm, VersionStatus
 from apps.registry.completeness import completeness
-from apps.registry.contract import contract_of, read_contract
+from apps.registry.contract import contract_of
+from apps.registry.contract_reading import read_contract
 from apps.registry.models import DataService, Field, Operation, ServiceVersion, Upstream
 from apps.registry.terms import terms_hash
 from apps.registry.workflow import SERVICE, VERSION

@@ -8,7 +8,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.organizations.choices import Role
-from apps.registry.contract import read_contract, write_contract
+from apps.registry.contract import write_contract
+from apps.registry.contract_reading import read_contract
 from apps.registry.differences import breaking, differences
 from tests.factories.organizations import officer
 from tests.factories.registry import BUSINESS_REGISTRATION, DraftVersionFactory, PublishedServiceFactory

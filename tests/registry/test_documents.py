@@ -15,7 +15,8 @@ from apps.core.errors import FactMissing, StaleVersion, TransitionNotAllowed
 from apps.organizations.choices import Role
 from apps.registry import actions
 from apps.registry.completeness import completeness
-from apps.registry.contract import contract_of, read_contract
+from apps.registry.contract import contract_of
+from apps.registry.contract_reading import read_contract
 from apps.registry.documents import MAX_BYTES, DocumentRefused, keep_completed, read_document
 from tests.factories.catalogs import CatalogFactory
 from tests.factories.organizations import officer

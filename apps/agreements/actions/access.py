@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
-from apps.agreements.actions.approval import is_delegated
+from apps.agreements.actions.in_place import is_delegated
 from apps.agreements.actions.life import require_texts
 from apps.agreements.announcements import tell_owners
 from apps.agreements.choices import AcceptanceStatus, AgreementStatus, GrantStatus, Side, VersionState

@@ -106,7 +106,7 @@ def _of(agreement: Agreement, request: ConnectionRequest) -> ConnectionRequest:
 def beginning_facts(version: AgreementVersion, consumer: Organization, kind: str, by) -> dict:
     """What a change, renewal or joining by `consumer` that starts from `version` holds before anybody writes in it."""
     content = request_facts(version)
-    # Another consumer's systems are not the drafter's to name; they stay as they run (`approval.keep_the_others`).
+    # Another consumer's systems are not the drafter's to name; they stay as they run (`amendment.keep_the_others`).
     content["systems"] = [system for system in content["systems"] if system in set(systems_for(by, consumer))]
     if kind == RequestKind.JOIN:
         # The joiner's own words and systems; the agreement's scope, limits and term.

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
 from apps.agreements import documents, signed_pdf
-from apps.agreements.actions.approval import make_current, open_test, put_in_place, tell_in_place
+from apps.agreements.actions.in_place import make_current, open_test, put_in_place, tell_in_place
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
 from apps.agreements.content import term_of

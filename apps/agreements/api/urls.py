@@ -1,16 +1,16 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from apps.agreements.api import publishing, reorganization, views
+from apps.agreements.api import access, life, publishing, reorganization, requests, views
 
 router = SimpleRouter(trailing_slash=False)
 router.register("agreements", views.Agreements, "agreement")
-router.register("grants", views.Grants, "grant")
-router.register("credentials", views.Credentials, "credential")
-router.register("acceptances", views.Acceptances, "acceptance")
-router.register("duties", views.Duties, "duty")
-router.register("planned-suspensions", views.PlannedSuspensions, "planned-suspension")
-router.register("consumer-suspensions", views.ConsumerSuspensions, "consumer-suspension")
+router.register("grants", access.Grants, "grant")
+router.register("credentials", access.Credentials, "credential")
+router.register("acceptances", access.Acceptances, "acceptance")
+router.register("duties", life.Duties, "duty")
+router.register("planned-suspensions", life.PlannedSuspensions, "planned-suspension")
+router.register("consumer-suspensions", life.ConsumerSuspensions, "consumer-suspension")
 
 urlpatterns = [
     *(
@@ -31,9 +31,9 @@ urlpatterns = [
         path(f"services/<slug:code>/{name}", publishing.ServiceLife.as_view({"post": name}), name=f"service-{name}")
         for name in ("suspend", "resume")
     ),
-    path("requests/<uuid:uuid>/basis", views.RequestBases.as_view({"get": "basis"}), name="request-basis"),
-    path("requests/<uuid:uuid>/follow", views.RequestBases.as_view({"post": "follow"}), name="request-follow"),
-    path("requests/<uuid:uuid>/approve", views.RequestApproval.as_view({"post": "approve"}), name="request-approve"),
+    path("requests/<uuid:uuid>/basis", requests.RequestBases.as_view({"get": "basis"}), name="request-basis"),
+    path("requests/<uuid:uuid>/follow", requests.RequestBases.as_view({"post": "follow"}), name="request-follow"),
+    path("requests/<uuid:uuid>/approve", requests.RequestApproval.as_view({"post": "approve"}), name="request-approve"),
     path("joining/<str:number>", views.Joining.as_view({"post": "join"}), name="agreement-join"),
     path("reorganizations", reorganization.Reorganizations.as_view({"post": "create"}), name="reorganization"),
     path("reorganizations/plan", reorganization.Reorganizations.as_view({"get": "plan"}), name="reorganization-plan"),

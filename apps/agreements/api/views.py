@@ -6,7 +6,7 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import mixins, status, viewsets
+from rest_framework import status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import IsAuthenticated
@@ -14,100 +14,29 @@ from rest_framework.response import Response
 
 from apps.accounts.reauthentication import prove
 from apps.agreements import actions, documents, signed_pdf
-from apps.agreements.actions.following import Merge, merged, stands_now
 from apps.agreements.actions.signing import JOINER_HAS_NO_DOCUMENT
-from apps.agreements.api import filters, serializers
+from apps.agreements.api import filters, inputs, serializers
+from apps.agreements.api.access import RECORD
+from apps.agreements.api.rows import Rows
 from apps.agreements.choices import Side
 from apps.agreements.models import (
     AcceptanceRecord,
     Agreement,
-    ConsumerSuspension,
-    Credential,
     Duty,
-    DutyCertificate,
     Grant,
     Party,
-    PlannedSuspension,
     RequestBasis,
 )
 from apps.agreements.reading import changes, newest_versions, read, was_bound
-from apps.connections.api.views import IDEMPOTENCY_KEY, download, idempotency_key, read_upload
+from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
 from apps.connections.models import ConnectionRequest
 from apps.core.api.pagination import OpenEndedPages
-from apps.core.api.parsers import BoundedJSONParser
-from apps.core.api.steps import TakesSteps, VersionSerializer
-from apps.core.api.views import VisibleRows
+from apps.core.api.steps import VersionSerializer
 from apps.core.errors import InvalidFact, NotPermitted
 from apps.organizations.models import InformationSystem, Organization
 from apps.organizations.roles import organization_ids
 
 DETAIL = serializers.AgreementDetailSerializer
-GRANT = serializers.GrantDetailSerializer
-RECORD = serializers.AcceptanceDetailSerializer
-ACCOUNT = serializers.CredentialDetailSerializer
-
-
-class Rows(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
-    """List with a short row, detail with the steps the caller may take."""
-
-    def retrieve(self, request, *args, **kwargs) -> Response:
-        return Response(self.shown(self.get_object()))
-
-    def shown(self, obj) -> dict:
-        """Read the row again: a verb may have changed what was prefetched."""
-        return super().shown(self.get_queryset().get(pk=obj.pk))
-
-
-class RequestApproval(VisibleRows, viewsets.GenericViewSet):
-    """Approving lives on this floor, because the last approval makes the agreement."""
-
-    queryset = ConnectionRequest.objects.all()
-    serializer_class = serializers.ApprovalSerializer
-
-    @extend_schema(request=serializers.ApprovalSerializer, responses=serializers.ApprovedSerializer)
-    def approve(self, request, uuid=None) -> Response:
-        obj = self.get_object()
-        given = serializers.ApprovalSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        made = actions.approve_request(obj, by=request.user, **given.validated_data)
-        answer = {"status": obj.status, "agreement": made and made.uuid, "number": made and made.number}
-        return Response(serializers.ApprovedSerializer(answer).data)
-
-
-class RequestBases(VisibleRows, viewsets.GenericViewSet):
-    """What a change, renewal or joining starts from; an agreement that moved on meanwhile is followed."""
-
-    queryset = ConnectionRequest.objects.select_related("consumer")
-    serializer_class = serializers.BasisSerializer
-
-    @extend_schema(responses=serializers.BasisSerializer)
-    def basis(self, request, uuid=None) -> Response:
-        """What changed of the agreement since the request was begun, and what `follow` would make of it. 404: it starts from none."""
-        return Response(self._told(self.get_object(), request.user))
-
-    @extend_schema(request=VersionSerializer, responses=serializers.BasisSerializer)
-    def follow(self, request, uuid=None) -> Response:
-        """Put a draft or returned request on what stands now; what its drafter changed stays."""
-        row = self.get_object()
-        given = VersionSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        done = actions.follow_agreement(row, by=request.user, **given.validated_data)
-        told = self._told(row, request.user)
-        return Response({**told, "taken": sorted(done.content), "kept": sorted(done.kept)})
-
-    @staticmethod
-    def _told(row: ConnectionRequest, user) -> dict:
-        basis = RequestBasis.objects.filter(request=row).select_related("agreement", "starts_from__agreement").first()
-        if basis is None or basis.starts_from is None:
-            raise Http404
-        current = stands_now(row)
-        merge = merged(row, basis.starts_from, current, user) if current else Merge()
-        told = {
-            "agreement": basis.agreement.number, "starts_from": basis.starts_from.number, "has_moved": current is not None,
-            "stands_now": (current or basis.starts_from).number, "changed_under": changes(basis.starts_from, current, user),
-            "taken": sorted(merge.content), "kept": sorted(merge.kept),
-        }  # fmt: skip
-        return serializers.BasisSerializer(told).data
 
 
 class Agreements(Rows):
@@ -159,47 +88,47 @@ class Agreements(Rows):
         shown = [read(row, request.user) for row in rows]
         return Response(serializers.AgreementVersionSerializer(shown, many=True).data)
 
-    @extend_schema(request=serializers.ProposalSerializer, responses=DETAIL)
+    @extend_schema(request=inputs.ProposalSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def propose(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.ProposalSerializer, actions.propose_content)
+        return self.act(request, inputs.ProposalSerializer, actions.propose_content)
 
-    @extend_schema(request=serializers.HashSerializer, responses=DETAIL)
+    @extend_schema(request=inputs.HashSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def agree(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.HashSerializer, actions.agree_content)
+        return self.act(request, inputs.HashSerializer, actions.agree_content)
 
-    @extend_schema(request=serializers.ReasonSerializer, responses=DETAIL)
+    @extend_schema(request=inputs.ReasonSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def reopen(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.ReasonSerializer, actions.reopen_agreement)
+        return self.act(request, inputs.ReasonSerializer, actions.reopen_agreement)
 
-    @extend_schema(request=serializers.ReasonSerializer, responses=DETAIL)
+    @extend_schema(request=inputs.ReasonSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def decline(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.ReasonSerializer, actions.decline_agreement)
+        return self.act(request, inputs.ReasonSerializer, actions.decline_agreement)
 
-    @extend_schema(request=serializers.ReasonSerializer, responses=DETAIL)
+    @extend_schema(request=inputs.ReasonSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"], url_path="decline-change")
     def decline_change(self, request, uuid=None) -> Response:
         """Give up the change that awaits signatures; the version in force stays."""
-        return self.act(request, serializers.ReasonSerializer, actions.decline_change)
+        return self.act(request, inputs.ReasonSerializer, actions.decline_change)
 
-    @extend_schema(request=serializers.AgreementSigningSerializer, responses=DETAIL)
+    @extend_schema(request=inputs.AgreementSigningSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def sign(self, request, uuid=None) -> Response:
         """Sign for the party whose signer the caller is, after proving who they are again."""
-        return self.act(request, serializers.AgreementSigningSerializer, _prove_and_sign)
+        return self.act(request, inputs.AgreementSigningSerializer, _prove_and_sign)
 
-    @extend_schema(request=serializers.SuspensionSerializer, responses=DETAIL)
+    @extend_schema(request=inputs.SuspensionSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def suspend(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.SuspensionSerializer, actions.suspend_agreement)
+        return self.act(request, inputs.SuspensionSerializer, actions.suspend_agreement)
 
-    @extend_schema(request=serializers.CommentSerializer, responses=DETAIL)
+    @extend_schema(request=inputs.CommentSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def resume(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.CommentSerializer, actions.resume_agreement)
+        return self.act(request, inputs.CommentSerializer, actions.resume_agreement)
 
     @extend_schema(
         responses=serializers.LeavingPlanSerializer,
@@ -212,28 +141,28 @@ class Agreements(Rows):
         plan = actions.plan_leaving(self.get_object(), by=request.user, consumer=consumer)
         return Response(serializers.LeavingPlanSerializer(plan).data)
 
-    @extend_schema(request=serializers.LeavingSerializer, responses=DETAIL)
+    @extend_schema(request=inputs.LeavingSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def leave(self, request, uuid=None) -> Response:
         """Leave as one consumer of several: its access ends now, the agreement goes on for the others."""
-        return self.act(request, serializers.LeavingSerializer, actions.leave_agreement)
+        return self.act(request, inputs.LeavingSerializer, actions.leave_agreement)
 
-    @extend_schema(request=serializers.TerminationSerializer, responses=DETAIL)
+    @extend_schema(request=inputs.TerminationSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def terminate(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.TerminationSerializer, actions.terminate_agreement)
+        return self.act(request, inputs.TerminationSerializer, actions.terminate_agreement)
 
     @extend_schema(request=VersionSerializer, responses=DETAIL)
     @action(detail=True, methods=["post"])
     def finish(self, request, uuid=None) -> Response:
         return self.act(request, VersionSerializer, actions.finish_termination)
 
-    @extend_schema(request=serializers.AcceptanceInputSerializer, responses={201: RECORD}, parameters=[IDEMPOTENCY_KEY])
+    @extend_schema(request=inputs.AcceptanceInputSerializer, responses={201: RECORD}, parameters=[IDEMPOTENCY_KEY])
     @action(detail=True, methods=["post"], url_path="acceptances")
     def record(self, request, uuid=None) -> Response:
         """Record the test of one system; confirmed, it opens production."""
         agreement = self.get_object()
-        given = serializers.AcceptanceInputSerializer(data=request.data)
+        given = inputs.AcceptanceInputSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         facts = dict(given.validated_data)
         system = visible_system(request.user, facts.pop("system"))
@@ -268,14 +197,12 @@ class Agreements(Rows):
         data = documents.copy(version) if wants_copy else documents.newest(version)[1]
         return pdf_download(data, f"{agreement.number}-v{version.number}.pdf")
 
-    @extend_schema(
-        request=serializers.ConsumerSuspensionInputSerializer, responses={201: serializers.ConsumerSuspensionSerializer}
-    )
+    @extend_schema(request=inputs.ConsumerSuspensionInputSerializer, responses={201: serializers.ConsumerSuspensionSerializer})
     @action(detail=True, methods=["post"], url_path="consumer-suspensions")
     def suspend_consumer(self, request, uuid=None) -> Response:
         """Stop one consumer's access at once; the other parties go on."""
         agreement = self.get_object()
-        given = serializers.ConsumerSuspensionInputSerializer(data=request.data)
+        given = inputs.ConsumerSuspensionInputSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         facts = dict(given.validated_data)
         party = agreement.present_parties().filter(side=Side.CONSUMER, organization__code=facts.pop("consumer")).first()
@@ -284,12 +211,12 @@ class Agreements(Rows):
         made = actions.suspend_consumer(party, by=request.user, **facts)
         return Response(serializers.ConsumerSuspensionSerializer(made).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(request={"multipart/form-data": serializers.SignedFileSerializer}, responses=DETAIL)
+    @extend_schema(request={"multipart/form-data": inputs.SignedFileSerializer}, responses=DETAIL)
     @action(detail=True, methods=["post"], url_path="sign-with-pdf", parser_classes=[MultiPartParser])
     def sign_with_pdf(self, request, uuid=None) -> Response:
         """Sign by uploading the document signed with one's own token."""
         agreement = self.get_object()
-        given = serializers.SignedFileSerializer(data=request.data)
+        given = inputs.SignedFileSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         file = given.validated_data["file"]
         if file.size > signed_pdf.MAX_BYTES:
@@ -297,28 +224,24 @@ class Agreements(Rows):
         actions.sign_with_pdf(agreement, by=request.user, data=file.read())
         return Response(self.shown(agreement))
 
-    @extend_schema(
-        request=serializers.EmptySerializer, responses={201: serializers.BegunSerializer}, parameters=[IDEMPOTENCY_KEY]
-    )
+    @extend_schema(request=inputs.EmptySerializer, responses={201: serializers.BegunSerializer}, parameters=[IDEMPOTENCY_KEY])
     @action(detail=True, methods=["post"])
     def change(self, request, uuid=None) -> Response:
         """Begin a change: a draft request with everything that runs."""
         return self._begun(actions.start_change(self.get_object(), by=request.user, uuid=idempotency_key(request)))
 
-    @extend_schema(
-        request=serializers.EmptySerializer, responses={201: serializers.BegunSerializer}, parameters=[IDEMPOTENCY_KEY]
-    )
+    @extend_schema(request=inputs.EmptySerializer, responses={201: serializers.BegunSerializer}, parameters=[IDEMPOTENCY_KEY])
     @action(detail=True, methods=["post"])
     def renew(self, request, uuid=None) -> Response:
         """Begin a renewal: the same with the term moved on."""
         return self._begun(actions.start_renewal(self.get_object(), by=request.user, uuid=idempotency_key(request)))
 
-    @extend_schema(request=serializers.AnnouncementSerializer, responses={201: serializers.PlannedSuspensionSerializer})
+    @extend_schema(request=inputs.AnnouncementSerializer, responses={201: serializers.PlannedSuspensionSerializer})
     @action(detail=True, methods=["post"], url_path="planned-suspensions")
     def announce(self, request, uuid=None) -> Response:
         """Announce a suspension at least seven working days ahead."""
         agreement = self.get_object()
-        given = serializers.AnnouncementSerializer(data=request.data)
+        given = inputs.AnnouncementSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         made = actions.announce_suspension(agreement, by=request.user, **given.validated_data)
         return Response(serializers.PlannedSuspensionSerializer(made).data, status=status.HTTP_201_CREATED)
@@ -333,13 +256,11 @@ class Joining(viewsets.GenericViewSet):
 
     permission_classes = [IsAuthenticated]
     queryset = Agreement.objects.all()
-    serializer_class = serializers.JoinSerializer
+    serializer_class = inputs.JoinSerializer
 
-    @extend_schema(
-        request=serializers.JoinSerializer, responses={201: serializers.BegunSerializer}, parameters=[IDEMPOTENCY_KEY]
-    )
+    @extend_schema(request=inputs.JoinSerializer, responses={201: serializers.BegunSerializer}, parameters=[IDEMPOTENCY_KEY])
     def join(self, request, number: str) -> Response:
-        given = serializers.JoinSerializer(data=request.data)
+        given = inputs.JoinSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         consumer = Organization.objects.visible_to(request.user).filter(code=given.validated_data["consumer"]).first()
         agreement = Agreement.objects.filter(number=number).first()
@@ -347,34 +268,6 @@ class Joining(viewsets.GenericViewSet):
             raise Http404
         made = actions.start_join(agreement, consumer, by=request.user, uuid=idempotency_key(request))
         return Response(serializers.BegunSerializer(made).data, status=status.HTTP_201_CREATED)
-
-
-class PlannedSuspensions(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):
-    """Announced suspensions."""
-
-    queryset = PlannedSuspension.objects.select_related("agreement", "provider")
-    serializer_class = serializers.PlannedSuspensionSerializer
-    detail_serializer_class = serializers.PlannedSuspensionSerializer
-    filterset_fields = {"started_at": ["isnull"], "ended_at": ["isnull"], "cancelled_at": ["isnull"]}
-
-    @extend_schema(request=serializers.EmptySerializer, responses=serializers.PlannedSuspensionSerializer)
-    @action(detail=True, methods=["post"])
-    def cancel(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.EmptySerializer, actions.cancel_suspension)
-
-
-class ConsumerSuspensions(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):
-    """Consumers suspended under an agreement, open and lifted."""
-
-    queryset = ConsumerSuspension.objects.select_related("agreement", "party__organization", "provider")
-    serializer_class = serializers.ConsumerSuspensionSerializer
-    detail_serializer_class = serializers.ConsumerSuspensionSerializer
-    filterset_fields = {"lifted_at": ["isnull"], "agreement__uuid": ["exact"]}
-
-    @extend_schema(request=serializers.LiftSerializer, responses=serializers.ConsumerSuspensionSerializer)
-    @action(detail=True, methods=["post"])
-    def lift(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.LiftSerializer, actions.lift_consumer_suspension)
 
 
 def _prove_and_sign(agreement: Agreement, *, by, password: str, **facts):
@@ -395,142 +288,3 @@ def visible_system(user, code: str) -> InformationSystem:
     if system is None:
         raise Http404
     return system
-
-
-class Grants(Rows):
-    """What the gateway enforces."""
-
-    queryset = Grant.objects.select_related(
-        "agreement", "system__organization", "operation__version__service", "purpose"
-    ).prefetch_related("suspensions__provider")
-    serializer_class = serializers.GrantListSerializer
-    detail_serializer_class = GRANT
-    filterset_class = filters.GrantFilter
-
-    @extend_schema(responses=GRANT)
-    def retrieve(self, request, *args, **kwargs) -> Response:
-        return super().retrieve(request, *args, **kwargs)
-
-    @extend_schema(request=serializers.ReasonSerializer, responses=GRANT)
-    @action(detail=True, methods=["post"])
-    def suspend(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.ReasonSerializer, actions.suspend_grant)
-
-    @extend_schema(request=VersionSerializer, responses=GRANT)
-    @action(detail=True, methods=["post"])
-    def resume(self, request, uuid=None) -> Response:
-        return self.act(request, VersionSerializer, actions.resume_grant)
-
-    @extend_schema(request=serializers.ReasonSerializer, responses=GRANT)
-    @action(detail=True, methods=["post"])
-    def end(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.ReasonSerializer, actions.end_grant)
-
-
-class Acceptances(Rows):
-    """Test records (biên bản kiểm thử)."""
-
-    queryset = AcceptanceRecord.objects.select_related("agreement", "system__organization", "recorded_by", "decided_by")
-    serializer_class = serializers.AcceptanceListSerializer
-    detail_serializer_class = RECORD
-    filterset_class = filters.AcceptanceFilter
-
-    @extend_schema(responses=RECORD)
-    def retrieve(self, request, *args, **kwargs) -> Response:
-        return super().retrieve(request, *args, **kwargs)
-
-    @extend_schema(request=serializers.CommentSerializer, responses=RECORD)
-    @action(detail=True, methods=["post"])
-    def confirm(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.CommentSerializer, actions.confirm_acceptance)
-
-    @extend_schema(request=serializers.RejectionSerializer, responses=RECORD)
-    @action(detail=True, methods=["post"])
-    def reject(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.RejectionSerializer, actions.reject_acceptance)
-
-
-class Credentials(Rows):
-    """Accounts of systems. A secret is shown by `claim` alone, once."""
-
-    queryset = Credential.objects.select_related("system__organization")
-    serializer_class = serializers.CredentialListSerializer
-    detail_serializer_class = ACCOUNT
-    filterset_class = filters.CredentialFilter
-
-    @extend_schema(responses=ACCOUNT)
-    def retrieve(self, request, *args, **kwargs) -> Response:
-        return super().retrieve(request, *args, **kwargs)
-
-    @extend_schema(request=serializers.ReissueSerializer, responses={201: ACCOUNT})
-    def create(self, request) -> Response:
-        """A new account after the old one was revoked or ran out, by whoever issues accounts for the system."""
-        given = serializers.ReissueSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        system = InformationSystem.objects.filter(code=given.validated_data["system"]).first()
-        if system is None or not may_see_access(request.user, system):
-            raise Http404
-        made = actions.reissue_credential(system, given.validated_data["environment"], by=request.user)
-        return Response(ACCOUNT(made, context=self.get_serializer_context()).data, status=status.HTTP_201_CREATED)
-
-    @extend_schema(request=VersionSerializer, responses=serializers.ClaimedSerializer)
-    @action(detail=True, methods=["post"])
-    def claim(self, request, uuid=None) -> Response:
-        credential = self.get_object()
-        given = VersionSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        secret = actions.claim_credential(credential, by=request.user, **given.validated_data)
-        answer = {"client_id": credential.client_id, "client_secret": secret, "expires_at": credential.expires_at}
-        return Response(serializers.ClaimedSerializer(answer).data, headers={"Cache-Control": "no-store"})
-
-    @extend_schema(request=VersionSerializer, responses={201: ACCOUNT})
-    @action(detail=True, methods=["post"])
-    def rotate(self, request, uuid=None) -> Response:
-        credential = self.get_object()
-        given = VersionSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        made = actions.rotate_credential(credential, by=request.user, **given.validated_data)
-        return Response(ACCOUNT(made, context=self.get_serializer_context()).data, status=status.HTTP_201_CREATED)
-
-    @extend_schema(request=serializers.ReasonSerializer, responses=ACCOUNT)
-    @action(detail=True, methods=["post"])
-    def revoke(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.ReasonSerializer, actions.revoke_credential)
-
-
-def may_see_access(user, system: InformationSystem) -> bool:
-    """A provider sees the systems it grants to; everybody their own."""
-    visible = InformationSystem.objects.visible_to(user).filter(pk=system.pk).exists()
-    return visible or Grant.objects.visible_to(user).filter(system=system).exists()
-
-
-class Duties(VisibleRows, TakesSteps, mixins.ListModelMixin, viewsets.GenericViewSet):
-    """What is to be done before agreements end."""
-
-    queryset = Duty.objects.select_related("party__organization", "done_by", "agreement", "certificate")
-    serializer_class = serializers.DutySerializer
-    detail_serializer_class = serializers.DutySerializer
-    filterset_fields = {"done_at": ["isnull"]}
-
-    @extend_schema(
-        request={"multipart/form-data": serializers.DutyDoneSerializer, "application/json": serializers.NoteSerializer},
-        responses=serializers.DutySerializer,
-    )
-    @action(detail=True, methods=["post"], parser_classes=[MultiPartParser, BoundedJSONParser])
-    def complete(self, request, uuid=None) -> Response:
-        """Say how a duty was done; that received data is deleted is shown by a certificate (a file, 20 MB at most)."""
-        duty = self.get_object()
-        given = serializers.DutyDoneSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        file = read_upload(given.validated_data.get("certificate"))
-        actions.complete_duty(duty, by=request.user, note=given.validated_data["note"], file=file)
-        return Response(self.shown(duty))
-
-    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
-    @action(detail=True)
-    def certificate(self, request, uuid=None) -> HttpResponse:
-        """The paper that shows how the duty was done, as a download."""
-        found = DutyCertificate.objects.filter(duty=self.get_object()).first()
-        if found is None:
-            raise Http404
-        return download(found)

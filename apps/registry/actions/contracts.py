@@ -14,7 +14,8 @@ from apps.core.permissions import require
 from apps.core.text import clean
 from apps.registry.actions.versions import lock_draft
 from apps.registry.choices import Protocol
-from apps.registry.contract import contract_of, read_contract, write_contract
+from apps.registry.contract import contract_of, write_contract
+from apps.registry.contract_reading import read_contract
 from apps.registry.documents import Reading, keep_completed, read_document
 from apps.registry.models import ServiceVersion
 
