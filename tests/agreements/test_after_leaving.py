@@ -22,6 +22,7 @@ from apps.agreements.actions import (
 from apps.agreements.models import Agreement, AgreementVersion, Duty, Party
 from apps.agreements.reading import changes, left_at, version_for
 from apps.connections.actions import save_draft, withdraw_request
+from apps.disputes.maintenance import announce_maintenance
 from apps.portal.inbox import figures, tasks
 from tests.agreements.test_leaving import CERTIFICATE, REASON, Joiner, decide, signed_in
 from tests.factories.agreements import accepted
@@ -187,6 +188,14 @@ def test_of_who_leaves_after_it_it_learns_nothing(w, left, other):
     assert row.left_at is not None
     assert row.left_as_read is None
     assert row.left_at == Party.objects.visible_to(w.provider_officer).get(pk=row.pk).left_as_read
+
+
+def test_a_maintenance_of_the_services_is_no_news_of_its_agreement_any_more(w, left, other):
+    facts = {"starts_at": dated(2031, 3, 3), "ends_at": dated(2031, 3, 4), "reason": "Nâng cấp máy chủ"}
+    announce_maintenance(w.service, by=w.provider_officer, **facts)
+    page = f"/portal/agreements/{left.uuid}/"
+    assert "Nâng cấp máy chủ" in signed_in(other.officer).get(page).content.decode()
+    assert "Nâng cấp máy chủ" not in signed_in(w.consumer_officer).get(page).content.decode()
 
 
 def test_its_signer_is_not_asked_to_sign_what_comes_later(w, left, other):
