@@ -10,6 +10,7 @@ from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from apps.core import health
+from apps.core.api.schema import OnceGenerator
 from apps.portal import fitness
 from apps.portal.views import cures, home
 
@@ -49,7 +50,7 @@ urlpatterns = [
     path("accounts/", include(accounts)),
     path("language/", set_language, name="set_language"),
     path("api/v1/", include("lgsp.api_urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", SpectacularAPIView.as_view(generator_class=OnceGenerator), name="schema"),
     path("api/docs/", docs, name="docs"),
     path("admin/", admin.site.urls),
     path("", home.start),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from apps.core.api.schema import OnceGenerator
 from tests.access.endpoints import endpoints
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,3 +31,20 @@ def test_every_endpoint_of_the_api_is_described():
     described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     existing = {(method, path) for method, path in endpoints() if path.startswith("/api/v1/")}
     assert existing - described == set()
+
+
+def test_the_document_is_made_once_for_each_language(client):
+    """Everybody may ask for it; the next readers get what the first one waited for, in their own language."""
+
+    def read(language: str) -> bytes:
+        answer = client.get("/api/schema/", headers={"accept-language": language, "accept": "application/vnd.oai.openapi+json"})
+        assert answer.status_code == 200
+        return answer.content
+
+    OnceGenerator.made.clear()
+    vietnamese, english = read("vi"), read("en")
+    made = dict(OnceGenerator.made)
+    assert len(made) == 2
+    assert (read("vi"), read("en")) == (vietnamese, english)
+    assert [OnceGenerator.made[key] is made[key] for key in made] == [True, True]
+    assert vietnamese != english
