@@ -222,3 +222,13 @@ def test_who_acts_for_one_that_stays_reads_on(w, left, other):
     person = type(w.consumer_officer).objects.get(pk=w.consumer_officer.pk)
     assert left_at(left, person) is None
     assert version_for(left, person) == left.current_version
+
+
+def test_the_list_names_who_left_among_the_parties_to_itself_alone(client, w, left, other):
+    """For it the agreement is as it was; for the others it is a party no more."""
+    cells = {}
+    for who, user in (("left", w.consumer_officer), ("other", other.officer)):
+        client.force_login(user)
+        row = client.get("/portal/agreements/").content.decode().partition("<tbody")[2].partition("</tbody>")[0]
+        cells[who] = [f"{agency}<br>" in row for agency in (w.consumer, other.organization)]
+    assert cells == {"left": [True, True], "other": [False, True]}

@@ -145,6 +145,11 @@ class Party(models.Model):
         until = getattr(self, "read_until", None)
         return None if until and self.left_at and self.left_at > until else self.left_at
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether lists name it among the parties: those of today, for one who has left those there were then, itself among them."""
+        return self.left_as_read in (None, getattr(self, "read_until", None))
+
 
 class AgreementVersion(TimedModel):
     """One immutable content (canonical JSON of the twenty items) and its hash. A change is a new version."""
