@@ -112,6 +112,8 @@ class Waiting(Struct, gc=False):
     source: str | None
     trace_id: str | None
     key_hash: bytes = b""
+    made: float = 0.0
+    """When its id was made, in seconds since 1970; 0.0: as the id says."""
 
 
 class Verdict(Struct, gc=False):
@@ -125,10 +127,24 @@ class Verdict(Struct, gc=False):
 
 
 class _Group(Struct, gc=False):
+    """The calls of one grant in a batch: their places, the grant's caps, the interval all of them hold in."""
+
     grant: Grant
     places: list[int]
-    not_before: float
-    not_after: float
+    caps: tuple[int, int, int]
+    span: list[float]
+
+
+class _Batch(Struct, gc=False):
+    """The calls of a batch, ready to be asked for: groups by their grant's id, and a row a call (grant, which of its calls, account).
+
+    `verdicts` has one an item; those of calls that another epoch decided are known before anybody is asked.
+    """
+
+    verdicts: list[Verdict | None]
+    groups: dict[int, _Group]
+    calls: list[tuple[int, int, int]]
+    chosen: list[Waiting]
 
 
 async def admit(connection: asyncpg.Connection, items: Sequence[Waiting]) -> list[Verdict]:
@@ -152,85 +168,81 @@ async def admit_and_record(
 
 def admit_one(item: Waiting, fetch: Callable[[str, Sequence], list]) -> Verdict:
     """`admit` for one call on another driver's connection: `fetch` runs a statement and gives its rows as asyncpg would."""
-    verdicts: list[Verdict | None] = [None]
-    groups = _grouped([item], verdicts)
-    _judge(fetch(ADMIT, (item.epoch, *_columns(groups, [item]))), item.epoch, groups, verdicts)
-    return verdicts[0]
+    batch = _batch([item], item.epoch)
+    _judge(fetch(ADMIT, (item.epoch, *_columns(batch))), item.epoch, batch)
+    return batch.verdicts[0]
 
 
 async def _admit(connection: asyncpg.Connection, items: Sequence[Waiting], statement: str, more: Sequence) -> list[Verdict]:
     epoch = max([item.epoch for item in items])
-    verdicts: list[Verdict | None] = [None if item.epoch == epoch else Verdict("moved", 0.0, epoch) for item in items]
-    groups = _grouped(items, verdicts)
-    answer = await connection.fetch(statement, epoch, *_columns(groups, items), *more)
-    for index in _judge(answer, epoch, groups, verdicts):
+    batch = _batch(items, epoch)
+    answer = await connection.fetch(statement, epoch, *_columns(batch), *more)
+    for index in _judge(answer, epoch, batch):
         # The strictest call of a group spoke for all of it: each is asked for itself.
-        verdicts[index] = (await admit(connection, [items[index]]))[0]
-    return verdicts
+        batch.verdicts[index] = (await admit(connection, [items[index]]))[0]
+    return batch.verdicts
 
 
-def _judge(answer: list[asyncpg.Record], epoch: int, groups: dict[int, _Group], verdicts: list[Verdict | None]) -> list[int]:
+def _judge(answer: list[asyncpg.Record], epoch: int, batch: _Batch) -> list[int]:
     """Fill the verdicts from the statement's answer; returns the places that must be asked one by one."""
     current, now, all_admitted = answer[0][:3]
     if all_admitted:
         everybody = Verdict("", now, current)
-        for group in groups.values():
-            for index in group.places:
-                verdicts[index] = everybody
+        batch.verdicts = [everybody if known is None else known for known in batch.verdicts]
         return []
     found = {row["grant_id"]: row for row in answer if row["grant_id"] is not None}
     again = []
-    for grant_id, group in groups.items():
-        row = found.get(grant_id)
-        for place, index in enumerate(group.places, 1):
+    for grant_id, group in batch.groups.items():
+        row, places = found.get(grant_id), group.places
+        for place, index in enumerate(places, 1):
             if current != epoch:
-                verdicts[index] = Verdict("moved", now, current)
+                batch.verdicts[index] = Verdict("moved", now, current)
             elif row is not None:
-                verdicts[index] = Verdict(_quota_code(group.grant, row, place), now, current)
-            elif len(group.places) == 1:
-                verdicts[index] = Verdict("time", now, current)
+                batch.verdicts[index] = Verdict(_quota_code(group.grant, row, place), now, current)
+            elif len(places) == 1:
+                batch.verdicts[index] = Verdict("time", now, current)
             else:
                 again.append(index)
     return again
 
 
-def _grouped(items: Sequence[Waiting], verdicts: list[Verdict | None]) -> dict[int, _Group]:
-    groups: dict[int, _Group] = {}
+def _batch(items: Sequence[Waiting], epoch: int) -> _Batch:
+    batch = _Batch([None] * len(items), {}, [], [])
+    groups, calls, chosen = batch.groups, batch.calls, batch.chosen
     for index, item in enumerate(items):
-        if verdicts[index] is not None:
+        if item.epoch != epoch:
+            batch.verdicts[index] = Verdict("moved", 0.0, epoch)
             continue
         admission = item.admission
-        not_after = min(admission.not_after, call_ids.made_at(item.call_id) + OLDEST_ID_SECONDS)
-        group = groups.get(admission.grant.id)
+        grant_id = admission.grant.id
+        not_after = min(admission.not_after, (item.made or call_ids.made_at(item.call_id)) + OLDEST_ID_SECONDS)
+        group = groups.get(grant_id)
         if group is None:
-            groups[admission.grant.id] = _Group(admission.grant, [index], admission.not_before, not_after)
+            span = [admission.not_before, not_after]
+            group = groups[grant_id] = _Group(admission.grant, [index], _caps(admission.grant), span)
         else:
             group.places.append(index)
-            group.not_before = max(group.not_before, admission.not_before)
-            group.not_after = min(group.not_after, not_after)
-    return groups
+            span = group.span
+            span[0], span[1] = max(span[0], admission.not_before), min(span[1], not_after)
+        calls.append((grant_id, len(group.places), admission.caller.credential.id))
+        chosen.append(item)
+    return batch
 
 
-def _columns(groups: dict[int, _Group], items: Sequence[Waiting]) -> tuple:
-    """Parameters 2 to 9: a row a group, its span of time, how many calls, a row a call, and what of a call is no number."""
-    rows, spans, calls, chosen = [], [], [], []
-    for grant_id, group in groups.items():
-        rows.append((grant_id, len(group.places), *_caps(group.grant)))
-        spans.append((group.not_before, group.not_after))
-        for place, index in enumerate(group.places, 1):
-            item = items[index]
-            chosen.append(item)
-            calls.append((grant_id, place, item.admission.caller.credential.id))
+def _columns(batch: _Batch) -> tuple:
+    """Parameters 2 to 9: a row a grant, its span of time, how many calls, a row a call, and what of a call is no number."""
+    chosen, groups = batch.chosen, batch.groups
     return (
-        array(rows), array(spans), len(chosen), array(calls), array([item.call_id for item in chosen]),
+        array([(grant_id, len(group.places), *group.caps) for grant_id, group in groups.items()]),
+        array([group.span for group in groups.values()]), len(chosen), array(batch.calls), array([item.call_id for item in chosen]),
         packed([item.digest for item in chosen], DIGEST_BYTES), array([item.trace_id for item in chosen]), array([item.source for item in chosen]),
     )  # fmt: skip
 
 
 def _caps(grant: Grant) -> tuple[int, int, int]:
-    if not grant.has_quota:
-        return _UNLIMITED
     second, day, month = grant.per_second, grant.per_day, grant.per_month
+    if second is None and day is None and month is None:
+        return _UNLIMITED
     return NO_CAP if second is None else second, NO_CAP if day is None else day, NO_CAP if month is None else month
 
 

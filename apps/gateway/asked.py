@@ -28,6 +28,8 @@ class Asked(Struct, gc=False):
     """The consumer's traceparent, when it is well formed."""
     digest: bytes = b""
     body: bytes = b""
+    made: float = 0.0
+    """When the call's id was made, by the database's clock as this process knows it."""
     tries: bool = False
     """Whether this is the one call that tries a provider whose breaker is open."""
 

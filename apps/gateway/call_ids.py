@@ -23,12 +23,12 @@ def make(milliseconds: int) -> uuid.UUID:
 class _Texts:
     """`make` as text, without the detour over an object (the way of every call).
 
-    Random digits of the system are taken many at once: a system call for each id costs more than the id. Threads may share
-    it: each takes its digits in one step, and the time goes with the text made of it.
+    Random digits of the system are taken many at once, and their part of the text made of them: a system call for each id costs
+    more than the id. Threads may share it: each takes its digits in one step, and the time goes with the text made of it.
     """
 
     def __init__(self) -> None:
-        self._noise: Iterator[str] = iter(())
+        self._tails: Iterator[str] = iter(())
         self._time = -1, ""
 
     def __call__(self, milliseconds: int) -> str:
@@ -37,12 +37,19 @@ class _Texts:
             digits = f"{milliseconds & _MAX:012x}"
             time = f"{digits[:8]}-{digits[8:]}-7"
             self._time = milliseconds, time
-        noise = next(self._noise, None)
-        if noise is None:
-            digits = os.urandom(10 * _AT_ONCE).hex()
-            self._noise = fresh = iter([digits[at : at + 20] for at in range(0, len(digits), 20)])
-            noise = next(fresh)
-        return f"{time}{noise[:3]}-{_VARIANT[noise[3]]}{noise[4:7]}-{noise[7:19]}"
+        tail = next(self._tails, None)
+        if tail is None:
+            self._tails = fresh = iter(_tails(os.urandom(10 * _AT_ONCE).hex()))
+            tail = next(fresh)
+        return time + tail
+
+
+def _tails(noise: str) -> list[str]:
+    """What follows the time and the version, of 20 digits of noise each."""
+    return [
+        f"{noise[at : at + 3]}-{_VARIANT[noise[at + 3]]}{noise[at + 4 : at + 7]}-{noise[at + 7 : at + 19]}"
+        for at in range(0, len(noise), 20)
+    ]
 
 
 make_text = _Texts()

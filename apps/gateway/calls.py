@@ -55,8 +55,8 @@ class Calls:
         `wrong` is the code of a refusal that stands already; the caller is made out all the same.
         """
         runtime = self.runtime
-        call_id = call_ids.make_text(int(runtime.clock.now() * 1000))
-        asked = Asked(call_id, time.perf_counter(), exchange.method, service, None)
+        made = int(runtime.clock.now() * 1000)
+        asked = Asked(call_ids.make_text(made), time.perf_counter(), exchange.method, service, None, made=made / 1000)
         runtime.running += 1
         try:
             if runtime.running > runtime.most_running:
@@ -243,7 +243,7 @@ class Calls:
     def _submit(self, exchange: Exchange, asked: Asked, epoch: int) -> asyncio.Future:
         """Ask to be admitted: the future of the ledger's Verdict. Raises Refused."""
         trace = asked.trace[3:35] if asked.trace else None
-        waiting = Waiting(asked.call_id, epoch, asked.admission, asked.digest, asked.source, trace)
+        waiting = Waiting(asked.call_id, epoch, asked.admission, asked.digest, asked.source, trace, made=asked.made)
         commits = self.runtime.ledger
         if asked.method not in SAFE_METHODS:
             key = exchange.header(b"idempotency-key")
@@ -304,7 +304,7 @@ class Calls:
     # --- the record, the answer
     async def _answer(self, exchange: Exchange, asked: Asked, reply: Reply) -> None:
         """Record, then answer. Without the record the consumer gets nothing of the provider's answer."""
-        outcome, counts = reply.outcome, self.runtime.counts
+        outcome = reply.outcome
         try:
             recorded = await self.runtime.ledger.submit(outcome, always=True)
         except (*_LEDGER, Overloaded):
@@ -313,9 +313,7 @@ class Calls:
             await self._send_problem(exchange, asked, Refused("record_failed"))
             return
         reached("recorded")
-        counts["call", asked.service, outcome.outcome] += 1
-        self.runtime.total_times.observe(outcome.total_us / 1e6)
-        self.runtime.provider_times.observe(outcome.provider_us / 1e6)
+        self.runtime.tally.note(asked.service, outcome.outcome, outcome.total_us, outcome.provider_us)
         await exchange.answer(reply.status, reply.headers, reply.body)
 
     async def _record_again(self, outcome: Outcome) -> bool:

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from operator import itemgetter
 
 import asyncpg
 
@@ -35,6 +36,7 @@ SESSION = {
 }
 WRITER = {"jit": "off", "plan_cache_mode": "force_generic_plan"}
 """Of the connections that store batches: their few statements are planned once, not for the batch at hand."""
+_ITEM = itemgetter(0)
 
 
 class Overloaded(Exception):
@@ -121,7 +123,7 @@ class GroupCommit:
         self.batches += 1
         self.items += len(batch)
         try:
-            results = await self._write_once([item for item, _future in batch])
+            results = await self._write_once(list(map(_ITEM, batch)))
         except LedgerDown as error:
             _fail(batch, error)
         except Exception as error:

@@ -7,25 +7,28 @@ that halves the commits, which are what costs (`design/gateway.md`: group commit
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import compress
+from operator import is_
 
 import asyncpg
 
 from apps.gateway.admission import Waiting, admit_and_record
-from apps.gateway.outcomes import Outcome, record, refuse
+from apps.gateway.outcomes import Outcome, RefusedCall, record, refuse
+
+KINDS = (Waiting, Outcome, RefusedCall)
 
 
 async def write(connection: asyncpg.Connection, items: Sequence) -> list:
     """Store a mixed batch; one result an item: a Verdict, or whether the row was stored."""
-    waiting = [item for item in items if type(item) is Waiting]
-    outcomes = [item for item in items if type(item) is Outcome]
-    verdicts: list = []
-    stored: list = []
+    kinds = list(map(type, items))
+    waiting, outcomes, refused = [list(compress(items, map(partial(is_, kind), kinds))) for kind in KINDS]
+    verdicts: Sequence = ()
+    stored: Sequence = ()
     if waiting:
         verdicts, stored = await admit_and_record(connection, waiting, outcomes)
     elif outcomes:
         stored = await record(connection, outcomes)
-    rest = [item for item in items if type(item) is not Waiting and type(item) is not Outcome]
-    refused = await refuse(connection, rest) if rest else []
-    results = {Waiting: iter(verdicts), Outcome: iter(stored)}
-    others = iter(refused)
-    return [next(results.get(type(item), others)) for item in items]
+    told = await refuse(connection, refused) if refused else ()
+    results = dict(zip(KINDS, (iter(verdicts), iter(stored), iter(told)), strict=True))
+    return list(map(next, map(results.__getitem__, kinds)))

@@ -75,8 +75,8 @@ def answer(
     clause = policy.clause(row.basis, timezone.localdate().isoformat()) if policy and row.basis else ""
     body = build(row, language, asked.call_id, facts, _about(policy, asked, refused), clause)
     headers = [
-        (b"content-type", CONTENT_TYPE),
         (b"x-call-id", asked.call_id.encode()),
+        (b"content-type", CONTENT_TYPE),
         (b"cache-control", b"no-store"),
         (b"content-language", language.encode()),
     ]

@@ -1,8 +1,9 @@
 """Connections to providers: a small pool of our own on asyncio.Protocol and httptools.
 
 It promises: the address that was judged is the address connected to; no decompression; caps on headers and body; a
-connection that said anything unexpected is never used again. llhttp alone says where an answer ends; the few headers that
-anybody here looks at are read from the head's bytes once it said that the head is well-formed.
+connection that said anything unexpected is never used again. llhttp alone says where an answer ends, at least the first time its
+head is seen (`answer_heads`); the few headers that anybody here looks at are read from the head's bytes once it said that the
+head is well-formed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections import deque
 import httptools
 
 from apps.core import egress
+from apps.gateway.answer_heads import Head, Heads
 from apps.gateway.breaker import COUNTED_CODES
 from apps.gateway.kill_points import reached
 
@@ -51,19 +53,19 @@ class Stale(Exception):
 
 
 class Answer:
-    """A provider's whole answer. Header names are lower case; of a repeated header the values are in order."""
+    """A provider's whole answer."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "head", "status")
 
-    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.status, self.headers, self.body = status, headers, body
+    def __init__(self, head: Head, body: bytes) -> None:
+        self.head, self.status, self.body = head, head.status, body
 
 
 class Connection(asyncio.Protocol):
     """One connection, one call at a time."""
 
     __slots__ = ("begins", "body", "cap", "closed", "deadlines", "future", "head", "headers", "idle_since", "informational", "keep",
-                 "loop", "parser", "poisoned", "pool", "reused", "size", "started", "status", "transport", "unread")  # fmt: skip
+                 "loop", "parser", "poisoned", "pool", "reused", "size", "started", "status", "transport", "unread", "whole")  # fmt: skip
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -79,7 +81,7 @@ class Connection(asyncio.Protocol):
     def _begin(self) -> None:
         self.started = self.keep = False
         self.status = self.size = self.informational = self.begins = self.unread = 0
-        self.head = b""
+        self.head = self.whole = b""
         self.headers: list[tuple[str, str]] = []
         self.body: list[bytes] = []
 
@@ -106,6 +108,11 @@ class Connection(asyncio.Protocol):
         if not self.started:
             reached("sent")
             self.started = True
+            if (known := self.pool.heads.find(data, self.cap)) is not None:
+                self.keep = True
+                self.future.set_result(Answer(*known))
+                return
+            self.whole = data
         in_body, size = bool(self.status), self.size
         if not in_body:
             self.head = self.head + data if self.head else data
@@ -202,7 +209,10 @@ class Connection(asyncio.Protocol):
             self.poisoned = True
             return
         body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
-        self.future.set_result(Answer(self.status, self.headers, body))
+        head = Head(self.status, self.headers)
+        if self.keep:
+            self.pool.heads.remember(self.whole, head, self.size)
+        self.future.set_result(Answer(head, body))
 
     def _fail(self, code: str) -> None:
         if self.future is not None and not self.future.done():
@@ -217,7 +227,10 @@ class Connection(asyncio.Protocol):
     def rest(self, now: float) -> None:
         self.future = None
         self.reused, self.idle_since = True, now
-        self._begin()
+        if self.status:
+            self._begin()
+        else:
+            self.started = self.keep = False  # an answer with a known head left nothing else behind
 
     def close(self) -> None:
         self.closed = True
@@ -260,6 +273,7 @@ class Pool:
 
     def __init__(self, target: egress.Target, deadlines: Deadlines) -> None:
         self.target, self.deadlines = target, deadlines
+        self.heads = Heads()
         self._idle: deque[Connection] = deque()
         self._looking: asyncio.Future | None = None
         self.open = 0

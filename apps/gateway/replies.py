@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
-import time
-from functools import lru_cache
+from time import perf_counter
 
 from apps.gateway import problems
 from apps.gateway.asked import Asked, Reply
@@ -21,10 +19,6 @@ from apps.gateway.provider_connections import Answer, ProviderFailed
 from apps.gateway.refusals import Refused
 
 log = logging.getLogger("lgsp.gateway")
-_VALUE = re.compile(r"[\x20-\x7e]{0,512}")
-_PASSED = {name: name.encode() for name in ("cache-control", "expires", "last-modified", "content-language")}
-"""Headers of a provider that reach the consumer. Not ETag: it names the uncut answer."""
-_NOT_STORED = (b"cache-control", b"no-store")
 _DELIVERED, _PROVIDER_ERROR, _PROVIDER_FAILED = (
     Ending.DELIVERED.value,
     Ending.PROVIDER_ERROR.value,
@@ -36,25 +30,29 @@ async def delivered(
     field_sets: FieldSets, exchange: Exchange, asked: Asked, plan: Plan, answer: Answer, provider_us: int
 ) -> Reply:
     """A usable answer of the provider (2xx), cut. Raises NotWellFormed, ProviderFailed."""
-    body, mask, status = b"", 0, answer.status
+    body, mask, status, head = b"", 0, answer.status, answer.head
     headers = [(b"x-call-id", asked.call_id.encode())]
     if status not in (204, 205):
-        _check_content(answer, xml=plan.is_xml)
+        if wrong := head.not_xml if plan.is_xml else head.not_json:
+            raise ProviderFailed(wrong)
         body, mask = plan.knife.cut(answer.body)
         if plan.codes is not None:
             body, marked = plan.codes.translate(body)
             headers.append((b"x-code-translation", f"{plan.codes.note};marked={marked}".encode()))
         body, kind = exchange.rendered(body, plan.knife.content_type, plan.operation.code)
         headers.append((b"content-type", kind))
-    _pass_on(answer, headers)
+    headers += head.passed
     if plan.withheld:
         headers.append((b"x-withheld-fields", plan.header))
     ids = plan.ids.get(mask)
     if ids is None or ids[2] != field_sets.generation:
         ids = plan.ids[mask] = await _stored(field_sets, plan, mask)
-    outcome = outcome_of(asked, _DELIVERED, "", status, answer, body, provider_us)
-    outcome.answer_digest = hashlib.sha256(body).digest()
-    outcome.delivered_id, outcome.withheld_id, _generation = ids
+    subject = asked.admission.subject
+    outcome = Outcome(
+        asked.call_id, ids[0], ids[1], len(asked.body), len(answer.body), len(body), provider_us, microseconds(asked.began),
+        status, status, _DELIVERED, "", hashlib.sha256(body).digest(),
+        subject_pseudonym(asked.admission.service.uuid, subject) if subject else None,
+    )  # fmt: skip
     return Reply(status, headers, body, outcome)
 
 
@@ -111,63 +109,24 @@ def _problem(policy, exchange, asked: Asked, refused: Refused, status: int, endi
 def outcome_of(
     asked: Asked, ending: str, code: str, status: int, answer: Answer | None, body: bytes, provider_us: int
 ) -> Outcome:
+    """The outcome of a call of which nothing was delivered."""
     provider_bytes, provider_status = (len(answer.body), answer.status) if answer is not None else (0, None)
-    admission = asked.admission
-    pseudonym = _pseudonym(admission, must=ending == _DELIVERED)
     return Outcome(
         asked.call_id, None, None, len(asked.body), provider_bytes, len(body), provider_us, microseconds(asked.began), status,
-        provider_status, ending, code, None, pseudonym,
+        provider_status, ending, code, None, _pseudonym(asked.admission),
     )  # fmt: skip
 
 
-def _pseudonym(admission: Admission, *, must: bool) -> bytes | None:
-    """Whose data it was. Nothing is delivered without it; that a call failed is put on record all the same."""
+def _pseudonym(admission: Admission) -> bytes | None:
+    """Whose data was asked for. That a call failed is put on record also without it."""
     try:
         return subject_pseudonym(admission.service.uuid, admission.subject) if admission.subject else None
     except Exception:
-        if must:
-            raise
         log.exception("a failed call is recorded without its data subject")
         return None
 
 
-def _check_content(answer: Answer, *, xml: bool) -> None:
-    """Only an answer that says it is JSON (or XML, where that is declared) in UTF-8 is read as such. Raises ProviderFailed."""
-    kinds, encoding = [], ""
-    for name, value in answer.headers:
-        if name == "content-type":
-            kinds.append(value)
-        elif name == "content-encoding":
-            encoding = value.lower()
-    if len(kinds) != 1 or not _is_utf8(kinds[0], xml):
-        raise ProviderFailed("provider_not_json")
-    if encoding not in ("", "identity"):
-        raise ProviderFailed("provider_protocol_error")
-
-
-@lru_cache(maxsize=512)
-def _is_utf8(content_type: str, xml: bool) -> bool:
-    """Whether a content type names JSON (or XML) in UTF-8."""
-    kind, _semicolon, options = content_type.lower().partition(";")
-    kind, form = kind.strip(), "xml" if xml else "json"
-    plain = kind == f"application/{form}" or (xml and kind == "text/xml")
-    if not plain and not (kind.startswith("application/") and kind.endswith(f"+{form}")):
-        return False
-    charset = re.search(r'charset\s*=\s*"?([^";\s]+)', options)
-    return charset is None or charset[1] in ("utf-8", "utf8", "us-ascii")
-
-
-def _pass_on(answer: Answer, headers: list[tuple[bytes, bytes]]) -> None:
-    """Add what of the provider's headers reaches the consumer. Nothing is stored by caches unless the provider says so."""
-    kept = False
-    for name, value in answer.headers:
-        if name in _PASSED and _VALUE.fullmatch(value):
-            kept = kept or name == "cache-control"
-            headers.append((_PASSED[name], value.encode()))
-    if not kept:
-        headers.append(_NOT_STORED)
-
-
 def microseconds(since: float) -> int:
     """From `since` (of `time.perf_counter`) until now."""
-    return min(2_000_000_000, int((time.perf_counter() - since) * 1e6))
+    took = int((perf_counter() - since) * 1e6)
+    return took if took < 2_000_000_000 else 2_000_000_000

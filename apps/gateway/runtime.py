@@ -19,7 +19,7 @@ import asyncpg
 from apps.gateway import admission, fitness, heartbeat, ledger, policy_source, sweeper
 from apps.gateway.clock import Clock
 from apps.gateway.group_commit import BROKEN, SESSION, GroupCommit, LedgerDown, connect
-from apps.gateway.histogram import Histogram
+from apps.gateway.histogram import Tally
 from apps.gateway.outcomes import COUNT, FieldSets
 from apps.gateway.policy import Policy
 from apps.gateway.tokens import Tokens
@@ -67,7 +67,7 @@ class Runtime:
         self.ledger = GroupCommit("ledger", dsn, ledger.write, most_waiting=most_waiting, largest_batch=512)
         self.keyed = GroupCommit("keyed", dsn, admission.admit_keyed, most_waiting=200, largest_batch=1)
         self.counts: Counter[tuple[str, ...]] = Counter()
-        self.total_times, self.provider_times = Histogram(), Histogram()
+        self.tally = Tally()
         self.running = self.unknown_readers = 0
         self.unfinished = (0, 0.0)
         self.swept_at = 0.0
@@ -196,6 +196,7 @@ class Runtime:
             log.critical("the policy cannot be read, so no call passes: %s", self.unreadable, exc_info=error)
 
     async def _poll(self) -> None:
+        self.tally.count()
         await self.refresh()
 
     async def _verify(self) -> None:

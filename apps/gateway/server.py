@@ -8,6 +8,8 @@ after a body is never a header; no upgrade; a refused request that had a body is
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 HEAD_BYTES = 32 * 1024
@@ -211,16 +213,17 @@ def whole_answer(
     status: int, default_headers: list, headers: list[tuple[bytes, bytes]], body: bytes, *, keep_alive: bool
 ) -> bytes:
     """The bytes of an answer. The caller vouches that names and values hold no control characters and that no length is among them."""
-    parts = [STATUS_LINE[status], _default_lines(default_headers)]
-    for name, value in headers:
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(
-        b"content-length: %d\r\n\r\n" % len(body)
-        if keep_alive
-        else b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-    )
-    parts.append(body)
-    return b"".join(parts)
+    (name, value), *others = headers
+    end = b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n"
+    return b"%b%b%b: %b\r\n%bcontent-length: %d%b%b" % (
+        STATUS_LINE[status], _default_lines(default_headers), name, value, _lines(tuple(others)), len(body), end, body
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=2_048)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Those after the first, which names the call: of one consumer and provider they are mostly the same."""
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
 
 
 def answer(cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
