@@ -1,6 +1,6 @@
 """`make bench`: runs every benchmark of this package, prints `name value` lines and a table, keeps both in var/bench.json.
 
-ARGS="gateway --quick" picks one.
+ARGS="gateway --quick" picks one; ARGS="--help" says what there is and starts nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from benchmarks.results import FILE, Results
 def main() -> int:
     asked = [word for word in sys.argv[1:] if not word.startswith("-")]
     options = [word for word in sys.argv[1:] if word.startswith("-")]
-    found = [m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.ispkg and (not asked or m.name in asked)]
+    known = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.ispkg]
+    if {"-h", "--help"} & set(options) or set(asked) - set(known):
+        print(
+            f"{__doc__.strip()}\n\nBenchmarks: {', '.join(known)}. What options one has stands at the head of benchmarks/<name>/run.py."
+        )
+        return int(bool(set(asked) - set(known)))
+    found = [name for name in known if not asked or name in asked]
     results, failed = Results(), 0
     for name in found:
         # A process each: what its own children print is heard too.

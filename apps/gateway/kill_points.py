@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 
 NAMES = ("decided", "admitted", "sent", "answered", "recorded", "answering")
 _asked = os.environ.get("LGSP_KILL_AT", "")
@@ -27,6 +28,10 @@ def is_due(name: str) -> bool:
     return _COUNTS[name] == int(_number or 1)
 
 
-def reached(name: str) -> None:
-    if NAME and is_due(name):
+def _reached(name: str) -> None:
+    if is_due(name):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+reached: Callable[[str], object] = _reached if NAME else id
+"""Where nobody is to die it is a builtin that makes nothing of the name: five frames a call less."""

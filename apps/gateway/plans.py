@@ -57,13 +57,10 @@ class Plans:
             plan is None
             or plan.grant is not admission.grant
             or plan.operation is not admission.operation
-            or self._is_stale(plan)
+            or (plan.codes is not None and plan.codes.codes is not self._runtime.policy.codes)
         ):
             plan = self._make(admission)
         return plan
-
-    def _is_stale(self, plan: Plan) -> bool:
-        return plan.codes is not None and plan.codes.codes is not self._runtime.policy.codes
 
     def _make(self, admission: Admission) -> Plan:
         operation, grant = admission.operation, admission.grant

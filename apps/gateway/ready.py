@@ -19,7 +19,7 @@ class ReadyProtocol(PlainProtocol):
     """Set once a process, by `lgsp/gateway.py`."""
 
     def data_received(self, data: bytes) -> None:
-        found = self._ready(data)
+        found = self._ready(data) if data.startswith(_CATALOGS) else None
         if found is None:
             super().data_received(data)
             return
@@ -29,7 +29,7 @@ class ReadyProtocol(PlainProtocol):
         self.idle_since = self.loop.time()
 
     def _ready(self, data: bytes) -> tuple[bytes, Answer | None] | None:
-        if self.reader is None or not data.startswith(_CATALOGS) or not self.is_between_messages():
+        if self.reader is None or not self.is_between_messages():
             return None
         return self.reader.ready(data, self.client[0])
 
