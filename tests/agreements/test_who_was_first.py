@@ -8,18 +8,23 @@ import time_machine
 from apps.agreements.actions import (
     announce_suspension,
     cancel_suspension,
+    complete_duty,
     lift_consumer_suspension,
     propose_content,
     record_acceptance,
+    reissue_credential,
+    rotate_credential,
     suspend_agreement,
     suspend_consumer,
+    terminate_agreement,
 )
+from apps.agreements.models import Duty
 from apps.connections.actions import attach_file, save_draft, sign_request
-from apps.core.errors import Conflict
+from apps.core.errors import Conflict, InvalidFact
 from apps.organizations.choices import Role
 from apps.registry import actions as registry
 from tests.agreements.test_clock import at
-from tests.factories.agreements import accepted, agreement_in_force, recorded
+from tests.factories.agreements import accepted, agreement_in_force, collected, recorded
 from tests.factories.connections import forwarded
 from tests.factories.organizations import officer
 
@@ -133,3 +138,34 @@ def test_an_address_and_a_draft_of_a_service(w, colleague, settings):
     known = made[0].upstreams.filter(environment="test").first()
     seen = known.revision if known else 0
     second(lambda: address(colleague, seen), w.provider_officer, after=lambda: address(w.provider_officer, seen))
+
+
+def test_an_account_that_is_waiting_and_one_that_works(w):
+    accepted(w)
+    colleague, account = officer(Role.CONSUMER_OFFICER, w.consumer), collected(w)[0]
+    second(lambda: rotate_credential(account, by=colleague), w.consumer_officer,
+           after=lambda: rotate_credential(account, by=w.consumer_officer))  # fmt: skip
+    with pytest.raises(Conflict) as refused:
+        reissue_credential(
+            w.system, account.environment, by=w.operator if w.service.account_issuing_delegated else w.provider_officer
+        )
+    assert refused.value.code == "has_account"
+    assert str(w.consumer_officer) in str(refused.value)
+
+
+def test_a_duty_is_done_once_and_only_when_it_is_owed(w, colleague):
+    agreement = accepted(w)
+    duty = Duty.objects.filter(party__organization=w.provider).first()
+    assert duty is None, "a checklist is made when somebody leaves"
+    terminate_agreement(agreement, by=w.provider_officer, ground="purpose_gone", reason="Hết mục đích")
+    duty = Duty.objects.filter(party__organization=w.provider).exclude(kind="data_deleted").first()
+
+    def done(by):
+        complete_duty(duty, by=by, note="Đã làm")
+
+    second(lambda: done(colleague), w.provider_officer, after=lambda: done(w.provider_officer))
+    Duty.objects.filter(pk=duty.pk).update(done_at=None, done_by=None)
+    type(agreement).objects.filter(pk=agreement.pk).update(status="in_force")
+    with pytest.raises(InvalidFact) as refused:
+        done(colleague)
+    assert refused.value.code == "duty_not_owed"

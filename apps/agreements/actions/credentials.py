@@ -17,7 +17,7 @@ from apps.agreements.workflow import CREDENTIAL
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing
-from apps.core.workflow import require
+from apps.core.workflow import came_second, require
 from apps.legal.models import LegalRule
 from apps.organizations.models import InformationSystem
 
@@ -62,7 +62,8 @@ def rotate_credential(credential: Credential, *, by, version: int | None = None)
     CREDENTIAL.move(credential, "rotate", by=by, version=version)
     new = issue_credential(credential.system, credential.environment, by=by, delegated=False, replaces=credential)
     if new is None:
-        raise Conflict(_("A new account is waiting to be collected already."), code="already_waiting")
+        said = _("A new account is waiting to be collected already.")
+        raise came_second(_newest(credential.system, credential.environment), said, Conflict, code="already_waiting")
     audit.record(
         "credential.rotated", credential, by=by, organizations=[credential.system.organization], successor=new.client_id
     )
@@ -80,8 +81,13 @@ def reissue_credential(system: InformationSystem, environment: str, *, by) -> Cr
     require(by, "agreements.reissue_credential", Credential(system=system, environment=environment))
     new = issue_credential(system, environment, by=by, delegated=False)
     if new is None:
-        raise Conflict(_("The system has an account already."), code="has_account")
+        raise came_second(_newest(system, environment), _("The system has an account already."), Conflict, code="has_account")
     return new
+
+
+def _newest(system: InformationSystem, environment: str) -> Credential:
+    held = Credential.objects.filter(system=system, environment=environment)
+    return held.exclude(status=CredentialStatus.REVOKED).latest("created_at")
 
 
 @transaction.atomic

@@ -20,7 +20,7 @@ from apps.audit import actions as audit
 from apps.connections import files
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
-from apps.core.workflow import require
+from apps.core.workflow import done_already, require
 from apps.legal.announced import local
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
@@ -183,7 +183,7 @@ def complete_duty(duty: Duty, *, by, note: str, file: tuple[str, bytes] | None =
     """The officer of the party whose duty it is says how it was done, with the paper that shows it (`file`: name, bytes).
 
     That received data is deleted is shown by a certificate (the agreement's item 11, WF-43). A duty is done once. Raises
-    FactMissing (`certificate_missing`) and InvalidFact (`file_*`, `duty_done`).
+    FactMissing (`certificate_missing`), InvalidFact (`file_*`, `duty_not_owed`) and Conflict (`duty_done`).
     """
     role = Role.CONSUMER_OFFICER if duty.party.side == Side.CONSUMER else Role.PROVIDER_OFFICER
     if duty.party.organization_id not in organization_ids(by, role):
@@ -195,7 +195,10 @@ def complete_duty(duty: Duty, *, by, note: str, file: tuple[str, bytes] | None =
     owed = Q(agreement__status=AgreementStatus.ENDING) | Q(party__left_at__isnull=False)
     done = Duty.objects.filter(owed, pk=duty.pk, done_at__isnull=True)
     if done.update(done_at=timezone.now(), done_by=by, note=note.strip()) != 1:
-        raise InvalidFact(code="duty_done")
+        duty.refresh_from_db()
+        if duty.done_at is None:
+            raise InvalidFact(_("The duty is not owed yet: nobody leaves."), code="duty_not_owed")
+        raise done_already(_("The duty is done already."), duty.done_by, duty.done_at, code="duty_done")
     duty.refresh_from_db()
     kept = _keep_certificate(duty, by, *judged, file[1]) if judged else None
     audit.record("duty.done", duty, by=by, organizations=duty.agreement.party_uuids(), kind=duty.kind,
