@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from operator import attrgetter
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -195,13 +196,16 @@ def _look(node: Node) -> Callable[[object, int], tuple[int, int, int]]:
     groups = [(f"f{n}", _look(child)) for n, child in enumerate(node.children.values()) if child.children]
     lists = [(f"f{n}", child.bit) for n, child in enumerate(node.children.values()) if not child.children and child.lists]
     own = sum(bit for _name, bit in leaves)
+    # All at once: mostly they are all there. Twice, because of one name alone it would not give a tuple.
+    all_leaves = attrgetter(*[name for name, _bit in leaves * 2]) if leaves else None
 
     def look_object(value, want: int) -> tuple[int, int, int]:
         curly, square, mask = 1, 0, 0
         if want & own:
-            for name, bit in leaves:
-                if getattr(value, name) is not UNSET:
-                    mask |= bit
+            if UNSET not in all_leaves(value):
+                mask = own
+            else:
+                mask = sum([bit for name, bit in leaves if getattr(value, name) is not UNSET])
         for name, look in groups:
             inner = getattr(value, name)
             if inner is not UNSET and inner is not None:
