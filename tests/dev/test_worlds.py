@@ -16,7 +16,7 @@ from apps.agreements.models import Agreement, Duty
 from apps.audit.models import AuditEvent
 from apps.core.epoch import current_epoch
 from apps.organizations.choices import Role
-from apps.organizations.models import Organization
+from apps.organizations.models import FocalPoint, Organization
 from tests.factories.agreements import accepted
 from tests.factories.connections import World, world
 from tests.factories.organizations import officer
@@ -157,6 +157,58 @@ def test_another_world_than_the_one_just_made_is_no_beginning(small, ran):
         mine.short_name = "X"
         with_head(mine)
         assert ran == ["with_head"]
+
+
+def test_where_the_clock_stands_the_worlds_of_that_moment_are_put_back(small, ran):
+    agency, with_head = small
+    for day in (1, 2):
+        for _turn in range(3):
+            with time_machine.travel(datetime.datetime(2026, 1, day, tzinfo=datetime.UTC), tick=False), a_test():
+                assert with_head(agency()).created_at == timezone.now()
+    assert ran == ["agency", "with_head"] * 4
+    ran.clear()
+    with a_test():
+        with time_machine.travel(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), tick=False):
+            made = agency()
+        with_head(made)
+    assert ran == ["with_head"]
+
+
+def test_what_is_done_to_the_objects_given_is_done_again_and_they_stay_the_same_objects(small, ran):
+    agency, _with_head = small
+
+    @remembered
+    def renamed(agency: Organization) -> tuple[FocalPoint, str]:
+        ran.append("renamed")
+        agency.name = "Tên mới"
+        agency.save()
+        return FocalPoint(organization=agency, name="A"), agency.name
+
+    for _turn in range(4):
+        with a_test():
+            made = agency()
+            assert made.name != "Tên mới"
+            point, name = renamed(made)
+            assert point.organization is made
+            assert (made.name, name, Organization.objects.get(pk=made.pk).name) == ("Tên mới",) * 3
+    assert ran == ["agency", "renamed"] * 2
+
+
+def test_rows_that_were_taken_away_are_taken_away_again(small, ran):
+    _agency, with_head = small
+
+    @remembered
+    def without_head(agency: Organization) -> Organization:
+        ran.append("without_head")
+        agency.focal_points.all().delete()
+        return Organization.objects.get(pk=agency.pk)
+
+    for _turn in range(4):
+        with a_test():
+            headed = with_head(_agency())
+            assert headed.focal_points.count() == 1
+            assert without_head(headed).focal_points.count() == 0
+    assert ran == ["agency", "with_head", "without_head"] * 2
 
 
 @pytest.mark.parametrize(
