@@ -21,7 +21,7 @@ from tests.factories.agreements import accepted
 from tests.factories.connections import World, world
 from tests.factories.organizations import officer
 from tests.fixtures import worlds
-from tests.fixtures.database import _columns, _tables
+from tests.fixtures.database import _columns, _tables, restore_seed
 from tests.fixtures.worlds import remembered
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -254,6 +254,19 @@ def test_outside_a_tests_own_transaction_the_verbs_run(small, ran):
             transaction.set_rollback(True)
     agency()
     assert ran == ["agency"] * 5
+
+
+def test_a_transactional_test_may_begin_with_a_world_and_only_begin(small, ran):
+    agency, with_head = small
+    for _turn in range(4):
+        with worlds.committed():
+            made = with_head(agency())
+        assert Organization.objects.get() == made
+        with worlds.committed():
+            agency()
+        restore_seed()
+    assert ran.count("with_head") == 2
+    assert ran.count("agency") == 2 + 4
 
 
 def test_the_epoch_only_rises(ran):
