@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 import time_machine
 from django.db import IntegrityError, connection, transaction
+from django.test import override_settings
 from django.utils import timezone, translation
 
 from apps.agreements.choices import AgreementStatus
@@ -216,9 +217,10 @@ def test_rows_that_were_taken_away_are_taken_away_again(small, ran):
     [
         lambda: time_machine.travel(timezone.now() + datetime.timedelta(days=1)),
         lambda: translation.override("en"),
-        lambda: _overridden(),
+        lambda: override_settings(DEBUG=False),
+        lambda: override_settings(MARK=object()),
     ],
-    ids=["clock", "language", "settings"],
+    ids=["clock", "language", "settings", "object"],
 )
 def test_with_another_clock_language_or_settings_the_verbs_run(small, ran, elsewhere):
     agency, _with_head = small
@@ -231,10 +233,17 @@ def test_with_another_clock_language_or_settings_the_verbs_run(small, ran, elsew
     assert ran == ["agency"]
 
 
-def _overridden():
-    from django.test import override_settings
-
-    return override_settings(DEBUG=False)
+def test_the_same_settings_are_the_same_world(small, ran):
+    agency, _with_head = small
+    for allowed in ("a", "b"):
+        for _turn in range(4):
+            with override_settings(EGRESS_ALLOW=[allowed]), a_test():
+                agency()
+    assert len(ran) == 2 * 2
+    for _turn in range(4):
+        with override_settings(MARK=object()), a_test():
+            agency()
+    assert len(ran) == 2 * 2 + 4
 
 
 def test_facts_tell_worlds_apart_and_objects_are_no_facts(small, ran):
