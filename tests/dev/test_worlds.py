@@ -195,6 +195,24 @@ def test_what_is_done_to_the_objects_given_is_done_again_and_they_stay_the_same_
     assert ran == ["agency", "renamed"] * 2
 
 
+def test_what_waits_for_the_commit_waits_again(ran):
+    done = []
+
+    @remembered
+    def waking(**facts) -> Organization:
+        ran.append("waking")
+        transaction.on_commit(lambda: done.append("woken"))
+        return officer(Role.CONSUMER_OFFICER).memberships.get().organization
+
+    for turn in range(4):
+        with worlds.committed():
+            waking()
+            assert len(done) == turn
+        assert len(done) == turn + 1
+        restore_seed()
+    assert ran == ["waking"] * 2
+
+
 def test_rows_that_were_taken_away_are_taken_away_again(small, ran):
     _agency, with_head = small
 
