@@ -18,6 +18,10 @@ The machine (owner: `lgsp/dev`, `tests/fixtures/`; loaded by the root `conftest.
     lgsp.dev.testing.share(100_000)
         The large number under `make test-full`, a hundredth (or `small=…`) under `make test`; `@pytest.mark.full` leaves a
         test to `make test-full` altogether.
+    tests.fixtures.worlds.remembered
+        Before a factory of a world (`world()`, `accepted(world)`, the fixtures of one module that all tests of it begin with):
+        its verbs run twice a process, then their rows are put back in a few milliseconds. What it promises, and when the verbs
+        run all the same, is written there; `LGSP_TEST_FRESH_WORLDS=1` makes all anew.
     Markers
         `browser`, `faults` and `flow` come by folder (tests/browser, tests/faults, tests/flows); `worker` is yours to set on
         tests that need a real worker: CI runs those on the filesystem broker, Redis and RabbitMQ.

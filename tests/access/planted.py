@@ -59,6 +59,7 @@ from tests.access.world import build as build_world
 from tests.factories import connections
 from tests.factories.agreements import agreement_in_force, recorded
 from tests.factories.organizations import InformationSystemFactory, officer
+from tests.fixtures.worlds import remembered
 
 KNOWN, SECRET = "kimtuyen7f3a", "bimat9c1eZ"
 MARK = KNOWN + SECRET
@@ -96,6 +97,7 @@ class Planted:
     planted: set[str]
 
 
+@remembered
 def build() -> Planted:
     world = build_world()
     parties = parties_of(world)

@@ -43,11 +43,20 @@ handler400, handler403, handler404, handler500 = (
 )
 
 
+_WRITTEN = """
+SELECT relname, count FROM pg_class, LATERAL (
+    SELECT pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid) AS count
+) AS written
+WHERE relkind = 'r' AND oid >= 16384 AND count > 0
+"""
+"""What the view pg_stat_xact_user_tables says of our tables, without its joins, which take ten times as long."""
+
+
 def writes() -> dict[str, int]:
     """Rows written in this transaction so far, by table, as PostgreSQL counts them (rolled back ones too)."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables")
-        return {table: count for table, count in cursor.fetchall() if count}
+        cursor.execute(_WRITTEN)
+        return dict(cursor.fetchall())
 
 
 def changed(before: dict[str, int]) -> set[str]:

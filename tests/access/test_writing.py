@@ -15,7 +15,7 @@ from django.test import Client
 
 from apps.audit.models import AuditEvent
 from tests.access.bodies import FORM, body_of
-from tests.access.test_matrix import UPLOADS, _send, listed, rows
+from tests.access.test_matrix import UPLOADS, _client_of, _send, listed, rows
 from tests.access.test_reading import MAY_CHANGE, changed, writes
 from tests.access.world import build
 
@@ -32,18 +32,12 @@ def unsafe() -> list[tuple[str, str]]:
     return sorted((m, r) for m, r in listed() if m != "GET" and not r.startswith(skipped))
 
 
-def as_person(world, actor: str) -> Client:
-    client = Client()
-    client.force_login(world.people[actor], backend="django.contrib.auth.backends.ModelBackend")
-    return client
-
-
 def test_au_01_every_door_that_writes_leaves_an_event_of_its_actor(db):
     world, table = build(), rows()
     silent, written = [], set()
     for method, route in unsafe():
         for actor in [name for name in ORDER if table[method, route][name] == "ok"]:
-            client = as_person(world, actor)
+            client = _client_of(world, actor)
             with transaction.atomic():
                 before, last = writes(), last_event()
                 response = _send(client, world, method, route)
@@ -73,7 +67,7 @@ def test_au_01_every_refused_step_leaves_an_event_too(db, actor):
         if table[method, route][actor] != "403" or route.startswith("/admin/"):
             continue
         last = last_event()
-        response = _send(as_person(world, actor), world, method, route)
+        response = _send(_client_of(world, actor), world, method, route)
         refused += 1
         found = AuditEvent.objects.filter(pk__gt=last, outcome="refused", actor=world.people[actor])
         if not found.exists():
@@ -107,7 +101,7 @@ def test_az_05_nobody_writes_a_column_that_only_verbs_write(db):
         if route.endswith(UPLOADS):
             continue
         for actor in [name for name in ORDER if table[method, route][name] == "ok"][:2]:
-            client = as_person(world, actor)
+            client = _client_of(world, actor)
             with transaction.atomic():
                 before = writes()
                 response = send_more(client, world, method, route)

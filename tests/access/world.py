@@ -25,6 +25,7 @@ from tests.factories.connections import forwarded
 from tests.factories.connections import world as two_parties
 from tests.factories.organizations import officer
 from tests.factories.sync import CatalogSourceFactory, ClosedRunFactory
+from tests.fixtures.worlds import remembered
 
 CANARY = "CANARY-7f3a"
 VERBS = {
@@ -70,6 +71,7 @@ class World:
         return _KWARG.sub(lambda match: f"{match[1]}/{self.objects[match[1]]}", plain)
 
 
+@remembered
 def build() -> World:
     parties = two_parties()
     agreement = accepted(parties)

@@ -24,7 +24,7 @@ from apps.agreements.reading import changes, left_at, version_for
 from apps.connections.actions import save_draft, withdraw_request
 from apps.disputes.maintenance import announce_maintenance
 from apps.portal.inbox import figures, tasks
-from tests.agreements.test_leaving import CERTIFICATE, REASON, Joiner, decide, signed_in
+from tests.agreements.test_leaving import CERTIFICATE, REASON, Joiner, decide, joined, signed_in
 from tests.factories.agreements import accepted
 from tests.factories.connections import World
 
@@ -43,9 +43,7 @@ def agreement(w) -> Agreement:
 
 @pytest.fixture
 def other(w, agreement) -> Joiner:
-    made = Joiner(w, agreement)
-    agreement.refresh_from_db()
-    return made
+    return joined(w, agreement)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ from apps.organizations.models import InformationSystem, Organization
 from tests.factories.agreements import accepted, recorded, signed_special
 from tests.factories.connections import World
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.fixtures.worlds import remembered
 
 pytestmark = pytest.mark.django_db
 
@@ -67,14 +68,18 @@ def joiner() -> Joiner:
 @pytest.fixture
 def joining(special):
     """(world, agreement, joiner): approved, signed by nobody; the first consumer has tested, was suspended, and is to pause."""
-    w = special
+    return (special, *asked(special))
+
+
+@remembered
+def asked(w: World) -> tuple[Agreement, Joiner]:
     agreement = signed_special(w)
     confirm_acceptance(recorded(w, agreement), by=w.provider_officer)
     party = agreement.parties.get(organization=w.consumer)
     suspend_consumer(party, by=w.provider_officer, violation="Bí mật của bên kia", plan="x", restore_conditions="x")
     one = joiner()
     approve_request(one.asks(w, agreement), by=w.provider_officer)
-    return w, agreement, one
+    return agreement, one
 
 
 def in_a_month() -> dict:

@@ -33,6 +33,7 @@ from apps.core.errors import Conflict, FactMissing
 from apps.registry.choices import Environment
 from tests.factories.agreements import accepted, recorded, signed_special
 from tests.factories.organizations import ReadyOrganizationFactory
+from tests.fixtures.worlds import remembered
 
 DAYS = 20
 
@@ -63,6 +64,7 @@ def changed_later(w, agreement, count=1, **facts):
     return agreement.versions.get(number=2)
 
 
+@remembered
 def special_in_production(w):
     agreement = signed_special(w)
     confirm_acceptance(recorded(w, agreement), by=w.provider_officer)

@@ -35,6 +35,7 @@ from apps.organizations.choices import Role
 from tests.factories.agreements import accepted, signed_special
 from tests.factories.connections import World, considered
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.fixtures.worlds import remembered
 
 CERTIFICATE = ("Biên bản xóa.pdf", b"%PDF-1.7\nxoa")
 REASON = "Hệ thống ngừng dùng"
@@ -65,11 +66,16 @@ def agreement(w) -> Agreement:
     return accepted(w)
 
 
-@pytest.fixture
-def other(w, agreement) -> Joiner:
+@remembered
+def joined(w: World, agreement: Agreement) -> Joiner:
     made = Joiner(w, agreement)
     agreement.refresh_from_db()
     return made
+
+
+@pytest.fixture
+def other(w, agreement) -> Joiner:
+    return joined(w, agreement)
 
 
 def running(agreement) -> set:

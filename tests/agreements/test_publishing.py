@@ -25,14 +25,21 @@ from apps.core.models import PolicyChange
 from apps.notices.models import Notice
 from apps.registry.actions import add_version, change_service, define_contract, retire_service
 from apps.registry.contract import contract_of
+from apps.registry.models import ServiceVersion
 from tests.factories.agreements import accepted
 from tests.factories.connections import World, forwarded
 from tests.factories.organizations import FocalPointFactory
+from tests.fixtures.worlds import remembered
 
 
 @pytest.fixture
 def live(w: World):
-    """The version in use, by an agreement with production access."""
+    return version_in_use(w)
+
+
+@remembered
+def version_in_use(w: World) -> ServiceVersion:
+    """By an agreement with production access."""
     if not w.provider.focal_points.filter(ended_at=None).exists():
         FocalPointFactory(organization=w.provider)
     accepted(w)

@@ -33,6 +33,7 @@ from tests.factories.agreements import accepted, recorded
 from tests.factories.connections import World, forwarded
 from tests.factories.organizations import officer
 from tests.factories.registry import PublishedServiceFactory, operation_of
+from tests.fixtures.worlds import remembered
 
 LAW = "Nghị quyết 202/2025/QH15"
 WHY = {"violation": "Chuyển tiếp", "plan": "Xác minh", "restore_conditions": "Báo cáo"}
@@ -45,6 +46,11 @@ def facts(reason: str) -> dict:
 @pytest.fixture
 def two(w: World):
     """In force and in production over services of two providers; the second one's officer beside it."""
+    return over_two(w)
+
+
+@remembered
+def over_two(w: World) -> tuple:
     service = PublishedServiceFactory()
     second = officer(Role.PROVIDER_OFFICER, service.provider)
     request = forwarded(w, scope={w.operation: w.fields(), operation_of(service): w.fields()})

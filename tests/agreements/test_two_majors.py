@@ -21,6 +21,7 @@ from tests.agreements.test_publishing import successor
 from tests.factories.agreements import accepted, recorded
 from tests.factories.connections import World
 from tests.factories.organizations import FocalPointFactory
+from tests.fixtures.worlds import remembered
 
 
 class Two:
@@ -60,9 +61,14 @@ class Two:
         return {row.operation for row in rows.exclude(status=GrantStatus.ENDED)}
 
 
+@remembered
+def two_majors(w: World) -> Two:
+    return Two(w)
+
+
 @pytest.fixture
 def two(w) -> Two:
-    return Two(w)
+    return two_majors(w)
 
 
 def end(two: Two, operation, environment=Environment.PRODUCTION) -> None:

@@ -15,28 +15,33 @@ from apps.agreements.actions import (
 from apps.agreements.models import AcceptanceRecord, Agreement, Credential, Grant
 from apps.registry.choices import Environment, SharingForm
 from tests.factories.connections import World, forwarded, world
+from tests.fixtures.worlds import remembered
 
 
 def special_world() -> World:
     return world(sharing_form=SharingForm.SPECIAL)
 
 
+@remembered
 def agreement_in_force(world: World, **changes) -> Agreement:
     """Default sharing: in force by approval, with test grants and an account to collect."""
     return approve_request(forwarded(world, **changes), by=world.provider_officer)
 
 
+@remembered
 def negotiating(world: World, **changes) -> Agreement:
     """Special sharing: approved, the provider's side agrees to the request's content, the consumer's not yet."""
     changes.setdefault("special_reason", "Dịch vụ mặc định không có địa chỉ trụ sở.")
     return approve_request(forwarded(world, **changes), by=world.provider_officer)
 
 
+@remembered
 def awaiting_signatures(world: World, **changes) -> Agreement:
     agreement = negotiating(world, **changes)
     return agree_content(agreement, by=world.consumer_officer, content_hash=agreement.current_version.content_hash)
 
 
+@remembered
 def signed_special(world: World, **changes) -> Agreement:
     agreement = awaiting_signatures(world, **changes)
     for signer in (world.consumer_signer, world.provider_signer):
@@ -51,6 +56,7 @@ def recorded(world: World, agreement: Agreement) -> AcceptanceRecord:
     )  # fmt: skip
 
 
+@remembered
 def accepted(world: World, **changes) -> Agreement:
     """In force and in production: the test record is confirmed by the provider."""
     agreement = agreement_in_force(world, **changes)

@@ -27,6 +27,7 @@ from apps.organizations.models import InformationSystem, Organization
 from apps.registry.models import DataService, Operation, Purpose
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
 from tests.factories.registry import PublishedServiceFactory, PurposeFactory, leaf_paths, operation_of
+from tests.fixtures.worlds import remembered
 
 
 @dataclass
@@ -72,6 +73,7 @@ class World:
         }
 
 
+@remembered
 def world(**service) -> World:
     """A fresh world; `service` goes to the service's factory (e.g. `sharing_form`)."""
     service = PublishedServiceFactory(**service)
@@ -88,6 +90,7 @@ def world(**service) -> World:
     )  # fmt: skip
 
 
+@remembered
 def complete_draft(world: World, **changes) -> ConnectionRequest:
     return draft_request(world.consumer, by=world.consumer_officer, **world.content(**changes))
 
@@ -98,16 +101,19 @@ def considered(request: ConnectionRequest, world: World) -> ConnectionRequest:
     return save_draft(request, by=world.consumer_officer, alternatives=codes) if codes else request
 
 
+@remembered
 def signed_draft(world: World, **changes) -> ConnectionRequest:
     request = considered(complete_draft(world, **changes), world)
     sign_request(request, by=world.consumer_signer)
     return request
 
 
+@remembered
 def submitted(world: World, **changes) -> ConnectionRequest:
     return submit_request(signed_draft(world, **changes), by=world.consumer_officer)
 
 
+@remembered
 def forwarded(world: World, **changes) -> ConnectionRequest:
     return forward_request(submitted(world, **changes), by=world.operator)
 
