@@ -29,13 +29,6 @@ LONG = ("tests/agreements/test_walk.py", "tests/faults", "tests/access", "tests/
 """Begun first, so that no process is left alone with a long file while the others have nothing to do; one of each in turn,
 because some mostly wait (faults) and others mostly work (access)."""
 FOLDER_MARKS = {"browser": "browser", "faults": "faults", "flows": "flow"}
-ONCE = (
-    "tests/access/", "tests/agreements/test_walk.py", "tests/gateway/test_cutting.py", "tests/gateway/test_decision.py",
-    "tests/gateway/test_paths.py", "tests/gateway/test_xml_cutting.py", "tests/portal/", "tests/test_architecture.py",
-    "tests/test_static_rules.py",
-)  # fmt: skip
-"""Long, and about our rules and pages rather than the database's: what they find on one PostgreSQL they find on the other. The verbs,
-queries and constraints below them are tested on both."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,8 +43,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for folder, mark in FOLDER_MARKS.items():
             if item.path.is_relative_to(config.rootpath / "tests" / folder):
                 item.add_marker(mark)
-        if item.path.relative_to(config.rootpath).as_posix().startswith(ONCE):
-            item.add_marker("once")
     turns = _turns(item.path.relative_to(config.rootpath).as_posix() for item in items)
     items.sort(key=lambda item: turns[item.path.relative_to(config.rootpath).as_posix()])
     if not testing.is_full():

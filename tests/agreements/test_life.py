@@ -20,7 +20,7 @@ from apps.agreements.models import DutyCertificate
 from apps.audit.models import AuditEvent
 from apps.connections import files
 from apps.core.epoch import current_epoch
-from apps.core.errors import FactMissing, InvalidFact, NotPermitted
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.models import PolicyChange
 from apps.notices.models import Notice
 from tests.factories.agreements import accepted, agreement_in_force
@@ -128,7 +128,7 @@ def test_a_duty_is_done_by_its_party_once(w):
     with pytest.raises(FactMissing):
         complete_duty(duty, by=w.consumer_officer, note=" ", file=CERTIFICATE)
     complete_duty(duty, by=w.consumer_officer, note="Đã xóa.", file=CERTIFICATE)
-    with pytest.raises(InvalidFact):
+    with pytest.raises(Conflict):
         complete_duty(duty, by=w.consumer_officer, note="Lần nữa.", file=CERTIFICATE)
     assert DutyCertificate.objects.count() == 1
 
