@@ -16,6 +16,8 @@ REMEMBERED = 64
 REST = 1_000
 """So many answers are not looked for after `REMEMBERED` heads that never came again: this provider's all differ."""
 LONGEST = 2_048
+MOST_PASSED = 8
+"""More headers that could reach the consumer are no answer of a program that means well: none of them does."""
 _VARIES = re.compile(rb"\r\n(?:[Dd]ate: ([A-Za-z0-9,: ]{29})|[Cc]ontent-[Ll]ength: ([0-9]{1,8}))(?=\r\n)")
 """Split by it, a head is its unchanging texts, and after each one a date or a length (the other is None)."""
 _VALUE = re.compile(r"[\x20-\x7e]{0,512}")
@@ -47,6 +49,8 @@ class Head:
     def passed(self) -> tuple[tuple[bytes, bytes], ...]:
         """What reaches the consumer. Nothing is stored by caches unless the provider says so."""
         found = [(_PASSED[name], value.encode()) for name, value in self.headers if name in _PASSED and _VALUE.fullmatch(value)]
+        if len(found) > MOST_PASSED:
+            found = []  # not the first ones: the one that forbids to store may be behind them
         if not any(name == b"cache-control" for name, _value in found):
             found.append(_NOT_STORED)
         return tuple(found)
@@ -82,7 +86,8 @@ class Heads:
     __slots__ = ("_known", "_rest")
 
     def __init__(self) -> None:
-        self._known: dict[bytes, tuple[Head, int, int]] = {}
+        self._known: dict[tuple[bytes, ...], tuple[Head, int, int]] = {}
+        """The texts between what varies → the head, how many parts it has, and which of them is the length."""
         self._rest = 0
 
     def find(self, data: bytes, cap: int) -> tuple[Head, bytes] | None:
@@ -91,11 +96,11 @@ class Heads:
             return None
         at = data.find(b"\r\n\r\n")
         parts = _VARIES.split(data[: at + 2])
-        known = self._known.get(b"\0".join(parts[::3]))
+        known = self._known.get(tuple(parts[::3]))
         if known is None:
             return None
         head, count, place = known
-        if len(parts) != count or (length := parts[place]) is None or (count == 7 and parts[7 - place] is not None):
+        if (length := parts[place]) is None or (count == 7 and parts[7 - place] is not None):
             return None  # the same texts around something else, as two lengths
         body = data[at + 4 :]
         return (head, body) if int(length) == len(body) and len(body) <= cap else None
@@ -119,4 +124,4 @@ class Heads:
             self._known.clear()
             self._rest = REST
             return
-        self._known[b"\0".join(parts[::3])] = head, len(parts), places[0]
+        self._known[tuple(parts[::3])] = head, len(parts), places[0]

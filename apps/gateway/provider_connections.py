@@ -157,6 +157,10 @@ class Connection(asyncio.Protocol):
         return bool(self.status) and not names & {"content-length", "transfer-encoding"}
 
     # --- parser
+    def on_message_begin(self) -> None:
+        if self.future.done():
+            self.poisoned = True  # the beginning of an answer nobody asked for: the parser would put it before the next one
+
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
         if 100 <= status < 200:
@@ -210,7 +214,7 @@ class Connection(asyncio.Protocol):
             return
         body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
         head = Head(self.status, self.headers)
-        if self.keep:
+        if self.keep and not self.informational:  # else the first head that came was not this one's (1xx)
             self.pool.heads.remember(self.whole, head, self.size)
         self.future.set_result(Answer(head, body))
 

@@ -220,7 +220,7 @@ def whole_answer(
     )  # fmt: skip
 
 
-@lru_cache(maxsize=2_048)
+@lru_cache(maxsize=512)
 def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """Those after the first, which names the call: of one consumer and provider they are mostly the same."""
     return b"".join([b"%b: %b\r\n" % pair for pair in headers])

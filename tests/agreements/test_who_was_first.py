@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import time_machine
 
 from apps.agreements.actions import (
     announce_suspension,
+    approve_request,
     cancel_suspension,
     complete_duty,
     lift_consumer_suspension,
@@ -27,6 +30,7 @@ from tests.agreements.test_clock import at
 from tests.factories.agreements import accepted, agreement_in_force, collected, recorded
 from tests.factories.connections import forwarded
 from tests.factories.organizations import officer
+from tests.factories.registry import PublishedServiceFactory, operation_of
 
 WRONG = {"violation": "Dùng sai", "plan": "Chờ", "restore_conditions": "Sửa"}
 FIRST, THEN = "2026-03-04T15:30:00+07:00", "2026-03-04T16:00:00+07:00"
@@ -145,10 +149,9 @@ def test_an_account_that_is_waiting_and_one_that_works(w):
     colleague, account = officer(Role.CONSUMER_OFFICER, w.consumer), collected(w)[0]
     second(lambda: rotate_credential(account, by=colleague), w.consumer_officer,
            after=lambda: rotate_credential(account, by=w.consumer_officer))  # fmt: skip
+    type(w.service).objects.filter(pk=w.service.pk).update(account_issuing_delegated=True)
     with pytest.raises(Conflict) as refused:
-        reissue_credential(
-            w.system, account.environment, by=w.operator if w.service.account_issuing_delegated else w.provider_officer
-        )
+        reissue_credential(w.system, account.environment, by=w.operator)
     assert refused.value.code == "has_account"
     assert str(w.consumer_officer) in str(refused.value)
 
@@ -169,3 +172,20 @@ def test_a_duty_is_done_once_and_only_when_it_is_owed(w, colleague):
     with pytest.raises(InvalidFact) as refused:
         done(colleague)
     assert refused.value.code == "duty_not_owed"
+
+
+def test_who_issues_accounts_is_told_that_one_is_there_not_whose_hands_made_it(w):
+    """Another provider of the same system sees neither the account nor its history (AZ-02)."""
+    type(w.service).objects.filter(pk=w.service.pk).update(account_issuing_delegated=False)
+    agreement_in_force(w)
+    service = PublishedServiceFactory(account_issuing_delegated=False)
+    other = dataclasses.replace(
+        w, service=service, provider=service.provider, operation=operation_of(service),
+        provider_officer=officer(Role.PROVIDER_OFFICER, service.provider), provider_signer=officer(Role.SIGNER, service.provider),
+    )  # fmt: skip
+    approve_request(forwarded(other), by=other.provider_officer)
+    account = w.system.credentials.get()
+    with pytest.raises(Conflict) as refused:
+        reissue_credential(w.system, account.environment, by=other.provider_officer)
+    assert (refused.value.code, refused.value.extra["by"]) == ("has_account", "")
+    assert str(account.issued_by) not in str(refused.value)

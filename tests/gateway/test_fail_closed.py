@@ -101,7 +101,7 @@ def test_gw_16_rows_that_cannot_be_read_stop_calls_with_a_sign_that_names_them(c
         assert (told["ready"], "policy_unreadable" in told["faults"]) == (False, True)
         assert told["unreadable"] == ["agreement: OverflowError"]
         assert 'lgsp_gateway_fault{fault="policy_unreadable"} 1' in send(gateway.url, path="/metrics").body.decode()
-        assert any("agreement: OverflowError" in line for line in list(gateway.lines))
+        until(lambda: any("agreement: OverflowError" in line for line in list(gateway.lines)), "the log does not name it")
         assert len(provider.seen) == 1
     finally:
         world.change(world.agreement, "agreement", valid_to=None)

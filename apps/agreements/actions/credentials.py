@@ -63,7 +63,7 @@ def rotate_credential(credential: Credential, *, by, version: int | None = None)
     new = issue_credential(credential.system, credential.environment, by=by, delegated=False, replaces=credential)
     if new is None:
         said = _("A new account is waiting to be collected already.")
-        raise came_second(_newest(credential.system, credential.environment), said, Conflict, code="already_waiting")
+        raise came_second(_newest(credential.system, credential.environment, by), said, Conflict, code="already_waiting")
     audit.record(
         "credential.rotated", credential, by=by, organizations=[credential.system.organization], successor=new.client_id
     )
@@ -81,13 +81,15 @@ def reissue_credential(system: InformationSystem, environment: str, *, by) -> Cr
     require(by, "agreements.reissue_credential", Credential(system=system, environment=environment))
     new = issue_credential(system, environment, by=by, delegated=False)
     if new is None:
-        raise came_second(_newest(system, environment), _("The system has an account already."), Conflict, code="has_account")
+        said = _("The system has an account already.")
+        raise came_second(_newest(system, environment, by), said, Conflict, code="has_account")
     return new
 
 
-def _newest(system: InformationSystem, environment: str) -> Credential:
-    held = Credential.objects.filter(system=system, environment=environment)
-    return held.exclude(status=CredentialStatus.REVOKED).latest("created_at")
+def _newest(system: InformationSystem, environment: str, by) -> Credential | None:
+    """The account that stands in the way, where `by` may see it: who issues accounts is told that one is there, not whose hands made it."""
+    held = Credential.objects.visible_to(by).filter(system=system, environment=environment)
+    return held.exclude(status=CredentialStatus.REVOKED).order_by("-created_at").first()
 
 
 @transaction.atomic
