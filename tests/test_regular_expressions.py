@@ -29,7 +29,6 @@ from apps.registry import patterns
 from apps.sync import advice
 from tests.test_static_rules import CODE, ROOT
 
-pytestmark = pytest.mark.once
 SIZE, LIMIT = (100_000, 1.0) if os.environ.get("LGSP_FULL") == "1" else (40_000, 0.25)
 """Characters of a text, and seconds of CPU for it: no measure of speed (the slowest we have takes a twentieth), but the fuse of what
 is not linear, which takes three times the limit and more."""
