@@ -13,6 +13,7 @@ from lgsp import urls as platform
 from tests.access.endpoints import endpoints
 from tests.access.test_matrix import _counts
 from tests.access.world import build
+from tests.fixtures.database import ROWS_WRITTEN
 
 MAY_CHANGE = {"audit_auditevent", "django_session", "core_cache", "agreements_agreementdocument"}
 """Reading the log is itself on record; a session and the throttle's counters are not state of the platform; the print of an
@@ -43,13 +44,10 @@ handler400, handler403, handler404, handler500 = (
 )
 
 
-_WRITTEN = """
-SELECT relname, count FROM pg_class, LATERAL (
-    SELECT pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid) AS count
-) AS written
+_WRITTEN = f"""
+SELECT relname, count FROM pg_class, LATERAL (SELECT {ROWS_WRITTEN} AS count) AS written
 WHERE relkind = 'r' AND oid >= 16384 AND count > 0
 """
-"""What the view pg_stat_xact_user_tables says of our tables, without its joins, which take ten times as long."""
 
 
 def writes() -> dict[str, int]:

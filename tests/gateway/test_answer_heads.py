@@ -237,7 +237,7 @@ def _pieces(chance: random.Random, data: bytes) -> list[bytes]:
 
 
 def test_gw_09_bent_answers_are_read_alike_with_and_without_what_is_known():
-    count, known = share(60_000, small=4_000), 0
+    count = share(60_000, small=4_000)
 
     async def run(seed: int, heads: Counted) -> list[tuple]:
         chance, found = random.Random(seed), []

@@ -18,6 +18,7 @@ import pytest
 
 from apps.gateway import exchange, fitness
 from apps.gateway.breaker import FAILURES
+from apps.gateway.histogram import Tally
 from apps.gateway.models import CallIntent, GatewayProcess
 from apps.gateway.refusals import Refused
 from apps.gateway.runtime import Runtime
@@ -382,3 +383,18 @@ def test_the_longest_call_fits_into_the_drain():
     assert BODY_SECONDS < OLDEST_ID_SECONDS
     assert OLDEST_ID_SECONDS + LONGEST_SECONDS + 5 < DRAIN_SECONDS
     assert LONGEST_SECONDS + 20 < GRACE_SECONDS
+
+
+def test_calls_are_counted_also_while_nobody_looks():
+    """What is noted waits for the count; without the poll it would wait, and grow, until somebody asks for the metrics."""
+    tally = Tally()
+    for outcome in ("delivered", "delivered", "provider_failed"):
+        tally.note("s", outcome, 1_500, 900)
+
+    async def refresh() -> None:
+        pass
+
+    asyncio.run(Runtime._poll(SimpleNamespace(tally=tally, refresh=refresh)))
+    assert tally._fresh == []
+    assert tally.calls() == [(("s", "delivered"), 2), (("s", "provider_failed"), 1)]
+    assert "lgsp_gateway_seconds_sum 0.0045" in tally.times()
