@@ -34,7 +34,7 @@ SIZE, LIMIT = (100_000, 1.0) if os.environ.get("LGSP_FULL") == "1" else (40_000,
 is not linear, which takes three times the limit and more."""
 WAYS = {"match", "fullmatch", "search", "sub", "subn", "findall", "split", "finditer"}
 MADE_ELSEWHERE = {
-    "apps/gateway/policy.py": "parameters of operations: `patterns.fault` judged them, see below",
+    "apps/gateway/policy_kinds.py": "parameters of operations: `patterns.fault` judged them, see below",
     "apps/registry/patterns.py": "the judge itself",
     "apps/catalogs/staging.py": "levels of catalogs: the platform's own, see `_others`",
     "apps/registry/soap.py": "the names of a few constants, one or the other",

@@ -17,7 +17,7 @@ from msgspec import Struct
 from apps.gateway import call_ids, outcomes
 from apps.gateway.arrays import array, packed
 from apps.gateway.decision import Admission
-from apps.gateway.policy import Grant
+from apps.gateway.policy_kinds import Grant
 
 NO_CAP = 2_000_000_000
 _UNLIMITED = (-1, -1, -1)

@@ -19,7 +19,8 @@ import msgspec
 
 from apps.gateway.code_tables import Entries
 from apps.gateway.paths import canonical_path, canonical_query
-from apps.gateway.policy import CodeTable, Grant, Operation, Parameter, Policy
+from apps.gateway.policy import Policy
+from apps.gateway.policy_kinds import CodeTable, Grant, Operation, Parameter
 from apps.gateway.refusals import Refused
 from apps.gateway.xml_cutting import TEXT, Element, XmlCutter
 

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from apps.gateway.codes import addressed
 from apps.gateway.paths import canonical_path, canonical_query
-from apps.gateway.policy import (
+from apps.gateway.policy import Policy, Route
+from apps.gateway.policy_kinds import (
     FOREVER,
     LIVE_VERSIONS,
     Agreement,
@@ -22,8 +23,6 @@ from apps.gateway.policy import (
     Grant,
     Operation,
     Organization,
-    Policy,
-    Route,
     Service,
     System,
     Upstream,

@@ -12,7 +12,7 @@ from apps.core import egress, upstream_auth
 from apps.core.errors import DomainError
 from apps.core.fields import decrypt
 from apps.gateway.breaker import Breaker
-from apps.gateway.policy import Upstream
+from apps.gateway.policy_kinds import Upstream
 from apps.gateway.provider_connections import Pool, ProviderFailed
 
 LONGEST_SECONDS = 25.0

@@ -20,7 +20,8 @@ from msgspec import Struct
 from apps.gateway.cutting import DEEPEST, NotWellFormed
 from apps.gateway.exchange import Exchange, read_body
 from apps.gateway.paths import canonical_query, encode
-from apps.gateway.policy import Operation, Policy
+from apps.gateway.policy import Policy
+from apps.gateway.policy_kinds import Operation
 from apps.gateway.problems import CONTENT_TYPE as PROBLEM
 from apps.gateway.refusals import Refused
 from apps.gateway.xml_cutting import ENVELOPE, NIL, parse, split

@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from apps.gateway.decision import Caller, Token
-from apps.gateway.policy import FOREVER, Grant, Policy
+from apps.gateway.policy import Policy
+from apps.gateway.policy_kinds import FOREVER, Grant
 from apps.gateway.runtime import Runtime
 
 USED = """

@@ -10,7 +10,7 @@ from apps.gateway.cutting import Cutter, cutter
 from apps.gateway.decision import Admission, Caller
 from apps.gateway.endpoints import Endpoint
 from apps.gateway.paths import encode
-from apps.gateway.policy import Grant, Operation
+from apps.gateway.policy_kinds import Grant, Operation
 from apps.gateway.runtime import Runtime
 from apps.gateway.xml_cutting import XmlCutter, soap_cutter, xml_cutter
 

@@ -11,7 +11,8 @@ from functools import partial
 import asyncpg
 from msgspec import Struct
 
-from apps.gateway.policy import (
+from apps.gateway.policy import Route
+from apps.gateway.policy_kinds import (
     FOREVER,
     Agreement,
     Basis,
@@ -21,7 +22,6 @@ from apps.gateway.policy import (
     Operation,
     Organization,
     Parameter,
-    Route,
     Service,
     System,
     Unreadable,

@@ -9,7 +9,8 @@ import asyncpg
 from msgspec import Struct
 
 from apps.gateway.group_commit import BROKEN
-from apps.gateway.policy import Policy, Unreadable, digest_of
+from apps.gateway.policy import Policy, digest_of
+from apps.gateway.policy_kinds import Unreadable
 from apps.gateway.policy_rows import READERS, STREAMS, TABLES, made
 
 CHUNK = 400

@@ -16,8 +16,9 @@ from apps.agreements.models import AgreementVersion
 from apps.agreements.models import Grant as GrantRow
 from apps.connections.choices import RequestKind
 from apps.connections.models import ConnectionRequest
-from apps.gateway import policy as p
+from apps.gateway import policy_kinds as p
 from apps.gateway.decision import Token
+from apps.gateway.policy import Policy
 from apps.organizations.models import InformationSystem
 from apps.registry.choices import Environment
 from apps.registry.models import Operation as OperationRow
@@ -97,7 +98,7 @@ def _seconds(clock: str) -> int:
 # --- the policy ----------------------------------------------------------------------------------
 
 
-def policy_of(proposal: Proposal, present: Iterable[GrantRow]) -> tuple[p.Policy, dict[tuple[int, str], Token]]:
+def policy_of(proposal: Proposal, present: Iterable[GrantRow]) -> tuple[Policy, dict[tuple[int, str], Token]]:
     """The policy after the proposal, and a token of each system (id, environment); every account counts as collected.
 
     `present` are the grants of today that concern the same systems and operations; those of the agreement that is replaced fall away.
@@ -126,7 +127,7 @@ def policy_of(proposal: Proposal, present: Iterable[GrantRow]) -> tuple[p.Policy
         "grant": {grant.id: grant for grant in [*map(_present, kept), *_proposed(proposal)]},
     }
     tokens = {key: Token(number, p.FOREVER, "") for key, number in accounts.items()}
-    return p.Policy(0, rows), tokens
+    return Policy(0, rows), tokens
 
 
 def _system(row: InformationSystem) -> p.System:

@@ -24,11 +24,12 @@ from apps.agreements.models import Grant, PlannedSuspension
 from apps.core.epoch import current_epoch
 from apps.core.killpoints import reach
 from apps.gateway import admission, call_ids, outcomes, proposal
-from apps.gateway import policy as p
+from apps.gateway import policy_kinds as p
 from apps.gateway.choices import Outcome
 from apps.gateway.decision import Admission, Caller, Right, right_of
 from apps.gateway.digests import keyed_digest
 from apps.gateway.models import AccessToken, FieldSet
+from apps.gateway.policy import Policy
 from apps.gateway.refusals import Refused
 from apps.registry.choices import Environment
 from apps.registry.models import Operation
@@ -120,7 +121,7 @@ def _grants(reading: Reading) -> list[Grant]:
 def _right(reading: Reading, grants: list[Grant]) -> Right:
     nothing = proposal.Proposal(systems=[reading.system], scopes=[], purpose="")
     policy, tokens = proposal.policy_of(nothing, grants)
-    policy = p.Policy(0, {**policy.rows, **_with_terms(policy, grants)})
+    policy = Policy(0, {**policy.rows, **_with_terms(policy, grants)})
     operation = grants[0].operation
     reading.operation = policy.by_operation[operation.pk].operations[operation.pk]
     active = {grant.purpose.code for grant in grants if grant.status == "active"}
@@ -133,7 +134,7 @@ def _right(reading: Reading, grants: list[Grant]) -> Right:
     return right
 
 
-def _with_terms(policy: p.Policy, grants: list[Grant]) -> dict[str, dict]:
+def _with_terms(policy: Policy, grants: list[Grant]) -> dict[str, dict]:
     """Grants and agreements with the times a preview leaves out; versions with the address that a reading does not need."""
     agreements = {grant.agreement_id: grant.agreement for grant in grants}
     planned = PlannedSuspension.objects.filter(agreement__in=agreements, ended_at__isnull=True, cancelled_at__isnull=True)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from apps.gateway.paths import query_pairs, segments
-from apps.gateway.policy import Operation
+from apps.gateway.policy_kinds import Operation
 from apps.gateway.xml_cutting import ENVELOPE
 
 CONTENT_TYPE = "text/xml; charset=utf-8"

@@ -21,7 +21,8 @@ from oauthlib.oauth2 import BackendApplicationServer, RequestValidator
 
 from apps.agreements.secrets import hash_secret
 from apps.gateway.decision import Token
-from apps.gateway.policy import Credential, Policy
+from apps.gateway.policy import Policy
+from apps.gateway.policy_kinds import Credential
 
 logging.getLogger("oauthlib").setLevel(logging.ERROR)
 # It logs whole requests at debug level; nothing of a token request belongs in a log.

@@ -18,7 +18,7 @@ from django.conf import settings
 
 from apps.core import egress, upstream_auth
 from apps.gateway.endpoints import LONGEST_SECONDS, Endpoint, open_endpoint
-from apps.gateway.policy import Upstream
+from apps.gateway.policy_kinds import Upstream
 from apps.gateway.provider_connections import Answer, Deadlines, Pool, ProviderFailed, Stale
 
 TOKEN_BYTES = 65_536

@@ -19,7 +19,8 @@ from apps.gateway.cutting import Node, tree_of
 from apps.gateway.decision import Caller
 from apps.gateway.exchange import Exchange
 from apps.gateway.facade import IN_HEADER, PATH, XML_NAME, namespace_of
-from apps.gateway.policy import LIVE_VERSIONS, Grant, Operation, Policy, Route
+from apps.gateway.policy import Policy, Route
+from apps.gateway.policy_kinds import LIVE_VERSIONS, Grant, Operation
 from apps.gateway.refusals import Refused
 
 ASKED = b"wsdl"

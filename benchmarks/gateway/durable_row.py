@@ -130,7 +130,7 @@ async def _work(given: argparse.Namespace) -> None:
 def _admissions(policy, given: argparse.Namespace) -> list:
     """Decided calls, one a grant with a quota: those of this process's part, or the same single one for all processes."""
     from apps.gateway.decision import Call, Token, decide
-    from apps.gateway.policy import FOREVER
+    from apps.gateway.policy_kinds import FOREVER
 
     credentials = {row.system_id: row.id for row in policy.rows["credential"].values()}
     grants = [grant for grant in policy.rows["grant"].values() if grant.has_quota][:PAIRS]

@@ -51,7 +51,7 @@ async def _read(dsn: str, provider: targets.Target) -> tuple[float, float, float
     from apps.gateway import policy_source
     from apps.gateway.decision import Call, Token, decide
     from apps.gateway.group_commit import connect
-    from apps.gateway.policy import FOREVER
+    from apps.gateway.policy_kinds import FOREVER
 
     connection = await connect(dsn, statement_timeout="60000")
     try:

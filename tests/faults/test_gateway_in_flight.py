@@ -14,7 +14,7 @@ from apps.core.epoch import current_epoch
 from apps.gateway.choices import Outcome
 from apps.gateway.endpoints import open_endpoint
 from apps.gateway.models import CallIntent, CallRefusal
-from apps.gateway.policy import Upstream
+from apps.gateway.policy_kinds import Upstream
 from tests.faults.gateway_checker import Client, violations, wait_until_closed
 from tests.gateway.conftest import ask_token, wait_for_epoch
 from tests.gateway.processes import database_url

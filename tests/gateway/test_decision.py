@@ -11,8 +11,9 @@ from datetime import datetime, timedelta, timezone
 
 from msgspec.structs import replace
 
-from apps.gateway import policy as p
+from apps.gateway import policy_kinds as p
 from apps.gateway.decision import Admission, Call, Token, decide
+from apps.gateway.policy import Policy
 from apps.gateway.refusals import Refused
 from lgsp.dev.testing import share
 
@@ -136,7 +137,7 @@ def asked(rng: random.Random, rows: dict) -> tuple[Token, Call]:
     )  # fmt: skip
 
 
-def answer(policy: p.Policy, token: Token, call: Call, now: float) -> Admission | str:
+def answer(policy: Policy, token: Token, call: Call, now: float) -> Admission | str:
     try:
         return decide(policy, token, call, now)
     except Refused as refused:
@@ -164,7 +165,7 @@ def test_what_passes_is_granted_and_what_is_granted_by_all_that_could_is_not_ref
     for seed in range(share(60_000, small=1_500)):
         rng = random.Random(seed)
         rows = world(rng)
-        policy = p.Policy(1, rows)
+        policy = Policy(1, rows)
         for _number in range(6):
             token, call = asked(rng, rows)
             found = answer(policy, token, call, NOW)
@@ -180,7 +181,7 @@ def test_what_passes_is_granted_and_what_is_granted_by_all_that_could_is_not_ref
             else:
                 passed += 1
                 assert found.grant.id in allowed, (seed, found)
-            assert told(answer(p.Policy(1, rows), token, call, NOW)) == told(found), (
+            assert told(answer(Policy(1, rows), token, call, NOW)) == told(found), (
                 seed,
                 "what was asked before made a difference",
             )
@@ -195,7 +196,7 @@ def test_an_admission_holds_for_every_instant_of_its_interval_and_ends_when_the_
         rng = random.Random(-seed - 1)
         rows = world(rng)
         token, call = asked(rng, rows)
-        found = answer(p.Policy(1, rows), token, call, NOW)
+        found = answer(Policy(1, rows), token, call, NOW)
         if isinstance(found, str):
             continue
         first, last = max(found.not_before, NOW - 90_000), min(found.not_after, NOW + 90_000)
@@ -221,7 +222,7 @@ def test_whatever_of_it_is_withdrawn_the_right_is_gone_also_from_a_policy_that_r
         rng = random.Random(10**9 + seed)
         rows = world(rng)
         token, call = asked(rng, rows)
-        policy = p.Policy(1, rows)
+        policy = Policy(1, rows)
         found = answer(policy, token, call, NOW)
         if isinstance(found, str):
             continue
@@ -233,7 +234,7 @@ def test_whatever_of_it_is_withdrawn_the_right_is_gone_also_from_a_policy_that_r
                 tried += 1
                 changed = replace(rows[kind][key], status=status)
                 after = answer(policy.with_changes(2, {kind: {key: changed}}), token, call, NOW)
-                whole = answer(p.Policy(2, {**rows, kind: {**rows[kind], key: changed}}), token, call, NOW)
+                whole = answer(Policy(2, {**rows, kind: {**rows[kind], key: changed}}), token, call, NOW)
                 assert told(after) == told(whole), (seed, kind)
                 assert isinstance(after, str) or (kind in ("grant", "agreement") and after.grant.id != found.grant.id), (
                     seed,

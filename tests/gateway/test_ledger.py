@@ -15,7 +15,7 @@ from apps.gateway.decision import Call, Token, decide
 from apps.gateway.group_commit import GroupCommit, connect
 from apps.gateway.models import CallIntent, CallOutcome, QuotaUse
 from apps.gateway.outcomes import Outcome
-from apps.gateway.policy import FOREVER
+from apps.gateway.policy_kinds import FOREVER
 from tests.gateway.processes import database_url
 from tests.gateway.world import make_world
 

@@ -17,7 +17,8 @@ from apps.agreements.models import Grant
 from apps.gateway import policy_rows, policy_source
 from apps.gateway.decision import Call, Token, decide
 from apps.gateway.group_commit import connect
-from apps.gateway.policy import FOREVER, Policy, Unreadable
+from apps.gateway.policy import Policy
+from apps.gateway.policy_kinds import FOREVER, Unreadable
 from apps.gateway.refusals import TABLE, Refused
 from apps.gateway.runtime import Runtime
 from tests.factories.organizations import InformationSystemFactory, OrganizationFactory
