@@ -18,6 +18,7 @@ from apps.catalogs import crosswalk_release, judgement, publication, render, sta
 from apps.catalogs.calendar import proposed_day
 from apps.catalogs.choices import NEVER_ACCEPTED, HoldReason, ReleaseStatus, RowProblem, Scope
 from apps.catalogs.models import Catalog, Entry, Release
+from apps.catalogs.succession_lines import read_successions
 from apps.catalogs.workflow import RELEASE
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 
@@ -68,7 +69,7 @@ def stage_release(
     if unknown := set(levels) - set(catalog.level_codes):
         raise InvalidFact(_("Unknown level: %(levels)s.") % {"levels": ", ".join(sorted(unknown))}, fields=["levels"])
     lines = staging.RowReader(catalog).read(rows)
-    lineage = staging.read_successions(catalog, successions)
+    lineage = read_successions(catalog, successions)
     crosswalk = crosswalk_release.read(catalog, correspondences)
     content = staging.digest(lines, [*lineage, *crosswalk_release.digest_lines(crosswalk)])
     catalog = _lock(catalog)

@@ -19,9 +19,8 @@ import orjson
 from django.db import connection
 
 from apps.catalogs import keys
-from apps.catalogs.choices import RowProblem, Share, SuccessionKind
+from apps.catalogs.choices import RowProblem
 from apps.catalogs.models import Catalog, Release
-from apps.core.text import clean
 
 P = RowProblem
 CODE_LENGTH, NAME_LENGTH = 60, 500
@@ -146,9 +145,9 @@ class RowReader:
         content = f"{level}\t{code}\t{name}\t{full_name}\t{parent_level}\t{parent}"
         if "\\" in content:
             texts = (level, code, name, full_name, parent_level, parent)
-            content, key = "\t".join([_escape(text) for text in texts]), _escape(key)
+            content, key = "\t".join([escape(text) for text in texts]), escape(key)
         if "\\" in attributes:
-            attributes = _escape(attributes)
+            attributes = escape(attributes)
         flags = f"{{{','.join(dict.fromkeys(problems))}}}" if problems else "{}"
         content = f"{content}\t{start or NULL}\t{end or NULL}\t{'t' if closes else 'f'}\t{attributes}"
         return content, f"{line}\t{key}\t{flags}\tf\t{_row_number(row, position)}"
@@ -310,7 +309,7 @@ def _may_be_garbled(joined: str) -> bool:
     )
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
@@ -327,46 +326,6 @@ def digest(lines: list[tuple[str, str]], successions: list[str]) -> str:
     rows = "\n".join(sorted(marked))
     lineage = "\n".join(sorted(successions))
     return hashlib.sha256(f"{rows}\x1e{lineage}".encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def read_successions(catalog: Catalog, successions: Iterable[Mapping]) -> list[str]:
-    """Lines of lineage. A row is a mapping of the columns of `Succession`; `new_code` empty with kind `ended`."""
-    known = {level["code"] for level in catalog.levels}
-    only = next(iter(known)) if len(known) == 1 else ""
-    return [_succession_line(row, known, only) for row in successions]
-
-
-def _succession_line(row: Mapping, known: set[str], only: str) -> str:
-    problems = []
-    kind = row.get("kind") or ""
-    new_code = row.get("new_code") or ""
-    old_level = row.get("old_level") or only
-    new_level = (row.get("new_level") or only) if new_code else ""
-    shares = [row.get(key) or Share.ALL for key in ("area_share", "population_share")]
-    if (
-        kind not in SuccessionKind.values
-        or (kind == SuccessionKind.ENDED) == bool(new_code)
-        or old_level not in known
-        or (new_code and new_level not in known)
-        or any(share not in Share.values for share in shares)
-    ):
-        problems.append(P.WRONG_SHAPE)
-        kind = kind if kind in SuccessionKind.values else SuccessionKind.KEPT
-        shares = [share if share in Share.values else Share.NONE for share in shares]
-    try:
-        day = parse_date(row.get("effective_on"))
-    except ValueError:
-        day = None
-        problems.append(P.IMPOSSIBLE_DATE)
-    texts = [
-        _escape(clean(str(row.get(key) or "").replace("\x00", "\ufffd")))[:limit]
-        for key, limit in (("old_code", CODE_LENGTH), ("legal_basis", 300), ("note", 5000))
-    ]
-    code = _escape(clean(str(new_code)))[:CODE_LENGTH]
-    return "\t".join(
-        (old_level[:30], texts[0], new_level[:30], code, kind, day.isoformat() if day else NULL, texts[1], *shares, texts[2],
-         f"{{{','.join(problems)}}}")
-    )  # fmt: skip
 
 
 def copy_rows(release: Release, lines: list[tuple[str, str]], successions: list[str]) -> None:

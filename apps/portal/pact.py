@@ -7,44 +7,30 @@ import uuid as uuids
 from django.conf import settings
 from django.http import Http404
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from apps.agreements.actions import is_renewable
 from apps.agreements.actions.leaving import LeavingPlan, plan_leaving
 from apps.agreements.actions.signing import party_to_sign
-from apps.agreements.choices import AgreementStatus, CredentialStatus, DutyKind, GrantStatus, Side, SuspensionKind, VersionState
+from apps.agreements.choices import AgreementStatus, DutyKind, Side, SuspensionKind, VersionState
 from apps.agreements.differences import Difference
-from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, Credential, Duty, Party, PlannedSuspension
+from apps.agreements.models import Agreement, AgreementVersion, Duty, Party, PlannedSuspension
 from apps.agreements.reading import changes, last_in_force, read, reads_in_full
 from apps.agreements.rules import leaves_others
-from apps.agreements.suspensions import has_suspended, is_own, suspenders, to_be_lifted
-from apps.agreements.workflow import ACCEPTANCE, AGREEMENT, CREDENTIAL, GRANT
+from apps.agreements.suspensions import has_suspended, is_own
+from apps.agreements.workflow import AGREEMENT
 from apps.core.errors import DomainError, NotPermitted
 from apps.disputes.models import Maintenance
 from apps.organizations.choices import Role
-from apps.organizations.models import InformationSystem, Organization
+from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator, organization_ids
-from apps.portal.forms import (
-    AcceptanceForm,
-    CommentForm,
-    ConsumerSuspendForm,
-    DutyForm,
-    LeaveForm,
-    PasswordForm,
-    PlannedForm,
-    ReasonForm,
-    SignedFileForm,
-    SuspendForm,
-    TerminateForm,
-)
+from apps.portal.forms import CommentForm, PasswordForm, ReasonForm
 from apps.portal.items import items, scope
+from apps.portal.pact_access import acceptance_form, acceptances, credentials, grants, reissuable
+from apps.portal.pact_forms import DutyForm, LeaveForm, PlannedForm, SignedFileForm, SuspendForm, TerminateForm
+from apps.portal.pact_suspensions import suspendable, suspension_help, suspensions, who_resumes
 from apps.portal.panel import Button, buttons
 from apps.portal.proposing import proposal_form
-from apps.registry.choices import Environment
-from apps.registry.models import Field
-
-MOST_GRANTS = 200
 
 AGREEMENT_FORMS = {
     "reopen": ReasonForm,
@@ -62,9 +48,6 @@ AGREEMENT_HELP = {
         "Your own access ends at once and your duties are listed; the agreement goes on for the other consumers."
     ),
 }
-GRANT_FORMS = {"suspend": ReasonForm, "end": ReasonForm}
-ACCEPTANCE_FORMS = {"confirm": CommentForm, "reject": CommentForm}
-CREDENTIAL_FORMS = {"revoke": ReasonForm}
 
 
 def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
@@ -236,135 +219,6 @@ def leaving(agreement: Agreement, user) -> LeavingPlan | None:
         return plan_leaving(agreement, by=user)
     except DomainError:
         return None
-
-
-def suspension_help(obj, standing: list, user) -> dict:
-    """What the two steps do to what is suspended already: one's own reason beside the others', and what resuming leaves."""
-    lifted, left = to_be_lifted(obj, user)
-    resume = gettext_lazy("Access opens again at once.")
-    if left:
-        resume = gettext_lazy("Lifts your own suspension only: access stays closed while the other one stands.")
-    elif lifted and not any(is_own(row, user) for row in lifted):
-        resume = gettext_lazy("Opens what another side suspended, for the reasons shown above. Access opens again at once.")
-    told = {"resume": resume}
-    if standing:
-        told["suspend"] = gettext_lazy("Adds a reason of your own: it stays suspended until you lift yours too.")
-    return told
-
-
-def who_resumes(obj) -> dict:
-    """For those who may not open it: the names of those who may, beside the operator."""
-    return {"rows": obj.what_suspends(), "who": suspenders(obj)}
-
-
-def suspensions(agreement: Agreement, user) -> list:
-    """Consumers that are suspended under the agreement, with the way to lift it for whoever may."""
-    found = list(agreement.consumer_suspensions.open().select_related("party__organization", "provider", "suspended_by"))
-    mine = organization_ids(user, Role.PROVIDER_OFFICER)
-    for row in found:
-        row.may_lift = is_operator(user) or row.provider_id in mine
-        row.form = CommentForm(prefix=f"lift-{row.pk}") if row.may_lift else None
-    return found
-
-
-def suspendable(agreement: Agreement, parties, user) -> ConsumerSuspendForm | None:
-    """The form to suspend one consumer; None when the person may not, or nobody is left to be suspended."""
-    if agreement.status not in (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED):
-        return None
-    if not user.has_perm("agreements.suspend", agreement):
-        return None
-    open_to = set(agreement.grants.filter(status=GrantStatus.ACTIVE).values_list("system__organization_id", flat=True))
-    rows = [party for party in parties if party.side == Side.CONSUMER and party.organization_id in open_to]
-    return ConsumerSuspendForm(prefix="one", parties=rows, initial={"determined_at": timezone.localtime()}) if rows else None
-
-
-def reissuable(agreement: Agreement, user) -> list[tuple]:
-    """(system, environment, its name) that have access and no account that works, as far as `user` issues accounts."""
-    pairs = agreement.grants.exclude(status=GrantStatus.ENDED).values_list("system_id", "environment").distinct()
-    live = Credential.objects.exclude(status=CredentialStatus.REVOKED).exclude(expires_at__lte=timezone.now())
-    held = set(live.filter(system_id__in=[pk for pk, _env in pairs]).values_list("system_id", "environment"))
-    missing = [pair for pair in pairs if pair not in held]
-    systems = InformationSystem.objects.in_bulk([pk for pk, _env in missing])
-    return [
-        (systems[pk], environment, Environment(environment).label)
-        for pk, environment in missing
-        if user.has_perm("agreements.reissue_credential", Credential(system=systems[pk], environment=environment))
-    ]
-
-
-def _count_fields(rows: list) -> None:
-    """Agreed data fields as the content counts them; the envelope, which comes with every grant, apart. Two queries."""
-    paths = Field.objects.filter(operation__in={row.operation_id for row in rows}, is_envelope=True)
-    envelope = set(paths.values_list("operation_id", "path"))
-    versions = AgreementVersion.objects.in_bulk({row.version_of_id for row in rows})
-    agreed = {
-        (pk, part["service"], part["operation"]): {field["path"] for field in part["fields"]}
-        for pk, version in versions.items() for part in version.content["scope"]
-    }  # fmt: skip
-    for row in rows:
-        key = (row.version_of_id, row.operation.version.service.code, row.operation.code)
-        came_along = {path for path in row.fields if (row.operation_id, path) in envelope} - agreed.get(key, set())
-        row.envelope_count = len(came_along)
-        row.field_count = len(row.fields) - len(came_along)
-
-
-def grants(agreement: Agreement, user) -> list:
-    rows = agreement.grants.select_related(
-        "system__organization", "operation__version__service__provider", "purpose"
-    ).prefetch_related("suspensions__provider")
-    if agreement.read_until:
-        rows = rows.filter(system__organization_id__in=organization_ids(user))
-    found = list(rows.order_by("system__sort_key", "operation_id", "environment", "is_planned", "-id")[:MOST_GRANTS])
-    _count_fields(found)
-    for row in found:
-        standing = row.standing_suspensions()
-        hide = ("suspend",) if has_suspended(row, user) else ()
-        row.standing = who_resumes(row)
-        row.buttons = (
-            []
-            if row.is_planned
-            else buttons(GRANT, row, user, GRANT_FORMS, suspension_help(row, standing, user) if standing else {}, hide=hide)
-        )
-    return found
-
-
-def credentials(agreement: Agreement, user) -> list:
-    """Accounts of the systems that have access under this agreement, as far as the person may see them."""
-    systems = agreement.grants.values("system_id")
-    rows = (
-        Credential.objects.visible_to(user).filter(system_id__in=systems).select_related("system__organization", "claimed_by")
-    )
-    return list(rows.order_by("system__sort_key", "environment", "-id")[:MOST_GRANTS])
-
-
-def credential_buttons(credential: Credential, user) -> list[Button]:
-    told = {
-        "claim": gettext_lazy("The secret is made at this moment and shown once. Have a safe place ready to keep it."),
-        "rotate": gettext_lazy("Issues a successor to collect; the present account goes on for the overlap after that."),
-        "revoke": gettext_lazy("Ends the account at once: no token of it opens a call any more."),
-    }
-    return buttons(CREDENTIAL, credential, user, CREDENTIAL_FORMS, told)
-
-
-def acceptances(agreement: Agreement, user) -> list:
-    rows = AcceptanceRecord.objects.visible_to(user).filter(agreement=agreement)
-    found = list(rows.select_related("system", "recorded_by", "decided_by", "agreement").order_by("-id"))
-    for row in found:
-        row.buttons = buttons(ACCEPTANCE, row, user, ACCEPTANCE_FORMS, {}) if row.recorded_by_id != user.pk else []
-    return found
-
-
-def acceptance_form(agreement: Agreement, user, data=None) -> AcceptanceForm | None:
-    """The form to enter a test record; None when the person has no system here that waits for one."""
-    if agreement.status != AgreementStatus.IN_FORCE or not user.has_perm("agreements.record_acceptance", agreement):
-        return None
-    tested = agreement.grants.filter(environment=Environment.TEST).exclude(status=GrantStatus.ENDED).values("system_id")
-    done = AcceptanceRecord.objects.filter(
-        agreement=agreement, for_version=agreement.current_version, status__in=("recorded", "confirmed")
-    ).values("system_id")
-    mine = organization_ids(user, Role.CONSUMER_OFFICER)
-    systems = InformationSystem.objects.filter(pk__in=tested, organization_id__in=mine).exclude(pk__in=done)
-    return AcceptanceForm(data, systems=systems) if systems.exists() else None
 
 
 def duties(agreement: Agreement, user) -> list:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.dateparse import parse_date, parse_time
 
-from apps.portal.forms import ProposalForm
+from apps.portal.pact_forms import ProposalForm
 
 _INSIDE = {"restrictions": ("restrictions", "text"), "security": ("security", "text"), "disposal": ("disposal", "method"),
            "disposal_deadline": ("disposal", "deadline"), "storage": ("storage", "ground"),

@@ -23,7 +23,8 @@ from apps.agreements.models import Agreement, AgreementVersion, Duty, Party
 from apps.agreements.reading import changes, left_at, version_for
 from apps.connections.actions import save_draft, withdraw_request
 from apps.disputes.maintenance import announce_maintenance
-from apps.portal.inbox import figures, tasks
+from apps.portal.figures import figures
+from apps.portal.inbox import tasks
 from tests.agreements.test_leaving import CERTIFICATE, REASON, Joiner, decide, joined, signed_in
 from tests.factories.agreements import accepted
 from tests.factories.connections import World

@@ -13,17 +13,10 @@ from apps.agreements.choices import Side
 from apps.agreements.models import AcceptanceRecord, Agreement, ConsumerSuspension, Credential, Duty, DutyCertificate, Grant
 from apps.connections.api.views import download, read_upload
 from apps.core.errors import Conflict, FactMissing, InvalidFact
-from apps.portal import pact
+from apps.portal import pact, pact_access
 from apps.portal.doors import do, door, find, page, version_of
-from apps.portal.forms import (
-    CommentForm,
-    ConsumerSuspendForm,
-    DutyForm,
-    PasswordForm,
-    ReasonForm,
-    SuspendForm,
-    TerminateForm,
-)
+from apps.portal.forms import CommentForm, PasswordForm, ReasonForm
+from apps.portal.pact_forms import ConsumerSuspendForm, DutyForm, SuspendForm, TerminateForm
 from apps.portal.proof import prove
 from apps.portal.views.request_steps import valid
 
@@ -128,7 +121,7 @@ def lift_suspension(request: HttpRequest, uuid) -> HttpResponse:
 @door
 def record_acceptance(request: HttpRequest, uuid) -> HttpResponse:
     agreement = find(Agreement.objects, request.user, uuid=uuid)
-    form = pact.acceptance_form(agreement, request.user, request.POST)
+    form = pact_access.acceptance_form(agreement, request.user, request.POST)
     if form is None:
         raise Http404
     given = valid(form).cleaned_data

@@ -19,7 +19,8 @@ from apps.core.text import words
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
 from apps.portal.doors import asked, do, door, find, page, paged, version_of
-from apps.portal.forms import KeyForm, PlannedForm
+from apps.portal.forms import KeyForm
+from apps.portal.pact_forms import PlannedForm
 from apps.portal.proposing import changes, proposal_form
 from apps.portal.views.agreement_steps import telling_what_changed
 from apps.portal.views.request_steps import valid

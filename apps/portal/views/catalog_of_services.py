@@ -17,7 +17,7 @@ from apps.organizations.models import FocalPoint, Organization
 from apps.organizations.roles import has_role
 from apps.portal import workbench
 from apps.portal.doors import asked, find, page, paged
-from apps.portal.forms import PlannedForm
+from apps.portal.pact_forms import PlannedForm
 from apps.portal.planned import planned_suspensions
 from apps.portal.service_forms import AnswerForm, QuestionForm
 from apps.portal.views.offers import offered_by

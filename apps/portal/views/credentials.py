@@ -18,7 +18,7 @@ from apps.agreements.choices import CredentialStatus
 from apps.agreements.clock import EXPIRY_DAYS
 from apps.agreements.models import Agreement, Credential
 from apps.core.text import words
-from apps.portal import case, pact
+from apps.portal import case, pact_access
 from apps.portal.doors import asked, do, door, find, page, paged, version_of
 from apps.portal.forms import ReasonForm
 from apps.portal.planned import planned_suspensions
@@ -85,7 +85,7 @@ def _context(request: HttpRequest, row) -> dict:
         "title": _("Account of %(system)s") % {"system": row.system},
         "crumbs": [(_("Home"), reverse("home")), (_("Accounts of systems"), reverse("portal:accounts"))],
         "credential": row,
-        "buttons": pact.credential_buttons(row, request.user),
+        "buttons": pact_access.credential_buttons(row, request.user),
         "agreements": agreements[:20],
         "timeline": case.timeline(row),
         "gateway": settings.GATEWAY_URL,

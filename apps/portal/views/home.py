@@ -11,7 +11,7 @@ from apps.notices.actions import mark_read
 from apps.notices.models import Notice
 from apps.notices.outbox import render as notice_text
 from apps.organizations.roles import roles_of
-from apps.portal import inbox
+from apps.portal import figures, inbox
 from apps.portal.doors import door, find, page, paged, way_back
 from apps.portal.planned import planned_suspensions
 
@@ -32,10 +32,10 @@ def home(request: HttpRequest) -> HttpResponse:
         "more": max(len(waiting) - 50, 0),
         "late": sum(task.is_late for task in waiting),
         "due_today": sum(task.is_due_today for task in waiting),
-        "running": inbox.running(user),
-        "figures": inbox.figures(user),
-        "by_status": inbox.by_status(user),
-        "decided": inbox.decided(user),
+        "running": figures.running(user),
+        "figures": figures.figures(user),
+        "by_status": figures.by_status(user),
+        "decided": figures.decided(user),
         **planned_suspensions(user),
     }
     return render(request, "portal/home.html", context)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from apps.disputes.maintenance import announce_maintenance, cancel_maintenance
 from apps.disputes.models import Maintenance
 from apps.portal.doors import do, door, find
-from apps.portal.forms import PlannedForm
+from apps.portal.pact_forms import PlannedForm
 from apps.portal.views.request_steps import valid
 from apps.registry.models import DataService
 
