@@ -12,7 +12,8 @@ from apps.agreements.workflow import ACCEPTANCE, CREDENTIAL, GRANT
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem
 from apps.organizations.roles import organization_ids
-from apps.portal.forms import AcceptanceForm, CommentForm, ReasonForm
+from apps.portal.forms import CommentForm, ReasonForm
+from apps.portal.pact_forms import AcceptanceForm
 from apps.portal.pact_suspensions import suspension_help, who_resumes
 from apps.portal.panel import Button, buttons
 from apps.registry.choices import Environment
