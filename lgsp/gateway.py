@@ -21,6 +21,7 @@ django.setup()
 from django.conf import settings  # noqa: E402
 
 from apps.catalogs import reader as catalogs  # noqa: E402
+from apps.gateway import descriptors  # noqa: E402
 from apps.gateway.admission import OLDEST_ID_SECONDS  # noqa: E402
 from apps.gateway.app import Gateway  # noqa: E402
 from apps.gateway.endpoints import LONGEST_SECONDS  # noqa: E402
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=env.int("LGSP_GATEWAY_PORT", default=8001))
     given = parser.parse_args()
+    descriptors.raise_limit()
     # Calls make no cycles that must be found soon; the policy's objects are frozen out of every collection (`Runtime`).
     gc.set_threshold(20_000, 20, 50)
     config = uvicorn.Config(

@@ -94,6 +94,8 @@ class Calls:
             reply = await self._forward(exchange, asked, endpoint)
         finally:
             endpoint.running -= 1
+            if asked.tries:  # nobody told what became of the try: another call may try
+                endpoint.breaker.gave_up()
         await self._answer(exchange, asked, reply)
 
     # --- who
@@ -276,12 +278,17 @@ class Calls:
         except ProviderFailed as failed:
             code = failed.code
             if answer is None:
-                self._heard(endpoint, asked, code if failed.silent else "", answered=failed.contacted)
+                self._heard(
+                    endpoint, asked, code if failed.silent else "", answered=failed.contacted and code != "gateway_exhausted"
+                )
         except NotWellFormed:
             code = "provider_not_json" if answer is None or 200 <= answer.status < 300 else "provider_failed"
         except Fault as fault:
             code = "provider_refused" if fault.is_callers else "provider_failed"
             return replies.fault(runtime.policy, exchange, asked, code, answer, replies.microseconds(sent))
+        except MemoryError:
+            log.error("call %s: no memory", asked.call_id)
+            code = "gateway_exhausted"
         except Exception:
             log.exception("call %s", asked.call_id)
             code = "internal"
@@ -292,10 +299,10 @@ class Calls:
         breaker, turned = endpoint.breaker, False
         if failure:
             turned = breaker.failed(failure, time.monotonic(), tried=asked.tries)
+            asked.tries = False
         elif answered and breaker.failures:
             turned = breaker.answered()
-        elif asked.tries:
-            breaker.gave_up()
+            asked.tries = False
         if turned:
             log.warning("provider of %s: %s", asked.service, f"paused ({breaker.code})" if breaker.is_open else "answers again")
             self.runtime.counts["breaker", asked.service, "opened" if breaker.is_open else "closed"] += 1

@@ -9,6 +9,8 @@ import shutil
 import time
 from contextlib import suppress
 
+from apps.gateway import descriptors
+
 STALE_SECONDS = 15.0
 """Without a word from the database, or without a look at the epoch, for so long the process is not ready."""
 WRITE_SECONDS = 15.0
@@ -17,6 +19,8 @@ UNFINISHED_SECONDS = 90
 WAITING = 1_000
 DISK_WARNING, DISK_FAULT = 80.0, 92.0
 """Per cent in use of a disk that is watched (LGSP_WATCH_DISKS)."""
+DESCRIPTORS_WARNING = 80.0
+"""Per cent of the descriptors this process may open. When all are, who comes is not let in, not even to ask /readyz."""
 
 
 def faults(runtime) -> list[str]:
@@ -40,10 +44,15 @@ def faults(runtime) -> list[str]:
 def warnings(runtime) -> list[str]:
     tests = (
         ("disk_filling", any(used >= DISK_WARNING for used in disks(runtime).values())),
+        ("descriptors_short", _per_cent(*descriptors.used()) >= DESCRIPTORS_WARNING),
         ("rows_unreadable", runtime.policy is not None and bool(runtime.policy.unreadable)),
         ("provider_paused", any(endpoint.breaker.is_open for endpoint in runtime.upstreams.known())),
     )
     return [name for name, holds in tests if holds]
+
+
+def _per_cent(part: int, whole: int) -> float:
+    return 100 * part / whole if whole > 0 else 0.0
 
 
 def unreadable(runtime) -> list[str]:
@@ -58,5 +67,5 @@ def disks(runtime) -> dict[str, float]:
     for path in runtime.watched_disks:
         with suppress(OSError):
             usage = shutil.disk_usage(path)
-            found[path] = 100 * usage.used / (usage.used + usage.free) if usage.used + usage.free else 0.0
+            found[path] = _per_cent(usage.used, usage.used + usage.free)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from apps.gateway import fitness
+from apps.gateway import descriptors, fitness
 from apps.gateway.runtime import Runtime
 
 
@@ -77,5 +77,8 @@ def _fitness(runtime: Runtime, put) -> None:
         "gauge",
         [("", round(now - runtime.clock.heard_at, 3) if runtime.clock.heard_at else -1)],
     )
+    in_use, allowed = descriptors.used()
+    put("process_open_fds", "gauge", [("", in_use)])
+    put("process_max_fds", "gauge", [("", allowed)])
     put("lgsp_gateway_disk_used_percent", "gauge",
         [(f'{{path="{path}"}}', round(used, 1)) for path, used in fitness.disks(runtime).items()])  # fmt: skip

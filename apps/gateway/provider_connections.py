@@ -17,6 +17,7 @@ from collections import deque
 import httptools
 
 from apps.core import egress
+from apps.gateway import descriptors
 from apps.gateway.answer_heads import Head, Heads
 from apps.gateway.breaker import COUNTED_CODES
 from apps.gateway.kill_points import reached
@@ -122,7 +123,7 @@ class Connection(asyncio.Protocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._fail(getattr(error.__context__, "code", "") or "provider_protocol_error")
+            self._fail(_code_of(error.__context__))
         except httptools.HttpParserUpgrade:
             self._fail("provider_protocol_error")
         if in_body and self.size == size:
@@ -144,7 +145,9 @@ class Connection(asyncio.Protocol):
         future = self.future
         if future is None or future.done():
             return
-        if not self.started:
+        if isinstance(error, MemoryError):
+            future.set_exception(ProviderFailed(_code_of(error)))
+        elif not self.started:
             future.set_exception(Stale() if self.reused else ProviderFailed("provider_protocol_error", silent=True))
         elif self._ends_with_connection() and error is None:
             self._finish()
@@ -242,6 +245,13 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
 
+def _code_of(error: BaseException | None) -> str:
+    """Of what went wrong while an answer was read: our own want of memory is not the provider's fault."""
+    if isinstance(error, MemoryError):
+        return "gateway_exhausted"
+    return error.code if isinstance(error, ProviderFailed) else "provider_protocol_error"
+
+
 def _heard(looking: asyncio.Future) -> None:
     """An error that nobody waits for any more is no news."""
     if not looking.cancelled():
@@ -298,14 +308,17 @@ class Pool:
             checked = await self._looked_up()
         except egress.EgressRefused as refused:
             code = "provider_unreachable" if refused.reason == "unresolved" else "provider_address_refused"
+            if refused.reason == "unresolved" and descriptors.none_left():
+                code = "gateway_exhausted"
             raise ProviderFailed(code, contacted=False) from None
         tls = {"ssl": ssl_context, "server_hostname": self.target.host} if self.target.scheme == "https" else {}
         try:
             _transport, connection = await loop.create_connection(lambda: Connection(self), checked.ip, self.target.port, **tls)
         except ssl.SSLError:
             raise ProviderFailed("provider_tls_failed", contacted=False) from None
-        except OSError:
-            raise ProviderFailed("provider_unreachable", contacted=False) from None
+        except OSError as error:
+            code = "gateway_exhausted" if descriptors.is_ours(error) else "provider_unreachable"
+            raise ProviderFailed(code, contacted=False) from None
         self.open += 1
         return connection
 

@@ -136,6 +136,8 @@ _FAILURES = (
     Refusal("record_failed", 503, _("The outcome could not be recorded, so the answer is not given."), _("Try again in a moment."), RECORD, retry_after=2),
     Refusal("gateway_lost", 502, _("The connection to the gateway broke during the call; the provider may have been asked by then."),
             _("A reading call may be repeated; one that may change something only with the same Idempotency-Key.")),
+    Refusal("gateway_exhausted", 503, _("The gateway has no connection or no memory left for this call."),
+            _("Try again in a moment."), retry_after=1),
     Refusal("internal", 500, _("The gateway failed."), _("Report the call id to the operator.")),
 )  # fmt: skip
 FAILURES: dict[str, Refusal] = {row.code: row for row in _FAILURES}

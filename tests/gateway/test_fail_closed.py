@@ -14,14 +14,14 @@ from apps.gateway.models import AnonymousRefusalCount, CallIntent, CallOutcome, 
 from tests.factories.organizations import InformationSystemFactory
 from tests.gateway.conftest import ask_token, send, wait_for_epoch
 from tests.gateway.processes import GatewayProcess, database_url
-from tests.gateway.world import CUT, make_credential, make_grant, make_service, make_world
+from tests.gateway.world import ANSWER, CUT, make_credential, make_grant, make_service, make_world
 from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ["token store", "row agreement", "row organization", "row informationsystem", "decision",
           "ledger", "database", "digest", "address"]  # fmt: skip
-AFTER = ["names of fields", "filter", "pseudonym"]
-"""The provider was called by then; its answer stays here."""
+AFTER = ["names of fields", "filter", "pseudonym", "way out"]
+"""The call was admitted by then; what the provider answered, if it was asked, stays here."""
 
 
 @pytest.fixture
@@ -75,6 +75,19 @@ def test_gw_16_without_its_filter_no_answer_is_given_and_the_call_is_on_record(b
         assert b"0999999999" not in answer.body
         assert CallOutcome.objects.get(call_id=answer.call_id).outcome == "provider_failed"
         assert breakable("").json == CUT
+
+
+def test_gw_16_a_try_of_a_paused_provider_that_fails_here_leaves_the_next_call_to_try(breakable, provider):
+    """Else nobody would ever try again, and one fault of ours would close the provider until the process ends."""
+
+    async def hang_up(_seen, writer):
+        writer.close()
+
+    provider.behave("/api/companies/0999999999", hang_up)
+    until(lambda: breakable("").code == "provider_unavailable", "the provider is not paused")
+    provider.answer("/api/companies/0999999999", ANSWER)
+    until(lambda: breakable("way out").code == "internal", "nobody tries")
+    assert breakable("").json == CUT
 
 
 def test_gw_16_a_policy_that_cannot_be_read_anew_refuses_what_it_refused(breakable, world, provider):
