@@ -227,6 +227,27 @@ def test_an_invalid_contract_changes_nothing(owner, complete):
     assert complete.operations.count() == 4
 
 
+@pytest.mark.parametrize("level", ["basic", "sensitive"])
+def test_ag_15_personal_data_is_no_part_of_the_envelope_which_comes_with_every_access(owner, complete, level):
+    code, path = "chiTietDoanhNghiep", "Data.MainInformation.LEGAL_NAMES"
+    for facts in ({"personal_data": level, "is_envelope": True}, {"personal_data": level}):
+        if "is_envelope" not in facts:
+            actions.complete_fields(complete, {code: {path: facts}}, by=owner)
+            facts = {"is_envelope": True}
+        with pytest.raises(InvalidFact) as caught:
+            actions.complete_fields(complete, {code: {path: facts}}, by=owner)
+        assert path in next(iter(caught.value.extra["fields"].values()))[0]
+    assert not Field.objects.get(operation__version=complete, operation__code=code, path=path).is_envelope
+
+
+@pytest.mark.parametrize("response", ["x\0y", {"\ud800": 1}, float("nan"), [float("inf")]], ids=repr)
+def test_a_sample_that_no_database_keeps_is_refused_with_its_place(owner, complete, response):
+    samples = [{"operation": "chiTietDoanhNghiep", "request": "", "response": response}]
+    with pytest.raises(InvalidFact) as caught:
+        actions.complete_examples(complete, by=owner, samples=samples, errors=[], documents=[])
+    assert list(caught.value.extra["fields"]) == ["samples[0].response"]
+
+
 # --- addresses ----------------------------------------------------------------------------------
 
 
