@@ -432,6 +432,17 @@ def test_the_clock_goes_on_where_it_stood(w):
     assert timezone.localdate(request.due_at) == datetime.date(2026, 6, 8)
 
 
+def test_the_clock_goes_on_to_a_working_day_and_reminds_before_its_end(w):
+    with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
+        request = submitted(w)  # Monday: half on Tuesday, due on Wednesday
+    with time_machine.travel("2026-06-03T09:00:00+07:00", tick=False):
+        return_request(request, by=w.operator, remarks=[("note", "Thiếu số công văn.")])
+    with time_machine.travel("2026-06-06T09:00:00+07:00", tick=False):  # a Saturday
+        submit_request(request, by=w.consumer_officer)
+    assert timezone.localdate(request.due_at) == datetime.date(2026, 6, 8)
+    assert request.half_at < request.due_at
+
+
 def test_a_return_nobody_answers_withdraws_itself_after_five_working_days(w):
     with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
         request = returned(w)

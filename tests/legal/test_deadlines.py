@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from apps.core.errors import InvalidFact
 from apps.legal.deadlines import remaining_working_days, resume, start, working_days
-from apps.legal.models import CalendarException
+from apps.legal.models import CalendarException, LegalRule
 
 VN = timezone.get_default_timezone()
 
@@ -47,6 +47,27 @@ def test_the_clock_stands_still_while_a_case_is_returned(db):
     due = working_days(2, at("2026-11-26T10:00")).due_at  # Thursday, due Monday
     again = resume(due, at("2026-11-27T09:00"), at("2026-12-02T15:00"))  # one working day was left
     assert timezone.localdate(again) == datetime.date(2026, 12, 3)
+
+
+@pytest.mark.parametrize(
+    ("goes_on", "due"),
+    [
+        ("2026-11-30T15:00", "2026-11-30"),  # the same Monday
+        ("2026-12-01T09:00", "2026-12-01"),
+        ("2026-12-05T09:00", "2026-12-07"),  # a Saturday: no term ends on it
+        ("2027-02-07T09:00", "2027-02-11"),  # in the holidays of Tết
+    ],
+)
+def test_a_clock_paused_on_its_last_day_ends_on_a_working_day(db, goes_on, due):
+    paused = resume(at("2026-11-30T23:59:59"), at("2026-11-30T10:00"), at(goes_on))
+    assert timezone.localdate(paused) == datetime.date.fromisoformat(due)
+    assert paused > at(goes_on)
+
+
+def test_a_clock_that_goes_on_after_the_end_of_the_day_has_the_next_working_day(db):
+    LegalRule.objects.filter(code="day_end_hour").update(value=17)
+    again = resume(at("2026-11-30T17:00"), at("2026-11-30T10:00"), at("2026-12-04T18:00"))
+    assert again == at("2026-12-07T17:00")
 
 
 def test_a_clock_paused_after_it_was_late_stays_late(db):
