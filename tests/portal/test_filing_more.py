@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import datetime
+import re
 from uuid import uuid4
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.agreements.actions import start_change
+from apps.agreements.actions import publish_service_version, start_change
 from apps.audit.models import AuditEvent
 from apps.connections.actions import forward_request, return_request, save_draft, submit_request
 from apps.connections.models import ConnectionRequest
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
+from apps.registry.actions import add_version
 from apps.registry.choices import SharingForm
 from tests.factories import agreements, connections
-from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.factories.organizations import FocalPointFactory, InformationSystemFactory, ReadyOrganizationFactory, officer
 from tests.factories.registry import PublishedServiceFactory
 
 
@@ -222,6 +224,25 @@ def test_cc_03_a_stale_choice_of_fields_shows_the_fields(world, as_person):
     assert answer.status_code == 409
     assert mine in answer.content.decode()
     assert {f.path for f in draft.requested_operations.get().fields.all()} == set(world.fields(2))
+
+
+def test_a_draft_opened_again_after_a_minor_version_still_has_its_fields_chosen(world, as_person):
+    draft = connections.complete_draft(world)
+    FocalPointFactory(organization=world.provider)
+    minor = add_version(world.service, by=world.provider_officer)
+    publish_service_version(minor, by=world.provider_officer)
+    browser = as_person(world.consumer_officer)
+    shown = browser.get(edit(draft, "data"))
+    ((_service, choices),) = shown.context["services"]
+    chosen = {choice.operation.code: choice.chosen for choice in choices if choice.chosen}
+    assert chosen == {world.operation.code: len(world.fields())}
+    ticked = re.findall(r'name="field" value="([^"]+)"[^>]* checked', shown.content.decode())
+    operation = minor.operations.get(code=world.operation.code)
+    assert set(ticked) == {f"{operation.uuid}|{path}" for path in world.fields()}
+    draft.refresh_from_db()
+    browser.post(edit(draft, "data"), {"version": draft.version, "field": ticked})
+    (row,) = draft.requested_operations.all()
+    assert (row.operation, {f.path for f in row.fields.all()}) == (operation, set(world.fields()))
 
 
 # --- the officer's day --------------------------------------------------------------------------
