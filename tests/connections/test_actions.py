@@ -522,6 +522,34 @@ def test_withdrawing_ends_the_case_and_tells_the_provider(w):
     assert Notice.objects.filter(recipient=w.provider_officer, kind="request.withdrawn").exists()
 
 
+def test_a_case_that_leaves_a_providers_desk_is_told_to_its_officers(w):
+    """Returned by the operator, then withdrawn or lapsed while it was away: nobody looks for it or waits for it."""
+    colleague = officer(Role.PROVIDER_OFFICER, w.provider)
+    for last in (withdraw_request, None):
+        with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
+            request = forwarded(w)
+            return_request(request, by=w.operator, remarks=[("note", "Thiếu số công văn.")])
+        if last:
+            last(request, by=w.consumer_officer)
+        else:
+            with time_machine.travel("2026-06-09T09:00:00+07:00", tick=False):
+                lapse_request(request, by=w.operator)
+        told = Notice.objects.filter(recipient=w.provider_officer, key__contains=str(request.uuid)).order_by("id")
+        kinds = [kind.removeprefix("request.") for kind in told.values_list("kind", flat=True)]
+        assert kinds == ["forwarded", "returned", "withdrawn" if last else "lapsed"]
+    refuse_request(forwarded(w), by=w.provider_officer, **refusal())
+    assert list(
+        Notice.objects.filter(kind="request.refused", recipient__in=[w.provider_officer, colleague]).values_list(
+            "recipient", flat=True
+        )
+    ) == [colleague.pk]
+
+
+def test_a_case_that_never_lay_with_a_provider_is_not_told_there(w):
+    withdraw_request(submitted(w), by=w.consumer_officer)
+    assert not Notice.objects.filter(recipient=w.provider_officer).exists()
+
+
 def test_who_comes_second_is_told_who_was_first(w):
     request = forwarded(w)
     other = ConnectionRequest.objects.get(pk=request.pk)

@@ -16,8 +16,10 @@ from apps.connections.actions import (
     enter_paper_request,
     forward_request,
     remove_file,
+    return_request,
     submit_request,
 )
+from apps.connections.announcements import people
 from apps.connections.choices import AttachmentKind, Channel, RequestStatus
 from apps.connections.completeness import missing
 from apps.connections.models import Comment
@@ -236,6 +238,24 @@ def test_the_named_handler_is_reminded_instead_of_everybody(w):
     with time_machine.travel("2026-06-03T08:00:00+07:00", tick=False):
         run_clock()
     assert Notice.objects.get(kind="request.half").recipient == colleague
+
+
+def test_who_has_left_is_not_reminded_and_the_case_is_not_forgotten(w):
+    """A handler who went to another agency: the case lies with the colleagues, and is told to nobody outside."""
+    gone = officer(Role.PROVIDER_OFFICER, w.provider)
+    with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
+        request = forwarded(w)
+        assign_request(request, by=w.provider_officer, handler=gone)
+        gone.memberships.update(ended_at=timezone.now())
+        gone.memberships.create(role=Role.PROVIDER_OFFICER, organization=w.stranger.memberships.first().organization)
+    told = Notice.objects.filter(recipient=gone).count()
+    with time_machine.travel("2026-06-03T08:00:00+07:00", tick=False):
+        run_clock()
+        comment_request(request, by=w.operator, text="Còn thiếu gì không?")
+        return_request(request, by=w.operator, remarks=[("note", "Thiếu số công văn.")])
+    assert Notice.objects.get(kind="request.half").recipient == w.provider_officer
+    assert Notice.objects.filter(recipient=gone).count() == told
+    assert gone not in people(Role.PROVIDER_OFFICER, [w.provider.pk])
 
 
 def test_a_paused_case_is_neither_reminded_nor_late_but_lapses(w):
