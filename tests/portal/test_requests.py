@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 
 import pytest
@@ -219,6 +220,17 @@ def test_the_list_shows_only_what_is_visible(world, as_person):
     url = reverse("portal:requests")
     assert request.number in as_person(world.consumer_officer).get(url).content.decode()
     assert request.number not in as_person(world.stranger).get(url).content.decode()
+
+
+def test_the_most_urgent_first_are_those_in_process(world, as_person):
+    decided, waiting = connections.refused(world), connections.submitted(world)
+    type(decided).objects.filter(pk=decided.pk).update(due_at=waiting.due_at - datetime.timedelta(days=400))
+    browser = as_person(world.operator)
+    shown = browser.get(reverse("portal:requests"), {"order": "due"})
+    assert [row.pk for row in shown.context["page"]] == [waiting.pk]
+    assert '<option value="open" selected>' in shown.content.decode(), "and the page says so"
+    shown = browser.get(reverse("portal:requests"), {"order": "due", "status": "refused"})
+    assert [row.pk for row in shown.context["page"]] == [decided.pk]
 
 
 def test_search_needs_no_tones(world, as_person):
