@@ -142,6 +142,40 @@ def test_a_change_of_capacity_reaches_the_gateway(owner, service):
     assert current_epoch() == before + 1
 
 
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"contact": ""}, {"contact"}), ({"sla": " "}, {"sla"}), ({"description": ""}, {"description"}), ({"capacity_rps": None}, {"capacity_rps"}),
+        ({"daily_quota": None, "contact": "Số mới"}, {"daily_quota"}), ({"usage_regulation": None}, {"usage_regulation"}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_wf_13_a_published_service_stays_complete(facts, told):
+    service = PublishedServiceFactory()
+    by = officer(Role.PROVIDER_OFFICER, service.provider)
+    with pytest.raises(FactMissing) as caught:
+        actions.change_service(service, by=by, **facts)
+    assert set(caught.value.extra["fields"]) == told
+    stored = DataService.objects.get(pk=service.pk)
+    assert all(
+        getattr(stored, name) for name in ("contact", "sla", "description", "capacity_rps", "daily_quota", "usage_regulation")
+    )
+
+
+def test_ag_04_special_becomes_default_sharing_under_signed_terms_only():
+    service = PublishedServiceFactory(sharing_form=SharingForm.SPECIAL)
+    by = officer(Role.PROVIDER_OFFICER, service.provider)
+    unsigned = UsageRegulationFactory(organization=service.provider)
+    actions.change_service(service, by=by, usage_regulation=unsigned)
+    with pytest.raises(FactMissing) as caught:
+        actions.change_service(service, by=by, sharing_form=SharingForm.DEFAULT)
+    assert set(caught.value.extra["fields"]) == {"sharing_form"}
+
+
+def test_what_is_not_published_may_be_incomplete(owner, service):
+    assert actions.change_service(service, by=owner, contact="", usage_regulation=None)
+
+
 def test_a_code_that_is_taken_is_said_in_a_sentence(owner, service):
     with pytest.raises(InvalidFact) as refusal:
         actions.register_service(service.provider, by=owner, code=service.code, name="Khác")
