@@ -126,6 +126,16 @@ def test_a_period_that_ends_before_it_begins_is_refused(w):
         complete_draft(w, wanted_from=day + datetime.timedelta(days=9), wanted_to=day + datetime.timedelta(days=8))
 
 
+@pytest.mark.parametrize("name", ["wanted_from", "wanted_to"])
+def test_the_last_day_of_all_is_not_how_one_says_without_an_end(w, name):
+    """31/12/9999 has no day after it: the request was submitted and could never be approved."""
+    for day in (datetime.date(9999, 12, 31), timezone.localdate() + datetime.timedelta(days=366 * 101)):
+        with pytest.raises(InvalidFact) as refusal:
+            complete_draft(w, **{"wanted_to": None, name: day})
+        assert list(refusal.value.extra["fields"]) == [name]
+    assert complete_draft(w, wanted_to=timezone.localdate() + datetime.timedelta(days=365 * 50)).pk
+
+
 def test_cc_03_a_stale_page_overwrites_nothing(w):
     request = complete_draft(w)
     seen = request.version

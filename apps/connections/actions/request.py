@@ -17,7 +17,7 @@ from apps.connections import clock
 from apps.connections.announcements import tell_asked, tell_consumer, tell_operators, tell_providers
 from apps.connections.choices import Channel, DecisionStatus, RequestKind, RequestStatus
 from apps.connections.completeness import missing
-from apps.connections.content import request_hash
+from apps.connections.content import is_too_far, request_hash
 from apps.connections.models import ConnectionRequest, ProviderDecision, Remark, RequestSignature
 from apps.connections.scope import replace_scope, replace_systems
 from apps.connections.workflow import DECISION, REQUEST
@@ -155,6 +155,11 @@ def _network(text: str) -> str:
 def _check_period(request: ConnectionRequest) -> None:
     if request.wanted_from and request.wanted_to and request.wanted_to <= request.wanted_from:
         raise InvalidFact(code="period", fields={"wanted_to": [_("The period ends before it begins.")]})
+    for name in ("wanted_from", "wanted_to"):
+        if is_too_far(getattr(request, name)):
+            raise InvalidFact(
+                code="period", fields={name: [_("Too far ahead: leave the last day empty where there is no end.")]}
+            )
 
 
 def _check_change_reason(request: ConnectionRequest) -> None:
