@@ -221,6 +221,18 @@ def test_hostile_documents_are_refused_quickly_with_a_stable_reason(name):
     assert time.monotonic() - begun < 5
 
 
+@pytest.mark.parametrize(("document", "place"), [
+    (json.dumps(ref("other.yaml#/X")), "other.yaml#/X"), ("openapi: 3.0.0\npaths:\n  - a\n  b: c\n", "line 4"),
+    ('{"openapi": "3.0.0",}', "line 1"),
+    (json.dumps({"openapi": "3.0.0", "paths": {"/doanh-nghiep/{MST}": {"get": {"responses": {}}}}}), "/doanh-nghiep/{MST}"),
+])  # fmt: skip
+def test_a_refusal_says_where(document, place):
+    with pytest.raises(DocumentRefused) as caught:
+        read(document)
+    (told,) = caught.value.extra["fields"]["file"]
+    assert place in told
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -40,5 +40,7 @@ class DocumentRefused(InvalidFact):
     title = _("The document cannot be taken.")
 
     def __init__(self, reason: str, where: object = "") -> None:
-        super().__init__(_REASONS[reason], reason=reason, where=str(where)[:200], fields={"file": [str(_REASONS[reason])]})
+        place = str(where)[:200]
+        told = f"{_REASONS[reason]} ({place})" if place else str(_REASONS[reason])
+        super().__init__(_REASONS[reason], reason=reason, where=place, fields={"file": [told]})
         self.reason = reason

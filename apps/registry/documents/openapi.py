@@ -74,7 +74,7 @@ def read_openapi(root: dict, notes: list[str]) -> dict:
             if isinstance(shared.get(method), dict):
                 _operation(document, data, codes, path, method, shared)
     if not data["operations"]:
-        raise DocumentRefused("no_operations")
+        raise DocumentRefused("no_operations", " ".join(notes))
     return data
 
 

@@ -54,7 +54,7 @@ def read_wsdl(content: bytes, notes: list[str]) -> dict:
         for row in port.iter(f"{WSDL}operation"):
             _operation(schemas, row, messages, actions, operations)
     if not operations:
-        raise DocumentRefused("no_operations")
+        raise DocumentRefused("no_operations", " ".join(notes))
     return {"operations": operations, "samples": [], "errors": [], "documents": []}
 
 
