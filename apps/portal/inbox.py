@@ -284,16 +284,16 @@ def _disputes(user):
     answered = Answer.objects.filter(dispute=OuterRef("pk"), level=OuterRef("status"))
     rows = Dispute.objects.filter(lying).exclude(Exists(answered), status__in=[DisputeStatus.LEVEL_1, DisputeStatus.LEVEL_2])
     for row in rows.order_by("due_at", "id")[:MOST]:
-        yield _obstacle(row, told[row.status])
-    late = Dispute.objects.late(timezone.now()).filter(raised_for_id__in=mine)
-    for row in late.order_by("due_at", "id")[:MOST]:
-        yield _obstacle(row, _("Not answered in time: take it one level up"))
+        yield _obstacle(row, told[row.status], due_at=row.due_at)
+    raised = Dispute.objects.running().filter(raised_for_id__in=mine)
+    for row in raised.filter(Exists(answered)).order_by("updated_at", "id")[:MOST]:
+        yield _obstacle(row, _("Read the answer: settled, or one level up"), due_at=None)
+    for row in raised.late(timezone.now()).exclude(status=DisputeStatus.LEVEL_3).order_by("due_at", "id")[:MOST]:
+        yield _obstacle(row, _("Not answered in time: take it one level up"), due_at=row.due_at)
 
 
-def _obstacle(row: Dispute, what: str) -> Task:
-    return Task(
-        what, row.number, row.title, reverse("portal:dispute", args=[row.uuid]), due_at=row.due_at, since=row.updated_at
-    )
+def _obstacle(row: Dispute, what: str, *, due_at: datetime.datetime | None) -> Task:
+    return Task(what, row.number, row.title, reverse("portal:dispute", args=[row.uuid]), due_at=due_at, since=row.updated_at)
 
 
 def _tickets(user):

@@ -6,7 +6,7 @@ import datetime
 
 import time_machine
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from apps.agreements.actions import (
     agree_content,
@@ -19,6 +19,8 @@ from apps.agreements.actions import (
 from apps.agreements.choices import TerminationGround
 from apps.agreements.models import Credential
 from apps.connections.actions import enter_paper_request, sign_request
+from apps.disputes.actions import answer_dispute, raise_dispute
+from apps.disputes.choices import DisputeCategory
 from apps.organizations.choices import Role
 from apps.portal import inbox
 from apps.registry.choices import Environment, SharingForm
@@ -111,3 +113,19 @@ def test_a_paper_that_was_entered_waits_for_the_operator_with_its_own_time(world
         (task,) = [task for task in inbox.tasks(world.operator) if paper.number == task.name]
         assert timezone.localdate(task.due_at) == datetime.date(2026, 6, 3)
         assert not request_waits_for(world.consumer_signer, paper)
+
+
+def test_an_answered_obstacle_waits_to_be_settled_and_is_not_said_to_be_unanswered(world):
+    with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
+        agreement = agreements.agreement_in_force(world)
+        facts = {"category": DisputeCategory.DATA, "title": "Sai tên", "description": "Sai dấu.", "by": world.consumer_officer}
+        answered, silent = raise_dispute(agreement, **facts), raise_dispute(agreement, **facts)
+        answer_dispute(answered, by=world.provider_officer, text="Đã sửa.")
+    with time_machine.travel("2026-06-11T09:00:00+07:00", tick=False), translation.override("en"):
+        told = {
+            task.name: (task.what, task.is_late)
+            for task in inbox.tasks(world.consumer_officer)
+            if task.name in (answered.number, silent.number)
+        }
+    assert told[answered.number] == ("Read the answer: settled, or one level up", False)
+    assert told[silent.number] == ("Not answered in time: take it one level up", True)
