@@ -48,12 +48,19 @@ def add_version(service: DataService, *, by, bump: str = "minor", change_note: s
 
 @transaction.atomic
 def mark_ready(version: ServiceVersion, *, by, ready_at: datetime.datetime | None = None) -> ServiceVersion:
-    """Say that the service works: from here the one working day for publishing runs (NĐ 47/2020 Điều 25(1), WF-12)."""
+    """Say that the service works: from here the one working day for publishing runs (NĐ 47/2020 Điều 25(1), WF-12).
+
+    A clock that runs may be found to have begun earlier, never later. Raises InvalidFact, Conflict (`already_ready`).
+    """
     require(by, "registry.change_version", version)
     lock_draft(version)
     now = timezone.now()
     if ready_at is not None and ready_at > now:
         raise InvalidFact(fields={"ready_at": [_("This moment is still to come.")]})
+    if version.ready_at is not None and (ready_at or now) > version.ready_at:
+        raise came_second(
+            version, _("The time for publishing runs already: it does not begin anew."), Conflict, code="already_ready"
+        )
     version.ready_at = ready_at or now
     version.version += 1
     version.save(update_fields=["ready_at", "version", "updated_at"])
