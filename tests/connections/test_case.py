@@ -34,11 +34,11 @@ from tests.factories.organizations import officer
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n%%EOF\n"
 
 
-def office(*names: str) -> bytes:
+def office(*names: str, text: str = "<x/>") -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in names:
-            archive.writestr(name, "<x/>")
+            archive.writestr(name, text)
     return buffer.getvalue()
 
 
@@ -116,6 +116,8 @@ def test_a_file_is_known_by_its_bytes(name, data, media_type):
         ("trang.html", b"<html><script>1</script>", "file_type"), ("trang.pdf", b"<html>", "file_type"), ("a.pdf", b"", "file_empty"),
         ("anh.png", PDF, "file_not_what_it_says"), ("khong-duoi", PDF, "file_not_what_it_says"), ("a.exe", b"MZ\x90", "file_type"),
         ("a.docm", office("[Content_Types].xml", "word/document.xml", "word/vbaProject.bin"), "file_macros"),
+        ("a.docx", office("[Content_Types].xml", "word/document.xml", text='<Override ContentType="application/vnd.ms-office.vbaProject"/>'), "file_macros"),
+        ("a.xlsx", office("[Content_Types].xml", "xl/workbook.xml", text='ContentType="application/vnd.ms-excel.sheet.macroEnabled.main+xml"'), "file_macros"),
         ("a.zip", office("x.txt"), "file_type"), ("a.docx", b"PK\x03\x04broken", "file_damaged"),
         ("a.docx", office("x.txt").replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\xb3"), "file_damaged"),
         ("a.exe.pdf", PDF, "file_double_extension"), ("Biên bản.HTML .pdf", PDF, "file_double_extension"),
