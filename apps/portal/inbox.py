@@ -89,9 +89,12 @@ def tasks(user) -> list[Task]:
 
 
 def next_case(user, after: ConnectionRequest) -> Task | None:
-    """The most urgent case to check or decide besides the one on the screen: twenty due today are handled in a row."""
-    here = reverse("portal:request", args=[after.uuid])
-    waiting = sorted([*_to_check(user), *_to_decide(user)])
+    """The most urgent case to check or decide besides the one on the screen: twenty due today are handled in a row.
+
+    What was given to a colleague is the colleague's: two who work side by side are not led to the same cases.
+    """
+    here, free = reverse("portal:request", args=[after.uuid]), Q(handler=None) | Q(handler=user)
+    waiting = sorted([*_to_check(user, free), *_to_decide(user, free)])
     return next((task for task in waiting if task.url != here), None)
 
 
@@ -107,16 +110,16 @@ def _case(request: ConnectionRequest, what: str, due_at=None) -> Task:
     )
 
 
-def _to_check(user):
+def _to_check(user, which: Q | None = None):
     if is_operator(user):
-        rows = ConnectionRequest.objects.visible_to(user).filter(status=RequestStatus.CHECKING)
+        rows = ConnectionRequest.objects.visible_to(user).filter(which or Q(), status=RequestStatus.CHECKING)
         yield from (_case(row, _("Check for completeness")) for row in _ordered(rows))
 
 
-def _to_decide(user):
+def _to_decide(user, which: Q | None = None):
     mine = organization_ids(user, Role.PROVIDER_OFFICER)
     if mine:
-        parts = ProviderDecision.objects.filter(provider_id__in=mine, status=DecisionStatus.PENDING)
+        parts = ProviderDecision.objects.filter(which or Q(), provider_id__in=mine, status=DecisionStatus.PENDING)
         rows = ConnectionRequest.objects.filter(status=RequestStatus.AWAITING_PROVIDER, pk__in=parts.values("request_id"))
         yield from (_case(row, _("Decide the request")) for row in _ordered(rows))
 

@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from apps.agreements.actions import publish_service_version, start_change
 from apps.audit.models import AuditEvent
-from apps.connections.actions import forward_request, return_request, save_draft, submit_request
+from apps.connections.actions import assign_request, forward_request, return_request, save_draft, submit_request
 from apps.connections.models import ConnectionRequest
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
+from apps.portal import inbox
 from apps.registry.actions import add_version
 from apps.registry.choices import SharingForm
 from tests.factories import agreements, connections
@@ -278,6 +279,19 @@ def test_twenty_cases_are_handled_in_a_row_by_the_next_case_link(world, as_perso
     forward_request(second, by=world.operator)
     assert "Hồ sơ tiếp theo" not in browser.get(page(first)).content.decode()
     assert page(second) in as_person(world.provider_officer).get(page(first)).content.decode()
+
+
+def test_the_next_case_is_not_one_that_was_given_to_a_colleague(world, as_person):
+    first, second, third = (connections.submitted(world) for _n in range(3))
+    colleague = officer(Role.OPERATOR)
+    assign_request(second, by=world.operator, handler=colleague)
+    assert as_person(world.operator).get(page(first)).context["next_case"].name == third.number
+    assert as_person(colleague).get(page(first)).context["next_case"].name == second.number
+    assert any(task.name == second.number for task in inbox.tasks(world.operator)), "on the home page it stands for all"
+    for request in (first, second):
+        forward_request(request, by=world.operator)
+    assign_request(second, by=world.provider_officer, handler=officer(Role.PROVIDER_OFFICER, world.provider))
+    assert as_person(world.provider_officer).get(page(first)).context["next_case"] is None
 
 
 @pytest.mark.parametrize(("query", "found"), [({"q": "ten co dau"}, True), ({"q": "Tên có dấu"}, True), ({"q": "ten khac"}, False),
