@@ -11,10 +11,12 @@ from django.urls import reverse
 from apps.agreements.models import Agreement
 from apps.audit.models import AuditEvent
 from apps.connections.actions import save_draft
+from apps.connections.actions.request import PLAIN
 from apps.connections.choices import RequestStatus
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.legal.models import RefusalGround
+from apps.portal.panel import REMARKABLE
 from tests.factories import connections
 from tests.factories.accounts import PASSWORD
 from tests.factories.organizations import InformationSystemFactory
@@ -134,6 +136,16 @@ def test_a_return_needs_a_remark_and_shows_it_beside_its_field(world, as_person)
     assert request.status == RequestStatus.RETURNED
     page = as_person(world.consumer_officer).get(case_url(request)).content.decode()
     assert "Nêu rõ điều khoản." in page
+
+
+def test_every_part_that_can_be_mended_can_be_named_in_a_return(world, as_person):
+    """A wrong scan, a network, the last day: what is missing is said beside it, not in a note about something else."""
+    missing = {*PLAIN, "systems", "scope", "signatures", "attachments"} - {"method"} - set(REMARKABLE)
+    assert not missing
+    request = connections.submitted(world)
+    step(as_person(world.operator), request, "return", **{"return-on_attachments": "Bản quét thiếu trang 2."})
+    shown = as_person(world.consumer_officer).get(reverse("portal:request-edit", args=[request.uuid, "check"])).content.decode()
+    assert "Bản quét thiếu trang 2." in shown
 
 
 def test_a_refusal_needs_ground_reason_and_provision(world, as_person):
