@@ -236,6 +236,17 @@ def test_a_draft_takes_a_whole_contract_and_gives_it_back(owner, service):
     assert last_event(version).facts["operations"][0] == "chiTietDoanhNghiep"
 
 
+def test_a_new_draft_goes_on_from_what_was_published_not_from_what_was_discarded():
+    service = PublishedServiceFactory()
+    by = officer(Role.PROVIDER_OFFICER, service.provider)
+    wrong = actions.add_version(service, by=by)
+    small = {"operations": [{"code": "mot", "name": "Một", "path": "/mot", "fields": [{"path": "a", "label": "A"}]}]}
+    actions.define_contract(wrong, small, by=by)
+    actions.discard_version(wrong, by=by)
+    again = actions.add_version(service, by=by)
+    assert (again.number, contract_of(again)) == ("1.2", contract_of(service.versions.live().get()))
+
+
 def test_a_contract_is_replaced_whole(owner, complete):
     small = {"operations": [{"code": "mot", "name": "Một", "path": "/mot", "fields": [{"path": "a", "label": "A"}]}]}
     actions.define_contract(complete, small, by=owner)

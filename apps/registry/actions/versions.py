@@ -24,7 +24,8 @@ from apps.registry.workflow import VERSION
 
 @transaction.atomic
 def add_version(service: DataService, *, by, bump: str = "minor", change_note: str = "", copy: bool = True) -> ServiceVersion:
-    """Open the next draft: 1.0 first, then the next minor (or major) after the newest, with its contract and addresses.
+    """Open the next draft: 1.0 first, then the next minor (or major) after the newest, with the contract and addresses of the
+    newest that was published: what was discarded is not what one goes on from.
 
     Raises Conflict while another draft is open (`draft_open`) or the service is retired.
     """
@@ -41,7 +42,8 @@ def add_version(service: DataService, *, by, bump: str = "minor", change_note: s
     major, minor = _next_number(newest, bump)
     version = save_valid(ServiceVersion(service=service, major=major, minor=minor, change_note=change_note.strip()))
     if copy and newest is not None:
-        _copy_contract(newest, version)
+        published = service.versions.filter(published_at__isnull=False).order_by("-major", "-minor").first()
+        _copy_contract(published or newest, version)
     audit.record("service_version.drafted", version, by=by, organizations=[service.provider])
     return version
 
