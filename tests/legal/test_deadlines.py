@@ -1,12 +1,16 @@
 import datetime
+from decimal import Decimal
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
 from apps.core.errors import InvalidFact
+from apps.legal.actions import change_rule
 from apps.legal.deadlines import remaining_working_days, resume, start, working_days
 from apps.legal.models import CalendarException, LegalRule
+from apps.organizations.choices import Role
+from tests.factories.organizations import officer
 
 VN = timezone.get_default_timezone()
 
@@ -89,3 +93,26 @@ def test_the_command_prints_the_due_moment_first_and_then_why(db, capsys):
     assert lines[1] == "2026-02-14 cuối tuần"
     assert "2026-02-17 Tết Nguyên Đán" in lines
     assert len(lines) == 10
+
+
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        ("connection.decide", "2.5"), ("connection.decide", "99999999"), ("connection.decide", "-1"), ("suspension.violation_notice", "0.5"),
+        ("default_list.review", "6000"), ("day_end_hour", "0"), ("day_end_hour", "25"), ("day_end_hour", "16.5"), ("catalog.brake_closed", "101"),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_clock_can_count_by_is_no_rule(db, code, value):
+    """Half a day was dropped unsaid; two hundred thousand days for two was counted day by day, at every submission."""
+    facts = {"citation": "NĐ mới", "effective_from": timezone.localdate() + datetime.timedelta(days=1), "evidence": "T"}
+    with pytest.raises(InvalidFact) as refusal:
+        change_rule(code, by=officer(Role.LEGAL_OFFICER), value=Decimal(value), **facts)
+    assert "value" in refusal.value.extra["fields"]
+
+
+@pytest.mark.parametrize(
+    ("code", "value"), [("connection.decide", "3.00"), ("day_end_hour", "17"), ("catalog.brake_closed", "2.5")]
+)
+def test_a_value_that_can_be_counted_by_is(db, code, value):
+    facts = {"citation": "NĐ mới", "effective_from": timezone.localdate() + datetime.timedelta(days=1), "evidence": "T"}
+    assert change_rule(code, by=officer(Role.LEGAL_OFFICER), value=Decimal(value), **facts).value == Decimal(value)
