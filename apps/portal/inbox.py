@@ -34,7 +34,7 @@ from apps.connections import clock
 from apps.connections.actions import EDITABLE
 from apps.connections.choices import Channel, DecisionStatus, RequestStatus
 from apps.connections.content import request_hash
-from apps.connections.models import ConnectionRequest, ProviderDecision, RequestedOperation, RequestSystem
+from apps.connections.models import ConnectionRequest, ProviderDecision, RequestAudience, RequestedOperation, RequestSystem
 from apps.core.errors import InvalidFact
 from apps.core.paging import MOST_COUNTED
 from apps.disputes.choices import DisputeStatus, TicketStatus
@@ -153,11 +153,13 @@ def _to_sign(user):
     """Drafts whose present content waits for the signature of an agency where the person signs: it files, or a system of it reads."""
     mine = organization_ids(user, Role.SIGNER)
     if mine:
+        # The audience has the index; whoever only decides is in it too, and signs nothing here.
+        known = Exists(RequestAudience.objects.filter(request=OuterRef("pk"), organization_id__in=mine))
         reads = RequestSystem.objects.filter(request=OuterRef("pk"), system__organization_id__in=mine)
         asked = RequestedOperation.objects.filter(request=OuterRef("pk"))
         special = asked.filter(operation__version__service__sharing_form=SharingForm.SPECIAL)  # signed as an agreement
-        rows = ConnectionRequest.objects.filter(Q(consumer_id__in=mine) | Exists(reads), Exists(asked), ~Exists(special),
-                                                status__in=EDITABLE, purpose__isnull=False)  # fmt: skip
+        rows = ConnectionRequest.objects.filter(known, status__in=EDITABLE, purpose__isnull=False)
+        rows = rows.filter(Q(consumer_id__in=mine) | Exists(reads), Exists(asked), ~Exists(special))
         rows = rows.exclude(channel=Channel.PAPER).exclude(preparers=user).prefetch_related("signatures")
         yield from (_case(row, _("Read and sign the request")) for row in _ordered(rows) if _awaits_signature(row, mine))
 
