@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from apps.agreements.content import NEGOTIABLE
 from apps.connections.choices import SharingMethod
+from apps.connections.content import is_too_far
 from apps.core.errors import InvalidFact
 
 MOST_TEXT = 20_000
@@ -138,6 +139,8 @@ def _term(name: str, item: dict) -> None:
         raise _malformed(name) from error
     if last and (last < timezone.localdate() or (first and last <= first)):
         raise _malformed(name, _("The period ends before it begins."))
+    if is_too_far(first) or is_too_far(last):
+        raise _malformed(name, _("Too far ahead: leave the last day empty where there is no end."))
     _texts(name, {"usage_duration": item["usage_duration"]})
 
 

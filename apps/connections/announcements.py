@@ -13,12 +13,16 @@ from apps.organizations.choices import Role
 
 def people(role: Role, organizations: Iterable[int] | None = None):
     """Active people who hold `role`, in the organizations given or anywhere."""
-    rows = get_user_model().objects.filter(
-        is_active=True, memberships__role=role, memberships__ended_at__isnull=True, memberships__organization__status="active"
-    )
-    if organizations is not None:
-        rows = rows.filter(memberships__organization_id__in=organizations)
-    return rows.distinct()
+    # One filter, one membership: the role held here, not a role held elsewhere by somebody who was here once.
+    there = {} if organizations is None else {"memberships__organization_id__in": list(organizations)}
+    return (
+        get_user_model()
+        .objects.filter(
+            is_active=True, memberships__role=role, memberships__ended_at__isnull=True, memberships__organization__status="active",
+            **there,
+        )
+        .distinct()
+    )  # fmt: skip
 
 
 def case_url(request: ConnectionRequest) -> str:
@@ -39,6 +43,12 @@ def tell_consumer(event: str, request: ConnectionRequest, message: str, **params
 
 def tell_providers(event: str, request: ConnectionRequest, message: str, **params) -> None:
     tell(people(Role.PROVIDER_OFFICER, request.provider_ids()), event, request, message, **params)
+
+
+def tell_asked(event: str, request: ConnectionRequest, message: str, *, by, **params) -> None:
+    """The officers of the providers with whom the case lies or lay, but for the one who acted: it leaves their desks unasked."""
+    asked = people(Role.PROVIDER_OFFICER, request.decisions.values_list("provider_id", flat=True))
+    tell(asked.exclude(pk=by.pk), event, request, message, **params)
 
 
 def tell_operators(event: str, request: ConnectionRequest, message: str, **params) -> None:

@@ -31,8 +31,10 @@ def receipt(request: ConnectionRequest, at: datetime.datetime) -> dict:
         return {"received_at": at, "deadline_rule": deadline.rule, "due_at": deadline.due_at, "half_at": half}
     facts = {"paused_at": None, "lapses_at": None}
     if request.paused_at and request.due_at:
-        facts["due_at"] = deadlines.resume(request.due_at, request.paused_at, at)
-        facts["half_at"] = deadlines.resume(request.half_at, request.paused_at, at)
+        facts["due_at"] = due = deadlines.resume(request.due_at, request.paused_at, at)
+        half = deadlines.resume(request.half_at, request.paused_at, at)
+        # A reminder at the end of the time reminds nobody.
+        facts["half_at"] = half if half < due else deadlines.halfway(at, due)
     return facts
 
 

@@ -6,12 +6,24 @@ agency voids no signature. Order does not matter to the reader, so it does not m
 
 from __future__ import annotations
 
+import datetime
+
+from django.utils import timezone
+
 from apps.core.canonical import content_hash
 
 PLAIN = (
     "number", "kind", "title", "purpose_text", "solution", "legal_basis", "method", "calls_per_day", "calls_per_second",
     "technician", "exemption_reason", "special_reason", "note",
 )  # fmt: skip
+
+
+FARTHEST = 100
+"""Years ahead that a term may end. Whoever means "without an end" leaves the day empty: 31/12/9999 has no day after it."""
+
+
+def is_too_far(day: datetime.date | None) -> bool:
+    return day is not None and day.year > timezone.localdate().year + FARTHEST
 
 
 def request_content(request) -> dict:

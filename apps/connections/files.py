@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from django.core.files.base import ContentFile
@@ -22,6 +23,8 @@ from apps.core.text import clean
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_UNPACKED = 200 * 1024 * 1024
+TYPES = "[Content_Types].xml"
+MACROS = (b"vbaproject", b"macroenabled")
 OFFICE = {
     "word/document.xml": ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
     "xl/workbook.xml": ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
@@ -79,17 +82,27 @@ def _office(data: bytes) -> tuple[str, str]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-    except DAMAGED as error:
+            types = _types(archive)
+    except (*DAMAGED, RuntimeError, zlib.error) as error:  # a part with a password, one that does not unpack
         raise InvalidFact(_("The file is damaged."), code="file_damaged") from error
     names = {entry.filename for entry in entries}
     if sum(entry.file_size for entry in entries) > MAX_UNPACKED or len(entries) > 5000:
         raise InvalidFact(_("The file unpacks to more than is accepted."), code="file_bomb")
-    if any(name.lower().endswith("vbaproject.bin") for name in names):
+    # A part is what the list of types calls it: macros need not be named as Word names them.
+    if any(name.lower().endswith("vbaproject.bin") for name in names) or any(word in types for word in MACROS):
         raise InvalidFact(_("Files with macros are not accepted."), code="file_macros")
     for marker, kind in OFFICE.items():
-        if marker in names and "[Content_Types].xml" in names:
+        if marker in names and TYPES in names:
             return kind
     raise InvalidFact(_("Only PDF, PNG, JPEG, DOCX and XLSX files are accepted."), code="file_type")
+
+
+def _types(archive: zipfile.ZipFile) -> bytes:
+    """The beginning of the list of the parts' types, lower case; of UTF-16 every second byte."""
+    if TYPES not in archive.namelist():
+        return b""
+    with archive.open(TYPES) as part:
+        return part.read(2**20).replace(b"\0", b"").lower()
 
 
 def digest(data: bytes) -> str:

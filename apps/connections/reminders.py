@@ -64,10 +64,12 @@ def _escalate(request: ConnectionRequest, now) -> int:
 
 
 def handlers(request: ConnectionRequest) -> list:
-    """On whose desk the case lies: the named handler, or everybody who may take the next step."""
+    """On whose desk the case lies: the named handler while they hold the role there, or everybody who may take the next step."""
     if request.status == RequestStatus.CHECKING:
-        return [request.handler] if request.handler else list(people(Role.OPERATOR))
-    found = []
-    for part in request.decisions.filter(status="pending").select_related("handler"):
-        found += [part.handler] if part.handler else people(Role.PROVIDER_OFFICER, [part.provider_id])
-    return found
+        return _desk(request.handler_id, people(Role.OPERATOR))
+    parts = request.decisions.filter(status="pending")
+    return [person for part in parts for person in _desk(part.handler_id, people(Role.PROVIDER_OFFICER, [part.provider_id]))]
+
+
+def _desk(handler_id: int | None, colleagues) -> list:
+    return list(colleagues.filter(pk=handler_id)) or list(colleagues)

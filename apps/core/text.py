@@ -6,6 +6,7 @@ test may rest on the database's own order, so both keys are computed here and st
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 
@@ -38,6 +39,18 @@ def undisguised(value):
     if isinstance(value, list):
         return [undisguised(member) for member in value]
     return _DISGUISE.sub("", value) if isinstance(value, str) else value
+
+
+def is_storable(value: object) -> bool:
+    """Whether the database can keep it as JSON and send it on: no NUL, no half of a surrogate pair (names of members too), no
+    number without an end (`1e999` is read as one)."""
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, dict):
+        return all(is_storable(name) and is_storable(item) for name, item in value.items())
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return all(map(is_storable, value)) if isinstance(value, list) else True
 
 
 class _Folded(dict):

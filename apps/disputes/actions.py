@@ -34,6 +34,8 @@ from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
 
 OFFICERS = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
+LONGEST = datetime.timedelta(days=366)
+"""How far ahead an explanation may be due: its half and its end are counted day by day."""
 LEVELS = {DisputeStatus.LEVEL_1: "escalate_to_2", DisputeStatus.LEVEL_2: "escalate_to_3"}
 
 
@@ -247,6 +249,8 @@ def open_ticket(
     if kind == TicketKind.EXPLANATION and (due_at is None or due_at <= timezone.now()):
         raise FactMissing(_("Say until when the explanation is expected."), fields={"due_at": [_("Required.")]})
     now = timezone.now()
+    if due_at is not None and due_at > now + LONGEST:
+        raise InvalidFact(fields={"due_at": [_("At most a year from now.")]})
     facts = {"kind": kind, "agreement": agreement, "asked_by_id": min(mine), "asked_of": asked_of, "author": by,
              "text": text.strip(), "record_key_hash": keyed_hash(record_key) if record_key else "",
              **(clock.until(due_at, now) if kind == TicketKind.EXPLANATION else clock.start(clock.CORRECT, now))}  # fmt: skip

@@ -21,7 +21,8 @@ class DisputeQuerySet(models.QuerySet):
         return self.running().exclude(Exists(answers.filter(dispute=OuterRef("pk"), level=OuterRef("status"))))
 
     def late(self, at):
-        return self.running().filter(due_at__lt=at)
+        """Not answered, and the time of the level is over."""
+        return self.waiting().filter(due_at__lt=at)
 
     def visible_to(self, user):
         """The two agencies in dispute, and the platform's readers."""

@@ -14,6 +14,8 @@ from apps.core.changes import save_valid
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, InvalidFact, NotPermitted, StaleVersion
 from apps.core.text import clean
+from apps.legal.choices import Unit
+from apps.legal.deadlines import DAY_END
 from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 
 
@@ -33,6 +35,7 @@ def change_rule(
     _require_newest(old, seen)
     if effective_from <= old.effective_from:
         raise InvalidFact(code="not_later")
+    _require_sense(old, value)
     old.effective_to = effective_from
     old.save(update_fields=["effective_to", "updated_at"])
     new = LegalRule.objects.create(
@@ -46,6 +49,20 @@ def change_rule(
     )
     audit.record("legal_rule.changed", new, by=by, before=str(old.value), after=str(value), effective_from=str(effective_from))
     return new
+
+
+_MOST = {Unit.WORKING_DAYS: 1_000, Unit.DAYS: 1_000, Unit.MONTHS: 600, Unit.HOURS: 8_760, Unit.PERCENT: 100, Unit.NUMBER: 9_999}
+_WHOLE = (Unit.WORKING_DAYS, Unit.DAYS, Unit.MONTHS, Unit.NUMBER)
+
+
+def _require_sense(rule: LegalRule, value: Decimal) -> None:
+    """A term is counted day by day in whole days: half a day would be dropped unsaid, a slip of the finger would count for ever."""
+    is_hour_of_day = rule.code == DAY_END
+    least, most = (1, 24) if is_hour_of_day else (0, _MOST[Unit(rule.unit)])
+    if (rule.unit in _WHOLE or is_hour_of_day) and value != int(value):
+        raise InvalidFact(fields={"value": [_("A whole number is needed here.")]})
+    if not least <= value <= most:
+        raise InvalidFact(fields={"value": [_("From %(low)d to %(high)d.") % {"low": least, "high": most}]})
 
 
 @transaction.atomic

@@ -74,14 +74,17 @@ def halfway(at: datetime.datetime, due_at: datetime.datetime) -> datetime.dateti
 def resume(due_at: datetime.datetime, paused_at: datetime.datetime, at: datetime.datetime) -> datetime.datetime:
     """The new due moment of a clock that stood still from `paused_at` until `at`: as many working days remain as did then.
 
-    A clock paused after it was already late stays late.
+    A clock paused on its last day runs until the end of the day on which it goes on, or of the next working day where that
+    one is a day off or over: no term ends on a day off (Điều 148(5)). A clock paused after it was already late stays late.
     """
     due_day, paused_day = timezone.localdate(due_at), timezone.localdate(paused_at)
     if paused_at >= due_at:
         return due_at
     remaining = WorkCalendar(paused_day).between(paused_day, due_day)
     if remaining == 0:
-        return max(due_at, _end_of(timezone.localdate(at)))
+        today = timezone.localdate(at)
+        goes_on = WorkCalendar(today).is_working(today) and at < _end_of(today)
+        return max(due_at, _end_of(today) if goes_on else working_days(1, at).due_at)
     return working_days(remaining, at).due_at
 
 

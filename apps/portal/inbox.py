@@ -29,14 +29,18 @@ from apps.agreements.models import (
 )
 from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Release
-from apps.connections.choices import DecisionStatus, RequestStatus
-from apps.connections.models import ConnectionRequest, ProviderDecision
+from apps.connections import clock
+from apps.connections.actions import EDITABLE
+from apps.connections.choices import Channel, DecisionStatus, RequestStatus
+from apps.connections.content import request_hash
+from apps.connections.models import ConnectionRequest, ProviderDecision, RequestAudience, RequestedOperation, RequestSystem
+from apps.core.errors import InvalidFact
 from apps.disputes.choices import DisputeStatus, TicketStatus
 from apps.disputes.models import Answer, Dispute, Ticket
 from apps.notices.models import OutboxMessage
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_operator, organization_ids
-from apps.registry.choices import VersionStatus
+from apps.registry.choices import SharingForm, VersionStatus
 from apps.registry.clock import BEFORE_REVIEW, publishing_due
 from apps.registry.models import DefaultShareList, Feedback, ServiceVersion, UsageRegulation
 from apps.sync.models import Source, SyncRun
@@ -74,7 +78,7 @@ class Task:
 
 def tasks(user) -> list[Task]:
     """Everything that waits for `user`, most urgent first."""
-    found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_to_sign(user), *_to_agree(user)]
+    found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_paper(user), *_to_sign(user), *_to_agree(user)]
     found += [*_agreements_to_sign(user), *_terms_to_sign(user), *_to_collect(user), *_to_confirm(user), *_expiring(user)]
     found += [*_duties(user), *_to_finish(user)]
     found += [*_disputes(user), *_tickets(user), *_held_releases(user), *_failing_sources(user), *_held_pushes(user)]
@@ -83,9 +87,12 @@ def tasks(user) -> list[Task]:
 
 
 def next_case(user, after: ConnectionRequest) -> Task | None:
-    """The most urgent case to check or decide besides the one on the screen: twenty due today are handled in a row."""
-    here = reverse("portal:request", args=[after.uuid])
-    waiting = sorted([*_to_check(user), *_to_decide(user)])
+    """The most urgent case to check or decide besides the one on the screen: twenty due today are handled in a row.
+
+    What was given to a colleague is the colleague's: two who work side by side are not led to the same cases.
+    """
+    here, free = reverse("portal:request", args=[after.uuid]), Q(handler=None) | Q(handler=user)
+    waiting = sorted([*_to_check(user, free), *_to_decide(user, free)])
     return next((task for task in waiting if task.url != here), None)
 
 
@@ -101,16 +108,16 @@ def _case(request: ConnectionRequest, what: str, due_at=None) -> Task:
     )
 
 
-def _to_check(user):
+def _to_check(user, which: Q | None = None):
     if is_operator(user):
-        rows = ConnectionRequest.objects.visible_to(user).filter(status=RequestStatus.CHECKING)
+        rows = ConnectionRequest.objects.visible_to(user).filter(which or Q(), status=RequestStatus.CHECKING)
         yield from (_case(row, _("Check for completeness")) for row in _ordered(rows))
 
 
-def _to_decide(user):
+def _to_decide(user, which: Q | None = None):
     mine = organization_ids(user, Role.PROVIDER_OFFICER)
     if mine:
-        parts = ProviderDecision.objects.filter(provider_id__in=mine, status=DecisionStatus.PENDING)
+        parts = ProviderDecision.objects.filter(which or Q(), provider_id__in=mine, status=DecisionStatus.PENDING)
         rows = ConnectionRequest.objects.filter(status=RequestStatus.AWAITING_PROVIDER, pk__in=parts.values("request_id"))
         yield from (_case(row, _("Decide the request")) for row in _ordered(rows))
 
@@ -125,15 +132,44 @@ def _to_complete(user):
             yield _case(row, _("Complete the returned request") if returned else _("Finish the draft"), due)
 
 
+def _paper(user):
+    """Requests on paper that are entered and not submitted: the time of the law runs from the day the paper came (WF-17)."""
+    if is_operator(user):
+        for row in _ordered(ConnectionRequest.objects.filter(channel=Channel.PAPER, status__in=EDITABLE)):
+            yield _case(row, _("Submit the request that came on paper"), row.lapses_at or _due_of_paper(row))
+
+
+def _due_of_paper(request: ConnectionRequest) -> datetime.datetime | None:
+    """When it will have been due, once submitted; None where no rule of that day is known."""
+    try:
+        return request.due_at or clock.receipt(request, clock.moment_of_receipt(request))["due_at"]
+    except InvalidFact:
+        return None
+
+
 def _to_sign(user):
-    """Drafts with something to sign, in organizations where the person signs and has not signed yet."""
+    """Drafts whose present content waits for the signature of an agency where the person signs: it files, or a system of it reads."""
     mine = organization_ids(user, Role.SIGNER)
     if mine:
-        rows = ConnectionRequest.objects.filter(consumer_id__in=mine, status__in=[RequestStatus.RETURNED, RequestStatus.DRAFT])
-        rows = (
-            rows.filter(purpose__isnull=False, requested_operations__isnull=False).exclude(signatures__signer=user).distinct()
-        )
-        yield from (_case(row, _("Read and sign the request")) for row in _ordered(rows))
+        # The audience has the index; whoever only decides is in it too, and signs nothing here.
+        known = Exists(RequestAudience.objects.filter(request=OuterRef("pk"), organization_id__in=mine))
+        reads = RequestSystem.objects.filter(request=OuterRef("pk"), system__organization_id__in=mine)
+        asked = RequestedOperation.objects.filter(request=OuterRef("pk"))
+        special = asked.filter(operation__version__service__sharing_form=SharingForm.SPECIAL)  # signed as an agreement
+        rows = ConnectionRequest.objects.filter(known, status__in=EDITABLE, purpose__isnull=False)
+        rows = rows.filter(Q(consumer_id__in=mine) | Exists(reads), Exists(asked), ~Exists(special))
+        rows = rows.exclude(channel=Channel.PAPER).exclude(preparers=user).prefetch_related("signatures")
+        yield from (_case(row, _("Read and sign the request")) for row in _ordered(rows) if _awaits_signature(row, mine))
+
+
+def _awaits_signature(request: ConnectionRequest, mine: frozenset[int]) -> bool:
+    """Whether one of these agencies has not signed the present content; the hash is asked for only where something was signed."""
+    rows = [row for row in request.signatures.all() if row.organization_id in mine]
+    if not rows:
+        return True
+    present, wrote = request_hash(request), set(request.preparers.values_list("pk", flat=True))
+    signed = {row.organization_id for row in rows if row.content_hash == present and row.signer_id not in wrote}
+    return not mine & request.consumer_ids() <= signed
 
 
 def _agreements_to_sign(user):
@@ -251,16 +287,16 @@ def _disputes(user):
     answered = Answer.objects.filter(dispute=OuterRef("pk"), level=OuterRef("status"))
     rows = Dispute.objects.filter(lying).exclude(Exists(answered), status__in=[DisputeStatus.LEVEL_1, DisputeStatus.LEVEL_2])
     for row in rows.order_by("due_at", "id")[:MOST]:
-        yield _obstacle(row, told[row.status])
-    late = Dispute.objects.late(timezone.now()).filter(raised_for_id__in=mine)
-    for row in late.order_by("due_at", "id")[:MOST]:
-        yield _obstacle(row, _("Not answered in time: take it one level up"))
+        yield _obstacle(row, told[row.status], due_at=row.due_at)
+    raised = Dispute.objects.running().filter(raised_for_id__in=mine)
+    for row in raised.filter(Exists(answered)).order_by("updated_at", "id")[:MOST]:
+        yield _obstacle(row, _("Read the answer: settled, or one level up"), due_at=None)
+    for row in raised.late(timezone.now()).exclude(status=DisputeStatus.LEVEL_3).order_by("due_at", "id")[:MOST]:
+        yield _obstacle(row, _("Not answered in time: take it one level up"), due_at=row.due_at)
 
 
-def _obstacle(row: Dispute, what: str) -> Task:
-    return Task(
-        what, row.number, row.title, reverse("portal:dispute", args=[row.uuid]), due_at=row.due_at, since=row.updated_at
-    )
+def _obstacle(row: Dispute, what: str, *, due_at: datetime.datetime | None) -> Task:
+    return Task(what, row.number, row.title, reverse("portal:dispute", args=[row.uuid]), due_at=due_at, since=row.updated_at)
 
 
 def _tickets(user):

@@ -18,9 +18,11 @@ from apps.portal.case import part_label
 from apps.portal.forms import CommentForm, PasswordForm, RefuseForm, ReturnForm
 
 REMARKABLE = (
-    "systems", "scope", "purpose", "purpose_text", "solution", "legal_basis", "procedures", "calls_per_day", "technician",
-    "exemption_reason", "special_reason", "signatures", "note", "change_reason",
+    "title", "systems", "scope", "purpose", "purpose_text", "solution", "legal_basis", "procedures", "calls_per_day",
+    "calls_per_second", "source_networks", "wanted_from", "wanted_to", "codes_day", "technician", "exemption_reason",
+    "special_reason", "alternatives", "attachments", "signatures", "note", "change_reason",
 )  # fmt: skip
+"""Every part that the one who files can mend, in the order of the case."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from apps.core.errors import InvalidFact
 from apps.portal.case import part_label, remarks
 from apps.registry.choices import ConnectionKind
 from apps.registry.models import DataService, Field, Operation
+from apps.registry.succession import served_as
 
 STEPS = (
     ("who", _("Who and which system")),
@@ -99,11 +100,16 @@ def _without_envelope(nodes: list[Node]) -> list[Node]:
 
 
 def services_on_page(request, user, extra: str) -> list[tuple[DataService, list[Choice]]]:
-    """The services asked for already and the one just added, each with its operations of the live versions."""
-    chosen = {
-        row.operation_id: {f.path for f in row.fields.all()} for row in request.requested_operations.prefetch_related("fields")
-    }
-    wanted = set(Operation.objects.filter(pk__in=chosen).values_list("version__service__code", flat=True)) | {extra}
+    """The services asked for already and the one just added, each with its operations of the live versions.
+
+    What was chosen of a version that a minor one replaced meanwhile is chosen of that one: sending the page loses nothing.
+    """
+    rows = list(request.requested_operations.select_related("operation__version__service").prefetch_related("fields"))
+    wanted = {row.operation.version.service.code for row in rows} | {extra}
+    served = served_as(row.operation for row in rows)
+    chosen: dict[int, set[str]] = defaultdict(set)
+    for row in rows:
+        chosen[served.get(row.operation_id, row.operation).pk] |= {f.path for f in row.fields.all()}
     services = (
         DataService.objects.visible_to(user).live().filter(code__in=wanted).select_related("provider").order_by("sort_key")
     )
@@ -116,7 +122,7 @@ def services_on_page(request, user, extra: str) -> list[tuple[DataService, list[
     )
     by_service = defaultdict(list)
     for operation in operations:
-        paths = chosen.get(operation.pk, set())
+        paths = chosen.get(operation.pk, set()) & {f.path for f in operation.fields.all()}
         by_service[operation.version.service_id].append(Choice(operation, tree_of(operation, paths), len(paths)))
     for service in services:
         service.has_choice = any(choice.chosen for choice in by_service[service.pk])

@@ -5,13 +5,14 @@ WF-11 and WF-13 (NĐ 47/2020 Điều 24(3), 25(3), 23(4)), AG-04 (Điều 22), W
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.registry.choices import CONTAINER_TYPES, AnswerFormat, Environment, Protocol, SharingForm
-from apps.registry.models import Field, ServiceVersion
+from apps.registry.models import DataService, Field, ServiceVersion
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,29 @@ class Completeness:
 
 def completeness(version: ServiceVersion) -> Completeness:
     """Judge a version as it stands; a handful of queries whatever its size."""
-    return Completeness((*_of_service(version), *_of_terms(version), *_of_contract(version), *_of_addresses(version)))
-
-
-def _of_service(version: ServiceVersion) -> list[Item]:
     service = version.service
+    return Completeness((*_of_service(service), *_of_terms(service), *_of_contract(version), *_of_addresses(version)))
+
+
+_FACTS = {
+    "description": ("description",), "contact": ("contact",), "sla": ("sla",), "capacity": ("capacity_rps", "daily_quota"),
+    "usage_regulation": ("usage_regulation",), "terms_signed": ("usage_regulation", "sharing_form"),
+}  # fmt: skip
+"""Question → the facts of the service that answer it."""
+
+
+def lost(service: DataService, changed: Collection[str]) -> dict[str, list[str]]:
+    """What a published service would lack by the facts that `changed`: fact → hints (Điều 25(3): complete, not only on its first day)."""
+    missing = [item for item in (*_of_service(service), *_of_terms(service)) if not item.done]
+    found: dict[str, list[str]] = {}
+    for item in missing:
+        for name in _FACTS.get(item.code, ()):
+            if name in changed:
+                found.setdefault(name, []).append(item.hint)
+    return found
+
+
+def _of_service(service: DataService) -> list[Item]:
     focal = service.provider.focal_points.filter(ended_at__isnull=True).exists()
     return [
         _item("description", _("What the service gives"), "Điều 24(3)", bool(service.description.strip()), _("Describe it.")),
@@ -61,8 +80,8 @@ def _of_service(version: ServiceVersion) -> list[Item]:
     ]  # fmt: skip
 
 
-def _of_terms(version: ServiceVersion) -> list[Item]:
-    service, regulation = version.service, version.service.usage_regulation
+def _of_terms(service: DataService) -> list[Item]:
+    regulation = service.usage_regulation
     in_force = regulation is not None and regulation.is_effective_on(timezone.localdate())
     items = [_item("usage_regulation", _("Usage regulation in force"), "Điều 22", in_force,
                    _("Attach a regulation on use that is in force today."))]  # fmt: skip

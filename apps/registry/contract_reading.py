@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.canonical import canonical_json
 from apps.core.errors import InvalidFact
-from apps.core.text import clean
+from apps.core.text import clean, is_storable
 from apps.registry import patterns, soap
 from apps.registry.choices import (
     AnswerFormat,
@@ -86,6 +86,9 @@ def _sample(row: object, where: str, operations: list[OperationSpec], faults: _F
     if size > MAX_SAMPLE:
         faults.add(f"{where}.response", _("A sample answer is JSON of at most %(count)d bytes.") % {"count": MAX_SAMPLE})
         response = None
+    elif not is_storable(response):
+        faults.add(f"{where}.response", _("The sample answer of %(code)s holds a character or a number that cannot be kept.")
+                   % {"code": code})  # fmt: skip
     return {"operation": code, "request": _text(row, "request", where, 2_000, faults), "response": response}
 
 
@@ -203,7 +206,7 @@ def _field(row: object, where: str, faults: _Faults) -> FieldSpec:
         faults.add(f"{where}.path", _("The path of a list ends with []."))
     if kind == FieldType.OBJECT and path.endswith("[]"):
         kind = FieldType.ARRAY.value  # a list of groups is one node
-    return FieldSpec(
+    spec = FieldSpec(
         path=path,
         label=_text(row, "label", where, 200, faults),
         type=kind,
@@ -212,6 +215,11 @@ def _field(row: object, where: str, faults: _Faults) -> FieldSpec:
         catalog_code=_text(row, "catalog_code", where, 60, faults),
         is_master_data=_flag(row, "is_master_data", where, faults),
     )
+    if spec.is_envelope and spec.personal_data != PersonalDataClass.NONE:
+        # Nobody chooses the envelope and nobody justifies it: the gateway gives it with every grant (AG-15, AG-20).
+        faults.add(f"{where}.is_envelope", _("%(path)s is personal data: it is no part of the envelope, which comes with every access.")
+                   % {"path": path[:120]})  # fmt: skip
+    return spec
 
 
 def _is_segment(segment: str, *, first: bool) -> bool:
@@ -248,7 +256,7 @@ def _list(data: object, key: str, where: str, most: int, faults: _Faults) -> lis
 def _text(row, key, where, longest, faults, *, required=False, pattern=None, raw=False, one_line=True) -> str:
     value = row.get(key, "")
     value = "" if value is None else value
-    if not isinstance(value, str) or "\x00" in value:
+    if not isinstance(value, str) or not is_storable(value):
         faults.add(f"{where}.{key}", _("A text is expected here."))
         return ""
     value = value if raw else clean(value) if one_line else value.strip()

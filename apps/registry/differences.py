@@ -109,6 +109,14 @@ def _field(operation: str, old: FieldSpec, new: FieldSpec) -> list[Difference]:
         text = _("The field %(path)s changes its personal-data class from %(before)s to %(after)s.") % {
             "path": new.path, "before": old.personal_data, "after": new.personal_data}  # fmt: skip
         found.append(Difference("class_changed", operation, new.path, _rank(new) > _rank(old), text))
+    if old.is_envelope != new.is_envelope:
+        # Opened to, or no longer given to, all who have any access: nobody asked for it, so somebody must see it.
+        said = (
+            _("The field %(path)s now comes with every access.")
+            if new.is_envelope
+            else _("The field %(path)s no longer comes with every new access.")
+        )
+        found.append(Difference("envelope_changed", operation, new.path, False, said % {"path": new.path}))
     return found
 
 

@@ -28,6 +28,7 @@ def content(special):
     ("item", "value"),
     [
         ("term", {"valid_to": "2020-01-01"}), ("term", {"valid_to": "mai"}), ("term", {"valid_to": 5}), ("term", []),
+        ("term", {"valid_to": "9999-12-31"}),
         ("method", {"calls_per_day": -1}), ("method", {"calls_per_day": "nhiều"}), ("method", {"method": "sync"}),
         ("method", {"calls_per_second": True}), ("restrictions", {"hours": {"from": "7", "to": "19:00"}}),
         ("restrictions", {"hours": {"from": "07:00"}}), ("restrictions", {"source_networks": ["đâu đó"]}),

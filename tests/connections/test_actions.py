@@ -126,6 +126,16 @@ def test_a_period_that_ends_before_it_begins_is_refused(w):
         complete_draft(w, wanted_from=day + datetime.timedelta(days=9), wanted_to=day + datetime.timedelta(days=8))
 
 
+@pytest.mark.parametrize("name", ["wanted_from", "wanted_to"])
+def test_the_last_day_of_all_is_not_how_one_says_without_an_end(w, name):
+    """31/12/9999 has no day after it: the request was submitted and could never be approved."""
+    for day in (datetime.date(9999, 12, 31), timezone.localdate() + datetime.timedelta(days=366 * 101)):
+        with pytest.raises(InvalidFact) as refusal:
+            complete_draft(w, **{"wanted_to": None, name: day})
+        assert list(refusal.value.extra["fields"]) == [name]
+    assert complete_draft(w, wanted_to=timezone.localdate() + datetime.timedelta(days=365 * 50)).pk
+
+
 def test_cc_03_a_stale_page_overwrites_nothing(w):
     request = complete_draft(w)
     seen = request.version
@@ -432,6 +442,17 @@ def test_the_clock_goes_on_where_it_stood(w):
     assert timezone.localdate(request.due_at) == datetime.date(2026, 6, 8)
 
 
+def test_the_clock_goes_on_to_a_working_day_and_reminds_before_its_end(w):
+    with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
+        request = submitted(w)  # Monday: half on Tuesday, due on Wednesday
+    with time_machine.travel("2026-06-03T09:00:00+07:00", tick=False):
+        return_request(request, by=w.operator, remarks=[("note", "Thiếu số công văn.")])
+    with time_machine.travel("2026-06-06T09:00:00+07:00", tick=False):  # a Saturday
+        submit_request(request, by=w.consumer_officer)
+    assert timezone.localdate(request.due_at) == datetime.date(2026, 6, 8)
+    assert request.half_at < request.due_at
+
+
 def test_a_return_nobody_answers_withdraws_itself_after_five_working_days(w):
     with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
         request = returned(w)
@@ -509,6 +530,34 @@ def test_withdrawing_ends_the_case_and_tells_the_provider(w):
     request = withdraw_request(forwarded(w), by=w.consumer_officer)
     assert request.status == RequestStatus.WITHDRAWN
     assert Notice.objects.filter(recipient=w.provider_officer, kind="request.withdrawn").exists()
+
+
+def test_a_case_that_leaves_a_providers_desk_is_told_to_its_officers(w):
+    """Returned by the operator, then withdrawn or lapsed while it was away: nobody looks for it or waits for it."""
+    colleague = officer(Role.PROVIDER_OFFICER, w.provider)
+    for last in (withdraw_request, None):
+        with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
+            request = forwarded(w)
+            return_request(request, by=w.operator, remarks=[("note", "Thiếu số công văn.")])
+        if last:
+            last(request, by=w.consumer_officer)
+        else:
+            with time_machine.travel("2026-06-09T09:00:00+07:00", tick=False):
+                lapse_request(request, by=w.operator)
+        told = Notice.objects.filter(recipient=w.provider_officer, key__contains=str(request.uuid)).order_by("id")
+        kinds = [kind.removeprefix("request.") for kind in told.values_list("kind", flat=True)]
+        assert kinds == ["forwarded", "returned", "withdrawn" if last else "lapsed"]
+    refuse_request(forwarded(w), by=w.provider_officer, **refusal())
+    assert list(
+        Notice.objects.filter(kind="request.refused", recipient__in=[w.provider_officer, colleague]).values_list(
+            "recipient", flat=True
+        )
+    ) == [colleague.pk]
+
+
+def test_a_case_that_never_lay_with_a_provider_is_not_told_there(w):
+    withdraw_request(submitted(w), by=w.consumer_officer)
+    assert not Notice.objects.filter(recipient=w.provider_officer).exists()
 
 
 def test_who_comes_second_is_told_who_was_first(w):

@@ -7,9 +7,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from apps.agreements.models import Agreement
+from apps.connections.actions import forward_request, sign_request, submit_request
 from apps.connections.choices import RequestStatus
 from apps.connections.content import request_hash
-from apps.connections.models import ConnectionRequest
+from apps.connections.models import Attachment, ConnectionRequest
 from apps.organizations.choices import Role
 from tests.factories.accounts import PASSWORD
 from tests.factories.connections import complete_draft, forwarded, refused, returned, signed_draft, submitted, world
@@ -260,6 +261,20 @@ def test_a_file_goes_in_and_comes_out_as_a_download(w):
     assert (file["X-Content-Type-Options"], file["Content-Security-Policy"]) == ("nosniff", "default-src 'none'; sandbox")
     assert browser(w.stranger).get(f"/api/v1/attachments/{made.json()['uuid']}").status_code == 404
     assert browser(w.consumer_officer).delete(f"/api/v1/attachments/{made.json()['uuid']}").json()["removed_at"]
+
+
+def test_a_file_that_was_taken_out_is_given_to_nobody(w):
+    """The wrong file, another case's, was taken out before the request was sent: the provider neither reads nor counts it."""
+    request = complete_draft(w)
+    made = upload(w.consumer_officer, request).json()["uuid"]
+    assert browser(w.consumer_officer).delete(f"/api/v1/attachments/{made}").status_code == 200
+    request.refresh_from_db()
+    sign_request(request, by=w.consumer_signer)
+    forward_request(submit_request(request, by=w.consumer_officer), by=w.operator)
+    for person in (w.consumer_officer, w.provider_officer, w.operator):
+        assert browser(person).get(f"/api/v1/attachments/{made}").status_code == 404
+        assert browser(person).get(f"{LIST}/{request.uuid}").json()["attachments"] == []
+    assert Attachment.objects.get(uuid=made).removed_at
 
 
 def test_a_disguised_file_is_refused_with_its_reason(w):

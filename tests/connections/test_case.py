@@ -16,8 +16,10 @@ from apps.connections.actions import (
     enter_paper_request,
     forward_request,
     remove_file,
+    return_request,
     submit_request,
 )
+from apps.connections.announcements import people
 from apps.connections.choices import AttachmentKind, Channel, RequestStatus
 from apps.connections.completeness import missing
 from apps.connections.models import Comment
@@ -32,11 +34,11 @@ from tests.factories.organizations import officer
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n%%EOF\n"
 
 
-def office(*names: str) -> bytes:
+def office(*names: str, text: str = "<x/>") -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in names:
-            archive.writestr(name, "<x/>")
+            archive.writestr(name, text)
     return buffer.getvalue()
 
 
@@ -114,6 +116,8 @@ def test_a_file_is_known_by_its_bytes(name, data, media_type):
         ("trang.html", b"<html><script>1</script>", "file_type"), ("trang.pdf", b"<html>", "file_type"), ("a.pdf", b"", "file_empty"),
         ("anh.png", PDF, "file_not_what_it_says"), ("khong-duoi", PDF, "file_not_what_it_says"), ("a.exe", b"MZ\x90", "file_type"),
         ("a.docm", office("[Content_Types].xml", "word/document.xml", "word/vbaProject.bin"), "file_macros"),
+        ("a.docx", office("[Content_Types].xml", "word/document.xml", text='<Override ContentType="application/vnd.ms-office.vbaProject"/>'), "file_macros"),
+        ("a.xlsx", office("[Content_Types].xml", "xl/workbook.xml", text='ContentType="application/vnd.ms-excel.sheet.macroEnabled.main+xml"'), "file_macros"),
         ("a.zip", office("x.txt"), "file_type"), ("a.docx", b"PK\x03\x04broken", "file_damaged"),
         ("a.docx", office("x.txt").replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\xb3"), "file_damaged"),
         ("a.exe.pdf", PDF, "file_double_extension"), ("Biên bản.HTML .pdf", PDF, "file_double_extension"),
@@ -236,6 +240,24 @@ def test_the_named_handler_is_reminded_instead_of_everybody(w):
     with time_machine.travel("2026-06-03T08:00:00+07:00", tick=False):
         run_clock()
     assert Notice.objects.get(kind="request.half").recipient == colleague
+
+
+def test_who_has_left_is_not_reminded_and_the_case_is_not_forgotten(w):
+    """A handler who went to another agency: the case lies with the colleagues, and is told to nobody outside."""
+    gone = officer(Role.PROVIDER_OFFICER, w.provider)
+    with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
+        request = forwarded(w)
+        assign_request(request, by=w.provider_officer, handler=gone)
+        gone.memberships.update(ended_at=timezone.now())
+        gone.memberships.create(role=Role.PROVIDER_OFFICER, organization=w.stranger.memberships.first().organization)
+    told = Notice.objects.filter(recipient=gone).count()
+    with time_machine.travel("2026-06-03T08:00:00+07:00", tick=False):
+        run_clock()
+        comment_request(request, by=w.operator, text="Còn thiếu gì không?")
+        return_request(request, by=w.operator, remarks=[("note", "Thiếu số công văn.")])
+    assert Notice.objects.get(kind="request.half").recipient == w.provider_officer
+    assert Notice.objects.filter(recipient=gone).count() == told
+    assert gone not in people(Role.PROVIDER_OFFICER, [w.provider.pk])
 
 
 def test_a_paused_case_is_neither_reminded_nor_late_but_lapses(w):

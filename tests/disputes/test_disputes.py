@@ -287,6 +287,9 @@ def test_wf_44_a_provider_asks_for_an_explanation_with_a_day(w):
     facts = {"kind": TicketKind.EXPLANATION, "asked_of": w.consumer, "text": "Vì sao 9.000 lượt đêm?"}
     with pytest.raises(FactMissing):
         open_ticket(agreement, by=w.provider_officer, **facts)
+    with pytest.raises(InvalidFact) as far:  # its half is counted day by day: a typing error of a year would hold a worker
+        open_ticket(agreement, by=w.provider_officer, due_at=timezone.now() + datetime.timedelta(days=400), **facts)
+    assert "due_at" in far.value.extra["fields"]
     ticket = open_ticket(agreement, by=w.provider_officer, due_at=timezone.now() + datetime.timedelta(days=3), **facts)
     with pytest.raises(NotPermitted):
         answer_ticket(ticket, by=w.provider_officer, answer="x")

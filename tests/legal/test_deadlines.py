@@ -1,12 +1,16 @@
 import datetime
+from decimal import Decimal
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
 from apps.core.errors import InvalidFact
+from apps.legal.actions import change_rule
 from apps.legal.deadlines import remaining_working_days, resume, start, working_days
-from apps.legal.models import CalendarException
+from apps.legal.models import CalendarException, LegalRule
+from apps.organizations.choices import Role
+from tests.factories.organizations import officer
 
 VN = timezone.get_default_timezone()
 
@@ -49,6 +53,27 @@ def test_the_clock_stands_still_while_a_case_is_returned(db):
     assert timezone.localdate(again) == datetime.date(2026, 12, 3)
 
 
+@pytest.mark.parametrize(
+    ("goes_on", "due"),
+    [
+        ("2026-11-30T15:00", "2026-11-30"),  # the same Monday
+        ("2026-12-01T09:00", "2026-12-01"),
+        ("2026-12-05T09:00", "2026-12-07"),  # a Saturday: no term ends on it
+        ("2027-02-07T09:00", "2027-02-11"),  # in the holidays of Tết
+    ],
+)
+def test_a_clock_paused_on_its_last_day_ends_on_a_working_day(db, goes_on, due):
+    paused = resume(at("2026-11-30T23:59:59"), at("2026-11-30T10:00"), at(goes_on))
+    assert timezone.localdate(paused) == datetime.date.fromisoformat(due)
+    assert paused > at(goes_on)
+
+
+def test_a_clock_that_goes_on_after_the_end_of_the_day_has_the_next_working_day(db):
+    LegalRule.objects.filter(code="day_end_hour").update(value=17)
+    again = resume(at("2026-11-30T17:00"), at("2026-11-30T10:00"), at("2026-12-04T18:00"))
+    assert again == at("2026-12-07T17:00")
+
+
 def test_a_clock_paused_after_it_was_late_stays_late(db):
     due = at("2026-11-23T23:59:59")
     assert resume(due, at("2026-11-24T09:00"), at("2026-12-02T15:00")) == due
@@ -68,3 +93,26 @@ def test_the_command_prints_the_due_moment_first_and_then_why(db, capsys):
     assert lines[1] == "2026-02-14 cuối tuần"
     assert "2026-02-17 Tết Nguyên Đán" in lines
     assert len(lines) == 10
+
+
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        ("connection.decide", "2.5"), ("connection.decide", "99999999"), ("connection.decide", "-1"), ("suspension.violation_notice", "0.5"),
+        ("default_list.review", "6000"), ("day_end_hour", "0"), ("day_end_hour", "25"), ("day_end_hour", "16.5"), ("catalog.brake_closed", "101"),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_clock_can_count_by_is_no_rule(db, code, value):
+    """Half a day was dropped unsaid; two hundred thousand days for two was counted day by day, at every submission."""
+    facts = {"citation": "NĐ mới", "effective_from": timezone.localdate() + datetime.timedelta(days=1), "evidence": "T"}
+    with pytest.raises(InvalidFact) as refusal:
+        change_rule(code, by=officer(Role.LEGAL_OFFICER), value=Decimal(value), **facts)
+    assert "value" in refusal.value.extra["fields"]
+
+
+@pytest.mark.parametrize(
+    ("code", "value"), [("connection.decide", "3.00"), ("day_end_hour", "17"), ("catalog.brake_closed", "2.5")]
+)
+def test_a_value_that_can_be_counted_by_is(db, code, value):
+    facts = {"citation": "NĐ mới", "effective_from": timezone.localdate() + datetime.timedelta(days=1), "evidence": "T"}
+    assert change_rule(code, by=officer(Role.LEGAL_OFFICER), value=Decimal(value), **facts).value == Decimal(value)

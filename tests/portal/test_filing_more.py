@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import re
 from uuid import uuid4
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.agreements.actions import start_change
+from apps.agreements.actions import publish_service_version, start_change
 from apps.audit.models import AuditEvent
-from apps.connections.actions import forward_request, return_request, save_draft, submit_request
+from apps.connections.actions import assign_request, forward_request, return_request, save_draft, submit_request
 from apps.connections.models import ConnectionRequest
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
+from apps.portal import inbox
+from apps.registry.actions import add_version
 from apps.registry.choices import SharingForm
 from tests.factories import agreements, connections
-from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.factories.organizations import FocalPointFactory, InformationSystemFactory, ReadyOrganizationFactory, officer
 from tests.factories.registry import PublishedServiceFactory
 
 
@@ -224,6 +227,25 @@ def test_cc_03_a_stale_choice_of_fields_shows_the_fields(world, as_person):
     assert {f.path for f in draft.requested_operations.get().fields.all()} == set(world.fields(2))
 
 
+def test_a_draft_opened_again_after_a_minor_version_still_has_its_fields_chosen(world, as_person):
+    draft = connections.complete_draft(world)
+    FocalPointFactory(organization=world.provider)
+    minor = add_version(world.service, by=world.provider_officer)
+    publish_service_version(minor, by=world.provider_officer)
+    browser = as_person(world.consumer_officer)
+    shown = browser.get(edit(draft, "data"))
+    ((_service, choices),) = shown.context["services"]
+    chosen = {choice.operation.code: choice.chosen for choice in choices if choice.chosen}
+    assert chosen == {world.operation.code: len(world.fields())}
+    ticked = re.findall(r'name="field" value="([^"]+)"[^>]* checked', shown.content.decode())
+    operation = minor.operations.get(code=world.operation.code)
+    assert set(ticked) == {f"{operation.uuid}|{path}" for path in world.fields()}
+    draft.refresh_from_db()
+    browser.post(edit(draft, "data"), {"version": draft.version, "field": ticked})
+    (row,) = draft.requested_operations.all()
+    assert (row.operation, {f.path for f in row.fields.all()}) == (operation, set(world.fields()))
+
+
 # --- the officer's day --------------------------------------------------------------------------
 
 
@@ -257,6 +279,19 @@ def test_twenty_cases_are_handled_in_a_row_by_the_next_case_link(world, as_perso
     forward_request(second, by=world.operator)
     assert "Hồ sơ tiếp theo" not in browser.get(page(first)).content.decode()
     assert page(second) in as_person(world.provider_officer).get(page(first)).content.decode()
+
+
+def test_the_next_case_is_not_one_that_was_given_to_a_colleague(world, as_person):
+    first, second, third = (connections.submitted(world) for _n in range(3))
+    colleague = officer(Role.OPERATOR)
+    assign_request(second, by=world.operator, handler=colleague)
+    assert as_person(world.operator).get(page(first)).context["next_case"].name == third.number
+    assert as_person(colleague).get(page(first)).context["next_case"].name == second.number
+    assert any(task.name == second.number for task in inbox.tasks(world.operator)), "on the home page it stands for all"
+    for request in (first, second):
+        forward_request(request, by=world.operator)
+    assign_request(second, by=world.provider_officer, handler=officer(Role.PROVIDER_OFFICER, world.provider))
+    assert as_person(world.provider_officer).get(page(first)).context["next_case"] is None
 
 
 @pytest.mark.parametrize(("query", "found"), [({"q": "ten co dau"}, True), ({"q": "Tên có dấu"}, True), ({"q": "ten khac"}, False),

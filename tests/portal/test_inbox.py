@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 
+import time_machine
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from apps.agreements.actions import (
     agree_content,
@@ -17,9 +18,14 @@ from apps.agreements.actions import (
 )
 from apps.agreements.choices import TerminationGround
 from apps.agreements.models import Credential
+from apps.connections.actions import enter_paper_request, sign_request
+from apps.disputes.actions import answer_dispute, raise_dispute
+from apps.disputes.choices import DisputeCategory
+from apps.organizations.choices import Role
 from apps.portal import inbox
-from apps.registry.choices import Environment
-from tests.factories import agreements
+from apps.registry.choices import Environment, SharingForm
+from tests.factories import agreements, connections
+from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
 
 
 def waits_for(user, obj, name: str) -> bool:
@@ -66,3 +72,60 @@ def test_an_account_that_was_rotated_is_not_to_be_renewed_again(world):
     new = rotate_credential(old, by=world.consumer_officer)
     claim_credential(new, by=world.consumer_officer)
     assert not waits_for(world.consumer_officer, old, "portal:credential")
+
+
+def request_waits_for(user, request) -> bool:
+    return waits_for(user, request, "portal:request")
+
+
+def test_a_request_waits_for_the_signature_of_its_present_content(world):
+    draft = connections.complete_draft(world)
+    assert request_waits_for(world.consumer_signer, draft)
+    sign_request(draft, by=world.consumer_signer)
+    assert not request_waits_for(world.consumer_signer, draft)
+    assert not request_waits_for(officer(Role.SIGNER, world.consumer), draft), "a colleague has signed"
+    connections.change(draft, world, note="Thêm một ý.")
+    assert request_waits_for(world.consumer_signer, draft), "what was signed is void: the content is another"
+
+
+def test_a_request_waits_for_every_agency_whose_system_shall_read(world):
+    commune = ReadyOrganizationFactory(parent=world.consumer)
+    draft = connections.complete_draft(world, systems=[world.system, InformationSystemFactory(organization=commune)])
+    signer = officer(Role.SIGNER, commune)
+    sign_request(draft, by=world.consumer_signer)
+    assert request_waits_for(signer, draft)
+    sign_request(draft, by=signer)
+    assert not request_waits_for(signer, draft)
+    assert not request_waits_for(world.stranger, draft)
+
+
+def test_nobody_is_asked_to_sign_what_is_not_signed_as_a_request(db):
+    special = connections.world(sharing_form=SharingForm.SPECIAL)
+    assert not request_waits_for(special.consumer_signer, connections.complete_draft(special, special_reason="Không có."))
+
+
+def test_a_paper_that_was_entered_waits_for_the_operator_with_its_own_time(world):
+    day = datetime.date(2026, 6, 1)  # a Monday
+    with time_machine.travel("2026-06-02T09:00:00+07:00", tick=False):
+        paper = enter_paper_request(
+            world.consumer, by=world.operator, received_on=day, paper_signer="Trần Văn Ký", **world.content()
+        )
+        (task,) = [task for task in inbox.tasks(world.operator) if paper.number == task.name]
+        assert timezone.localdate(task.due_at) == datetime.date(2026, 6, 3)
+        assert not request_waits_for(world.consumer_signer, paper)
+
+
+def test_an_answered_obstacle_waits_to_be_settled_and_is_not_said_to_be_unanswered(world):
+    with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
+        agreement = agreements.agreement_in_force(world)
+        facts = {"category": DisputeCategory.DATA, "title": "Sai tên", "description": "Sai dấu.", "by": world.consumer_officer}
+        answered, silent = raise_dispute(agreement, **facts), raise_dispute(agreement, **facts)
+        answer_dispute(answered, by=world.provider_officer, text="Đã sửa.")
+    with time_machine.travel("2026-06-11T09:00:00+07:00", tick=False), translation.override("en"):
+        told = {
+            task.name: (task.what, task.is_late)
+            for task in inbox.tasks(world.consumer_officer)
+            if task.name in (answered.number, silent.number)
+        }
+    assert told[answered.number] == ("Read the answer: settled, or one level up", False)
+    assert told[silent.number] == ("Not answered in time: take it one level up", True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 
 import pytest
@@ -10,10 +11,12 @@ from django.urls import reverse
 from apps.agreements.models import Agreement
 from apps.audit.models import AuditEvent
 from apps.connections.actions import save_draft
+from apps.connections.actions.request import PLAIN
 from apps.connections.choices import RequestStatus
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.legal.models import RefusalGround
+from apps.portal.panel import REMARKABLE
 from tests.factories import connections
 from tests.factories.accounts import PASSWORD
 from tests.factories.organizations import InformationSystemFactory
@@ -135,6 +138,16 @@ def test_a_return_needs_a_remark_and_shows_it_beside_its_field(world, as_person)
     assert "Nêu rõ điều khoản." in page
 
 
+def test_every_part_that_can_be_mended_can_be_named_in_a_return(world, as_person):
+    """A wrong scan, a network, the last day: what is missing is said beside it, not in a note about something else."""
+    missing = {*PLAIN, "systems", "scope", "signatures", "attachments"} - {"method"} - set(REMARKABLE)
+    assert not missing
+    request = connections.submitted(world)
+    step(as_person(world.operator), request, "return", **{"return-on_attachments": "Bản quét thiếu trang 2."})
+    shown = as_person(world.consumer_officer).get(reverse("portal:request-edit", args=[request.uuid, "check"])).content.decode()
+    assert "Bản quét thiếu trang 2." in shown
+
+
 def test_a_refusal_needs_ground_reason_and_provision(world, as_person):
     request = connections.forwarded(world)
     provider = as_person(world.provider_officer)
@@ -219,6 +232,17 @@ def test_the_list_shows_only_what_is_visible(world, as_person):
     url = reverse("portal:requests")
     assert request.number in as_person(world.consumer_officer).get(url).content.decode()
     assert request.number not in as_person(world.stranger).get(url).content.decode()
+
+
+def test_the_most_urgent_first_are_those_in_process(world, as_person):
+    decided, waiting = connections.refused(world), connections.submitted(world)
+    type(decided).objects.filter(pk=decided.pk).update(due_at=waiting.due_at - datetime.timedelta(days=400))
+    browser = as_person(world.operator)
+    shown = browser.get(reverse("portal:requests"), {"order": "due"})
+    assert [row.pk for row in shown.context["page"]] == [waiting.pk]
+    assert '<option value="open" selected>' in shown.content.decode(), "and the page says so"
+    shown = browser.get(reverse("portal:requests"), {"order": "due", "status": "refused"})
+    assert [row.pk for row in shown.context["page"]] == [decided.pk]
 
 
 def test_search_needs_no_tones(world, as_person):

@@ -142,6 +142,40 @@ def test_a_change_of_capacity_reaches_the_gateway(owner, service):
     assert current_epoch() == before + 1
 
 
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"contact": ""}, {"contact"}), ({"sla": " "}, {"sla"}), ({"description": ""}, {"description"}), ({"capacity_rps": None}, {"capacity_rps"}),
+        ({"daily_quota": None, "contact": "Số mới"}, {"daily_quota"}), ({"usage_regulation": None}, {"usage_regulation"}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_wf_13_a_published_service_stays_complete(facts, told):
+    service = PublishedServiceFactory()
+    by = officer(Role.PROVIDER_OFFICER, service.provider)
+    with pytest.raises(FactMissing) as caught:
+        actions.change_service(service, by=by, **facts)
+    assert set(caught.value.extra["fields"]) == told
+    stored = DataService.objects.get(pk=service.pk)
+    assert all(
+        getattr(stored, name) for name in ("contact", "sla", "description", "capacity_rps", "daily_quota", "usage_regulation")
+    )
+
+
+def test_ag_04_special_becomes_default_sharing_under_signed_terms_only():
+    service = PublishedServiceFactory(sharing_form=SharingForm.SPECIAL)
+    by = officer(Role.PROVIDER_OFFICER, service.provider)
+    unsigned = UsageRegulationFactory(organization=service.provider)
+    actions.change_service(service, by=by, usage_regulation=unsigned)
+    with pytest.raises(FactMissing) as caught:
+        actions.change_service(service, by=by, sharing_form=SharingForm.DEFAULT)
+    assert set(caught.value.extra["fields"]) == {"sharing_form"}
+
+
+def test_what_is_not_published_may_be_incomplete(owner, service):
+    assert actions.change_service(service, by=owner, contact="", usage_regulation=None)
+
+
 def test_a_code_that_is_taken_is_said_in_a_sentence(owner, service):
     with pytest.raises(InvalidFact) as refusal:
         actions.register_service(service.provider, by=owner, code=service.code, name="Khác")
@@ -202,6 +236,17 @@ def test_a_draft_takes_a_whole_contract_and_gives_it_back(owner, service):
     assert last_event(version).facts["operations"][0] == "chiTietDoanhNghiep"
 
 
+def test_a_new_draft_goes_on_from_what_was_published_not_from_what_was_discarded():
+    service = PublishedServiceFactory()
+    by = officer(Role.PROVIDER_OFFICER, service.provider)
+    wrong = actions.add_version(service, by=by)
+    small = {"operations": [{"code": "mot", "name": "Một", "path": "/mot", "fields": [{"path": "a", "label": "A"}]}]}
+    actions.define_contract(wrong, small, by=by)
+    actions.discard_version(wrong, by=by)
+    again = actions.add_version(service, by=by)
+    assert (again.number, contract_of(again)) == ("1.2", contract_of(service.versions.live().get()))
+
+
 def test_a_contract_is_replaced_whole(owner, complete):
     small = {"operations": [{"code": "mot", "name": "Một", "path": "/mot", "fields": [{"path": "a", "label": "A"}]}]}
     actions.define_contract(complete, small, by=owner)
@@ -225,6 +270,27 @@ def test_an_invalid_contract_changes_nothing(owner, complete):
     assert caught.value.code == "contract_invalid"
     assert "operations[0].path" in caught.value.extra["fields"]
     assert complete.operations.count() == 4
+
+
+@pytest.mark.parametrize("level", ["basic", "sensitive"])
+def test_ag_15_personal_data_is_no_part_of_the_envelope_which_comes_with_every_access(owner, complete, level):
+    code, path = "chiTietDoanhNghiep", "Data.MainInformation.LEGAL_NAMES"
+    for facts in ({"personal_data": level, "is_envelope": True}, {"personal_data": level}):
+        if "is_envelope" not in facts:
+            actions.complete_fields(complete, {code: {path: facts}}, by=owner)
+            facts = {"is_envelope": True}
+        with pytest.raises(InvalidFact) as caught:
+            actions.complete_fields(complete, {code: {path: facts}}, by=owner)
+        assert path in next(iter(caught.value.extra["fields"].values()))[0]
+    assert not Field.objects.get(operation__version=complete, operation__code=code, path=path).is_envelope
+
+
+@pytest.mark.parametrize("response", ["x\0y", {"\ud800": 1}, float("nan"), [float("inf")]], ids=repr)
+def test_a_sample_that_no_database_keeps_is_refused_with_its_place(owner, complete, response):
+    samples = [{"operation": "chiTietDoanhNghiep", "request": "", "response": response}]
+    with pytest.raises(InvalidFact) as caught:
+        actions.complete_examples(complete, by=owner, samples=samples, errors=[], documents=[])
+    assert list(caught.value.extra["fields"]) == ["samples[0].response"]
 
 
 # --- addresses ----------------------------------------------------------------------------------

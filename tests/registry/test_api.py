@@ -206,6 +206,13 @@ def test_a_contract_goes_in_and_comes_out_the_same(owner, draft):
     assert owner.put(f"{path}?version={seen}", out).status_code == 409
 
 
+@pytest.mark.parametrize("seen", ["abc", "1.5", "9" * 5000], ids=["word", "fraction", "endless"])
+def test_a_row_version_that_is_no_number_is_told_and_overwrites_nothing(owner, draft, seen):
+    path = f"/api/v1/service-versions/{draft.uuid}/contract"
+    answer = owner.put(f"{path}?version={seen}", owner.get(path).json())
+    assert (answer.status_code, list(answer.json()["fields"])) == (400, ["version"])
+
+
 @pytest.mark.parametrize("garbage", [[], "text", 5, None, {"operations": "x"}, {"operations": [[[]]]}, {"operations": [{}]}])
 def test_garbage_for_a_contract_is_told_place_by_place(owner, draft, garbage):
     answer = owner.put(f"/api/v1/service-versions/{draft.uuid}/contract", garbage, format="json")

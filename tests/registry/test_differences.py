@@ -35,6 +35,8 @@ CHANGES = {
     "a new field": (lambda ops, data: ops[0]["fields"].append({"path": "Data.New"}), [("field_added", "Data.New", False)]),
     "another type": (lambda ops, data: field(ops, NAME).update(type="number"), [("type_changed", NAME, True)]),
     "a stricter class": (lambda ops, data: field(ops, NAME).update(personal_data="sensitive"), [("class_changed", NAME, True)]),
+    "a field that now comes with every access": (
+        lambda ops, data: field(ops, NAME).update(is_envelope=True), [("envelope_changed", NAME, False)]),
     "another path": (lambda ops, data: ops[0].update(path="/khac"), [("address_changed", "", True)]),
     "a parameter gone": (lambda ops, data: ops[0].update(parameters=[]), [("parameter_removed", "?msdn", True)]),
     "a required parameter more": (

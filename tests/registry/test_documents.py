@@ -150,8 +150,11 @@ def nested(depth: int) -> dict:
     return schema
 
 
-def openapi(schema) -> dict:
-    answer = {"200": {"description": "ok", "content": {"application/json": {"schema": schema}}}}
+PLAIN = {"type": "object", "properties": {"a": {"type": "string"}}}
+
+
+def openapi(schema, **body) -> dict:
+    answer = {"200": {"description": "ok", "content": {"application/json": {"schema": schema, **body}}}}
     return {"openapi": "3.0.0", "paths": {"/x": {"get": {"responses": answer}}}}
 
 
@@ -197,6 +200,11 @@ HOSTILE = {
     "no operations": (json.dumps({"openapi": "3.1.0", "paths": {}}), "no_operations"),
     "a list": ("[1]", "unknown"),
     "NaN": ('{"openapi": NaN}', "malformed"),
+    "NUL in an example": (json.dumps(openapi(PLAIN, example={"a": "x\0y"})), "unstorable"),
+    "half a character": (json.dumps(openapi(PLAIN, example={"a": "\ud800"})), "unstorable"),
+    "half a character in a name": (json.dumps({"openapi": "3.0.0", "paths": {}, "x\udfff": 1}), "unstorable"),
+    "a number without an end": (json.dumps({"openapi": "3.0.0", "paths": {}, "x": 1}).replace("1}", "1e999}"), "unstorable"),
+    "a yaml number that is none": ("openapi: 3.0.0\npaths: {}\nx: .nan\n", "unstorable"),
     "plain text": ("xin chào", "unknown"),
     "empty": ("", "unknown"),
 }  # fmt: skip
@@ -211,6 +219,18 @@ def test_hostile_documents_are_refused_quickly_with_a_stable_reason(name):
     assert caught.value.reason in reasons.split("|")
     assert caught.value.code == "document_refused"
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(("document", "place"), [
+    (json.dumps(ref("other.yaml#/X")), "other.yaml#/X"), ("openapi: 3.0.0\npaths:\n  - a\n  b: c\n", "line 4"),
+    ('{"openapi": "3.0.0",}', "line 1"),
+    (json.dumps({"openapi": "3.0.0", "paths": {"/doanh-nghiep/{MST}": {"get": {"responses": {}}}}}), "/doanh-nghiep/{MST}"),
+])  # fmt: skip
+def test_a_refusal_says_where(document, place):
+    with pytest.raises(DocumentRefused) as caught:
+        read(document)
+    (told,) = caught.value.extra["fields"]["file"]
+    assert place in told
 
 
 @pytest.mark.parametrize(
@@ -228,6 +248,25 @@ def test_what_is_no_text_document_is_refused(content, reason):
     with pytest.raises(DocumentRefused) as caught:
         read_document(content)
     assert caught.value.reason == reason
+
+
+def test_what_is_odd_but_harmless_is_read_and_what_cannot_be_granted_is_told():
+    """A document of an hour's work is not lost to one list of lists (GeoJSON), one great number, one format that is no text."""
+    shape = {"type": "object", "properties": {
+        "place": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}, "name": {"type": "string", "format": ["x"]},
+    }}  # fmt: skip
+    data, notes = read(openapi(shape, example={"name": 10**30}))
+    read_contract(data)
+    assert [field["path"] for field in data["operations"][0]["fields"]] == ["name"]
+    assert data["samples"] == []
+    assert any("place[]" in note for note in notes)
+
+
+def test_an_element_with_a_dot_in_its_name_is_left_out_and_told():
+    """A path parts its names by dots: the field would be asked for and never found."""
+    data, notes = read(WSDL.replace('name="HoTen"', 'name="Ho.Ten"'))
+    assert not [field for field in data["operations"][0]["fields"] if "ten" in field["path"].lower()]
+    assert any("Ho.Ten" in note for note in notes)
 
 
 def test_ten_to_the_twelfth_fields_are_cut_and_said():

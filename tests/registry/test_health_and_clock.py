@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from apps.core.errors import InvalidFact, NotPermitted
+from apps.core.errors import Conflict, InvalidFact, NotPermitted
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
 from apps.registry import actions, clock, health
@@ -160,6 +160,17 @@ def test_a_ready_service_not_published_in_a_working_day_is_told_once():
     ServiceVersion.objects.filter(pk=version.pk).update(ready_at=None)
     version.refresh_from_db()
     assert clock.publishing_due(version) is None
+
+
+def test_wf_12_the_time_for_publishing_does_not_begin_anew():
+    version = DraftVersionFactory()
+    by, first = officer(Role.PROVIDER_OFFICER, version.service.provider), timezone.now() - datetime.timedelta(days=5)
+    actions.mark_ready(version, by=by, ready_at=first)
+    for later in (None, first + datetime.timedelta(hours=1)):
+        with pytest.raises(Conflict) as refusal:
+            actions.mark_ready(version, by=by, ready_at=later)
+        assert refusal.value.code == "already_ready"
+    assert actions.mark_ready(version, by=by, ready_at=first - datetime.timedelta(days=1)).ready_at < first
 
 
 def test_an_announced_end_is_told_on_its_day():

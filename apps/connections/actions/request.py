@@ -14,10 +14,10 @@ from django.utils.translation import gettext_noop as N_
 
 from apps.audit import actions as audit
 from apps.connections import clock
-from apps.connections.announcements import tell_consumer, tell_operators, tell_providers
+from apps.connections.announcements import tell_asked, tell_consumer, tell_operators, tell_providers
 from apps.connections.choices import Channel, DecisionStatus, RequestKind, RequestStatus
 from apps.connections.completeness import missing
-from apps.connections.content import request_hash
+from apps.connections.content import is_too_far, request_hash
 from apps.connections.models import ConnectionRequest, ProviderDecision, Remark, RequestSignature
 from apps.connections.scope import replace_scope, replace_systems
 from apps.connections.workflow import DECISION, REQUEST
@@ -155,6 +155,11 @@ def _network(text: str) -> str:
 def _check_period(request: ConnectionRequest) -> None:
     if request.wanted_from and request.wanted_to and request.wanted_to <= request.wanted_from:
         raise InvalidFact(code="period", fields={"wanted_to": [_("The period ends before it begins.")]})
+    for name in ("wanted_from", "wanted_to"):
+        if is_too_far(getattr(request, name)):
+            raise InvalidFact(
+                code="period", fields={name: [_("Too far ahead: leave the last day empty where there is no end.")]}
+            )
 
 
 def _check_change_reason(request: ConnectionRequest) -> None:
@@ -237,6 +242,7 @@ def return_request(
         lapses_at=request.lapses_at.isoformat(),
     )  # fmt: skip
     tell_consumer("returned", request, N_("Request %(number)s was returned for completion."))
+    tell_asked("returned", request, N_("Request %(number)s was returned for completion."), by=by)
     return request
 
 
@@ -302,6 +308,8 @@ def refuse_request(
                   ground=ground.code, citation=citation.strip())  # fmt: skip
     tell_operators("refused", request, N_("Request %(number)s was refused: ground %(ground)s, %(citation)s."),
                    ground=ground.code, citation=citation.strip())  # fmt: skip
+    tell_asked("refused", request, N_("Request %(number)s was refused: ground %(ground)s, %(citation)s."), by=by,
+               ground=ground.code, citation=citation.strip())  # fmt: skip
     return request
 
 
@@ -331,11 +339,9 @@ def open_parts(request: ConnectionRequest, by) -> list[ProviderDecision]:
 @transaction.atomic
 def withdraw_request(request: ConnectionRequest, *, by, version: int | None = None) -> ConnectionRequest:
     """The consumer gives the request up, any time before it is approved."""
-    told = request.status == RequestStatus.AWAITING_PROVIDER
     REQUEST.move(request, "withdraw", by=by, version=version, **clock.stop())
     audit.record("request.withdrawn", request, by=by, organizations=request.party_uuids())
-    if told:
-        tell_providers("withdrawn", request, N_("Request %(number)s was withdrawn by the consumer."))
+    tell_asked("withdrawn", request, N_("Request %(number)s was withdrawn by the consumer."), by=by)
     return request
 
 
@@ -348,6 +354,7 @@ def lapse_request(request: ConnectionRequest, *, by) -> ConnectionRequest:
     REQUEST.move(request, "lapse", by=by, **clock.stop())
     audit.record("request.lapsed", request, by=by, organizations=request.party_uuids())
     tell_consumer("lapsed", request, N_("Request %(number)s was withdrawn by itself: it was not completed in time."))
+    tell_asked("lapsed", request, N_("Request %(number)s was withdrawn by itself: it was not completed in time."), by=by)
     return request
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid as uuids
 
+from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
@@ -63,7 +64,7 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
             return rows
         return rows.select_related("purpose", "deadline_rule", "refusal_ground").prefetch_related(
             "systems__organization", "requested_operations__operation__version__service", "requested_operations__fields",
-            "decisions__provider", "decisions__decided_by", "attachments", "remarks__author", "signatures__organization", "signatures__signer",
+            "decisions__provider", "decisions__decided_by", Prefetch("attachments", Attachment.objects.present()), "remarks__author", "signatures__organization", "signatures__signer",
         )  # fmt: skip
 
     @extend_schema(responses=DETAIL)
@@ -177,7 +178,8 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
 class Attachments(VisibleRows, viewsets.GenericViewSet):
     """Files of requests: served as downloads, never shown inside the portal's own pages."""
 
-    queryset = Attachment.objects.select_related("request")
+    # What was taken out is kept for the record and given to nobody: it may have been the wrong file.
+    queryset = Attachment.objects.select_related("request").present()
     serializer_class = serializers.AttachmentSerializer
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})

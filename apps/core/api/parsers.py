@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
+from apps.core.text import is_storable
+
 MAX_BODY = 5 * 1024 * 1024
 
 
@@ -15,15 +17,6 @@ class BodyTooLarge(APIException):
     status_code = 413
     default_detail = _("The request is too large.")
     default_code = "too_large"
-
-
-def _is_storable(value: object) -> bool:
-    """Whether every text in it can be stored and sent on: no NUL, no half of a surrogate pair. Names of members too."""
-    if isinstance(value, str):
-        return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
-    if isinstance(value, dict):
-        return all(_is_storable(name) and _is_storable(item) for name, item in value.items())
-    return all(map(_is_storable, value)) if isinstance(value, list) else True
 
 
 class BoundedJSONParser(JSONParser):
@@ -35,7 +28,7 @@ class BoundedJSONParser(JSONParser):
             raise BodyTooLarge
         try:
             parsed = super().parse(io.BytesIO(content), media_type, parser_context)
-            if (b"\\u0000" in content or b"\\ud" in content.lower()) and not _is_storable(parsed):
+            if (b"\\u0000" in content or b"\\ud" in content.lower()) and not is_storable(parsed):
                 raise ParseError  # told below
             return parsed
         except (RecursionError, UnicodeDecodeError, ParseError) as error:

@@ -30,6 +30,11 @@ ORDERS = {"due": ("due_at", "-id"), "new": ("-id",), "old": ("id",), "number": (
 @page
 def requests(request: HttpRequest) -> HttpResponse:
     rows = ConnectionRequest.objects.visible_to(request.user).select_related("consumer", "purpose")
+    chosen = request.GET.copy()
+    if asked(request, "order") == "due" and not (asked(request, "due") or asked(request, "status")):
+        # What is decided keeps the day it was due: of all cases the oldest of those would be the most urgent.
+        chosen["due"] = "open"
+        rows = rows.open()
     rows = _filtered(rows, request).order_by(*ORDERS.get(request.GET.get("order", ""), ORDERS["new"]))
     found = paged(request, rows.prefetch_related("requested_operations__operation__version__service__provider"))
     for row in found:
@@ -40,7 +45,7 @@ def requests(request: HttpRequest) -> HttpResponse:
         "title": _("Connection requests"),
         "crumbs": [(_("Home"), reverse("home"))],
         "page": found,
-        "chosen": request.GET,
+        "chosen": chosen,
         "statuses": RequestStatus.choices,
         "kinds": RequestKind.choices,
         "may_enter_paper": is_operator(request.user),

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.core.changes import change, save_valid
 from apps.core.epoch import raise_epoch
-from apps.core.errors import Conflict, InvalidFact, NotPermitted
+from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.permissions import require
 from apps.core.text import clean
 from apps.core.workflow import came_second
@@ -16,6 +16,7 @@ from apps.organizations.choices import OrganizationStatus
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator
 from apps.registry.choices import Classification, Protocol, ServiceStatus, SharingForm
+from apps.registry.completeness import lost
 from apps.registry.models import DataService, UsageRegulation
 from apps.registry.workflow import SERVICE
 
@@ -66,7 +67,10 @@ def register_service(
 
 @transaction.atomic
 def change_service(service: DataService, *, by, version: int | None = None, **facts) -> dict:
-    """Write facts of a service (never its code, provider or status); return what changed."""
+    """Write facts of a service (never its code, provider or status); return what changed.
+
+    Raises FactMissing when a published service would lack by it what publishing needs (WF-11, WF-13, AG-04).
+    """
     require(by, "registry.change_service", service)
     if service.status == ServiceStatus.RETIRED:
         raise came_second(service, _("The service is retired."), Conflict, code="service_retired")
@@ -79,6 +83,8 @@ def change_service(service: DataService, *, by, version: int | None = None, **fa
         )
     changed = change(service, facts=facts, allowed=FACTS, version=version)
     if changed:
+        if service.versions.live().exists() and (gaps := lost(service, changed)):
+            raise FactMissing(_("The service is published: what publishing needs stays complete."), fields=gaps)
         if ON_THE_WIRE & changed.keys():
             raise_epoch("dataservice", service.uuid)
         audit.record("service.changed", service, by=by, organizations=[service.provider], changes=changed)

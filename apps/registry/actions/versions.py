@@ -24,7 +24,8 @@ from apps.registry.workflow import VERSION
 
 @transaction.atomic
 def add_version(service: DataService, *, by, bump: str = "minor", change_note: str = "", copy: bool = True) -> ServiceVersion:
-    """Open the next draft: 1.0 first, then the next minor (or major) after the newest, with its contract and addresses.
+    """Open the next draft: 1.0 first, then the next minor (or major) after the newest, with the contract and addresses of the
+    newest that was published: what was discarded is not what one goes on from.
 
     Raises Conflict while another draft is open (`draft_open`) or the service is retired.
     """
@@ -41,19 +42,27 @@ def add_version(service: DataService, *, by, bump: str = "minor", change_note: s
     major, minor = _next_number(newest, bump)
     version = save_valid(ServiceVersion(service=service, major=major, minor=minor, change_note=change_note.strip()))
     if copy and newest is not None:
-        _copy_contract(newest, version)
+        published = service.versions.filter(published_at__isnull=False).order_by("-major", "-minor").first()
+        _copy_contract(published or newest, version)
     audit.record("service_version.drafted", version, by=by, organizations=[service.provider])
     return version
 
 
 @transaction.atomic
 def mark_ready(version: ServiceVersion, *, by, ready_at: datetime.datetime | None = None) -> ServiceVersion:
-    """Say that the service works: from here the one working day for publishing runs (NĐ 47/2020 Điều 25(1), WF-12)."""
+    """Say that the service works: from here the one working day for publishing runs (NĐ 47/2020 Điều 25(1), WF-12).
+
+    A clock that runs may be found to have begun earlier, never later. Raises InvalidFact, Conflict (`already_ready`).
+    """
     require(by, "registry.change_version", version)
     lock_draft(version)
     now = timezone.now()
     if ready_at is not None and ready_at > now:
         raise InvalidFact(fields={"ready_at": [_("This moment is still to come.")]})
+    if version.ready_at is not None and (ready_at or now) > version.ready_at:
+        raise came_second(
+            version, _("The time for publishing runs already: it does not begin anew."), Conflict, code="already_ready"
+        )
     version.ready_at = ready_at or now
     version.version += 1
     version.save(update_fields=["ready_at", "version", "updated_at"])

@@ -128,8 +128,9 @@ class Versions(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         if request.method == "GET":
             return Response(contract_of(row).as_data())
         self.may("registry.change_version", row)
-        seen = request.query_params.get("version", "")
-        actions.define_contract(row, request.data, by=request.user, expected=int(seen) if seen.isdecimal() else None)
+        seen = serializers.ExpectedSerializer(data=request.query_params)
+        seen.is_valid(raise_exception=True)
+        actions.define_contract(row, request.data, by=request.user, expected=seen.validated_data.get("version"))
         return self.answer(row)
 
     @extend_schema(

@@ -18,6 +18,9 @@ _REASONS = {
     "too_large": _("The document is larger than 2 MiB."),
     "unknown": _("This is neither OpenAPI 3 (JSON or YAML) nor WSDL."),
     "encoding": _("The document is not UTF-8 text."),
+    "unstorable": _(
+        "The document holds a character or a number that cannot be kept (NUL, half a character, a number without an end)."
+    ),
     "malformed": _("The document cannot be read."),
     "too_deep": _("The document is nested too deeply."),
     "too_many": _("The document holds too much, or refers to itself without end."),
@@ -37,5 +40,7 @@ class DocumentRefused(InvalidFact):
     title = _("The document cannot be taken.")
 
     def __init__(self, reason: str, where: object = "") -> None:
-        super().__init__(_REASONS[reason], reason=reason, where=str(where)[:200], fields={"file": [str(_REASONS[reason])]})
+        place = str(where)[:200]
+        told = f"{_REASONS[reason]} ({place})" if place else str(_REASONS[reason])
+        super().__init__(_REASONS[reason], reason=reason, where=place, fields={"file": [told]})
         self.reason = reason

@@ -74,7 +74,7 @@ def read_openapi(root: dict, notes: list[str]) -> dict:
             if isinstance(shared.get(method), dict):
                 _operation(document, data, codes, path, method, shared)
     if not data["operations"]:
-        raise DocumentRefused("no_operations")
+        raise DocumentRefused("no_operations", " ".join(notes))
     return data
 
 
@@ -103,9 +103,17 @@ def _operation(document: _Document, data: dict, codes: set[str], path: str, meth
             "parameters": _parameters(document, shared, operation, call), "fields": fields[:MAX_FIELDS],
         }
     )  # fmt: skip
-    if example is not None and len(canonical_json(example)) <= MAX_SAMPLE:
+    if example is not None and _is_kept(example):
         data["samples"].append({"operation": code, "request": "", "response": example})
     _errors(document, data, operation, status)
+
+
+def _is_kept(example: object) -> bool:
+    """Whether the example is small enough for a sample, and its whole numbers too."""
+    try:
+        return len(canonical_json(example)) <= MAX_SAMPLE
+    except TypeError:
+        return False  # a whole number of more than 64 bits
 
 
 def _code(wanted: str, taken: set[str]) -> str:
@@ -187,13 +195,15 @@ def _walk(
         return
     trail = (*trail, id(shape.get("_source")))
     kind = _type(shape)
-    if kind == "array":
+    if kind == "array" and path.endswith("[]"):
+        document.note(_("%(path)s is a list of lists, which cannot be granted: it was left out.") % {"path": path})
+    elif kind == "array":
         _walk(document, shape.get("items"), f"{path}[]", fields, depth=depth + 1, trail=trail, required_name=required_name)
     elif kind == "object":
         _walk_object(document, shape, path, fields, depth, trail, required_name)
     elif path:
         fields.append({"path": path, "label": _line(shape.get("title") or shape.get("description"), 200),
-                       "type": "date" if shape.get("format") in _DATES else _SCALARS.get(kind, "string")})  # fmt: skip
+                       "type": "date" if str(shape.get("format")) in _DATES else _SCALARS.get(kind, "string")})  # fmt: skip
 
 
 def _walk_object(document, shape: dict, path: str, fields: list, depth: int, trail: tuple, required_name: str) -> None:

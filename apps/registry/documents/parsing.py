@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import yaml
 
+from apps.core.text import is_storable
 from apps.registry.documents.limits import MAX_DEPTH, MAX_NODES, DocumentRefused
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -82,5 +83,9 @@ def _check_shape(value: object) -> None:
             raise DocumentRefused("too_deep")
         if count > MAX_NODES:
             raise DocumentRefused("too_many")
+        if not isinstance(item, dict | list) and not is_storable(item):
+            raise DocumentRefused("unstorable", str(item).encode("ascii", "backslashreplace").decode())
+        if isinstance(item, dict) and not all(map(is_storable, item)):
+            raise DocumentRefused("unstorable")
         children = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
         stack.extend((child, depth + 1) for child in children)

@@ -54,7 +54,7 @@ def read_wsdl(content: bytes, notes: list[str]) -> dict:
         for row in port.iter(f"{WSDL}operation"):
             _operation(schemas, row, messages, actions, operations)
     if not operations:
-        raise DocumentRefused("no_operations")
+        raise DocumentRefused("no_operations", " ".join(notes))
     return {"operations": operations, "samples": [], "errors": [], "documents": []}
 
 
@@ -180,7 +180,8 @@ def _walk(schemas: _Schemas, element: Element, above: str, fields: list[dict], t
 
 def _field(schemas, element: Element, above: str, fields: list, trail: tuple, many: bool, use: Element) -> None:
     name = element.get("name", "")
-    if not name or len(name) > 120:
+    if not name or len(name) > 120 or "." in name:  # a dot parts the names of a path
+        schemas.note(_("%(path)s: the field %(name)s has a name that cannot be granted.") % {"path": above, "name": name[:60]})
         return
     path = (f"{above}.{name}" if above else name) + ("[]" if many else "")
     kind = _type_of(schemas, element)
