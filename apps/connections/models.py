@@ -231,7 +231,7 @@ class RequestSignature(TimedModel):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["request", "organization", "content_hash"], name="connections_requestsignature_once"
+                fields=["request", "organization", "signer", "content_hash"], name="connections_requestsignature_once"
             ),
             models.CheckConstraint(condition=~Q(signer=F("prepared_by")), name="connections_requestsignature_four_eyes"),
         ]

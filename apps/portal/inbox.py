@@ -32,17 +32,18 @@ from apps.catalogs.models import Release
 from apps.connections import clock
 from apps.connections.actions import EDITABLE
 from apps.connections.choices import Channel, DecisionStatus, RequestStatus
-from apps.connections.content import request_hash
-from apps.connections.models import ConnectionRequest, ProviderDecision, RequestAudience, RequestedOperation, RequestSystem
+from apps.connections.models import ConnectionRequest, ProviderDecision
 from apps.core.errors import InvalidFact
 from apps.disputes.choices import DisputeStatus, TicketStatus
 from apps.disputes.models import Answer, Dispute, Ticket
 from apps.notices.models import OutboxMessage
 from apps.organizations.choices import Role
+from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator, organization_ids
+from apps.portal.unsigned import unsigned
 from apps.registry.choices import SharingForm, VersionStatus
 from apps.registry.clock import BEFORE_REVIEW, publishing_due
-from apps.registry.models import DefaultShareList, Feedback, ServiceVersion, UsageRegulation
+from apps.registry.models import DataService, DefaultShareList, Feedback, ServiceVersion, UsageRegulation
 from apps.sync.models import Source, SyncRun
 
 MOST = 200
@@ -148,28 +149,7 @@ def _due_of_paper(request: ConnectionRequest) -> datetime.datetime | None:
 
 
 def _to_sign(user):
-    """Drafts whose present content waits for the signature of an agency where the person signs: it files, or a system of it reads."""
-    mine = organization_ids(user, Role.SIGNER)
-    if mine:
-        # The audience has the index; whoever only decides is in it too, and signs nothing here.
-        known = Exists(RequestAudience.objects.filter(request=OuterRef("pk"), organization_id__in=mine))
-        reads = RequestSystem.objects.filter(request=OuterRef("pk"), system__organization_id__in=mine)
-        asked = RequestedOperation.objects.filter(request=OuterRef("pk"))
-        special = asked.filter(operation__version__service__sharing_form=SharingForm.SPECIAL)  # signed as an agreement
-        rows = ConnectionRequest.objects.filter(known, status__in=EDITABLE, purpose__isnull=False)
-        rows = rows.filter(Q(consumer_id__in=mine) | Exists(reads), Exists(asked), ~Exists(special))
-        rows = rows.exclude(channel=Channel.PAPER).exclude(preparers=user).prefetch_related("signatures")
-        yield from (_case(row, _("Read and sign the request")) for row in _ordered(rows) if _awaits_signature(row, mine))
-
-
-def _awaits_signature(request: ConnectionRequest, mine: frozenset[int]) -> bool:
-    """Whether one of these agencies has not signed the present content; the hash is asked for only where something was signed."""
-    rows = [row for row in request.signatures.all() if row.organization_id in mine]
-    if not rows:
-        return True
-    present, wrote = request_hash(request), set(request.preparers.values_list("pk", flat=True))
-    signed = {row.organization_id for row in rows if row.content_hash == present and row.signer_id not in wrote}
-    return not mine & request.consumer_ids() <= signed
+    yield from (_case(row, _("Read and sign the request")) for row in unsigned(user, MOST))
 
 
 def _agreements_to_sign(user):
@@ -375,7 +355,7 @@ def _ready_drafts(user):
 
 
 def _reviews(user):
-    """Default-share lists whose six-month review is near or late."""
+    """Default-share lists whose six-month review is near or late, and the first one where services are shared by default without any."""
     mine = organization_ids(user, Role.PROVIDER_OFFICER)
     if mine:
         soon = timezone.localdate() + BEFORE_REVIEW
@@ -383,6 +363,11 @@ def _reviews(user):
             if row.next_review_on <= soon:
                 yield Task(_("Review the default-share list"), row.number, str(row.organization), reverse("portal:default-lists"),
                            due_at=_end_of(row.next_review_on))  # fmt: skip
+        shared = DataService.objects.live().filter(provider_id__in=mine, sharing_form=SharingForm.DEFAULT)
+        for agency in Organization.objects.filter(pk__in=shared.values("provider_id"), default_lists=None)[:MOST]:
+            yield Task(
+                _("Enter the decision on the default-share list"), agency.code, str(agency), reverse("portal:default-lists")
+            )
 
 
 def _end_of(day: datetime.date) -> datetime.datetime:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.registry.choices import CONTAINER_TYPES, AnswerFormat, Environment, Protocol, SharingForm
+from apps.registry.choices import CONTAINER_TYPES, AnswerFormat, Environment, PersonalDataClass, Protocol, SharingForm
 from apps.registry.models import DataService, Field, ServiceVersion
 
 
@@ -103,6 +103,9 @@ def _of_contract(version: ServiceVersion) -> list[Item]:
     sampled = {sample.get("operation") for sample in version.interface_spec.get("samples", [])}
     unsampled = [code for _pk, code in operations if code not in sampled]
     misfits = _misfits(version)
+    given = list(
+        leaves.filter(is_envelope=True).exclude(personal_data=PersonalDataClass.NONE).values_list("path", flat=True)[:3]
+    )
     return [
         _item("operations", _("Operations"), "Điều 24(3)", bool(operations), _("Define at least one operation.")),
         _item("protocol", _("Operations speak the protocol of the service"), "Điều 24(3)", not misfits,
@@ -112,6 +115,8 @@ def _of_contract(version: ServiceVersion) -> list[Item]:
               _("No fields: %(names)s") % {"names": ", ".join(bare[:3])}),
         _item("labels", _("Every field has a name in Vietnamese"), "Điều 24(3)", bool(operations) and not unnamed,
               _("Without a name: %(names)s") % {"names": ", ".join(unnamed)}),
+        _item("envelope", _("Nothing personal comes with every access"), "Luật 91/2025", not given,
+              _("Take out of the envelope: %(names)s") % {"names": ", ".join(given)}),
         _item("samples", _("A sample message for every operation"), "Điều 24(3)", bool(operations) and not unsampled,
               _("No sample: %(names)s") % {"names": ", ".join(unsampled[:3])}),
         _item("errors", _("Error codes"), "Điều 24(3)", bool(version.interface_spec.get("errors")), _("List the error codes.")),

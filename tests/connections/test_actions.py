@@ -9,6 +9,7 @@ import time_machine
 from django.db import IntegrityError, InternalError, transaction
 from django.utils import timezone
 
+from apps.accounts.models import User
 from apps.audit.models import AuditEvent
 from apps.connections.actions import (
     draft_request,
@@ -31,7 +32,7 @@ from apps.notices.models import Notice
 from apps.organizations.choices import Role
 from apps.registry.choices import SharingForm
 from tests.factories.connections import complete_draft, forwarded, returned, signed_draft, submitted, world
-from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.factories.organizations import InformationSystemFactory, MembershipFactory, ReadyOrganizationFactory, officer
 from tests.factories.registry import BUSINESS_REGISTRATION, PublishedServiceFactory, UsageRegulationFactory, operation_of
 
 
@@ -555,9 +556,30 @@ def test_a_case_that_leaves_a_providers_desk_is_told_to_its_officers(w):
     ) == [colleague.pk]
 
 
-def test_a_case_that_never_lay_with_a_provider_is_not_told_there(w):
+def test_a_case_that_never_lay_with_a_provider_is_told_to_who_checked_it(w):
     withdraw_request(submitted(w), by=w.consumer_officer)
     assert not Notice.objects.filter(recipient=w.provider_officer).exists()
+    assert Notice.objects.filter(recipient=w.operator, kind="request.withdrawn").count() == 1
+    withdraw_request(complete_draft(w), by=w.consumer_officer)
+    assert Notice.objects.filter(recipient=w.operator, kind="request.withdrawn").count() == 1, "a draft lay with nobody"
+
+
+def test_a_colleague_signs_what_was_signed_by_one_who_has_written_in_it_since(w):
+    """The content came back to what was signed; that signature is no second pair of eyes any more, and must not stand in the way."""
+    draft = signed_draft(w)
+    MembershipFactory(user=w.consumer_signer, organization=w.consumer, role=Role.CONSUMER_OFFICER)
+    author = User.objects.get(pk=w.consumer_signer.pk)
+    note = draft.note
+    for text in ("Viết lại.", note):
+        save_draft(ConnectionRequest.objects.get(pk=draft.pk), by=author, note=text)
+    colleague = officer(Role.SIGNER, w.consumer)
+    draft.refresh_from_db()
+    with pytest.raises(FactMissing):
+        submit_request(draft, by=w.consumer_officer)
+    (signature,) = sign_request(draft, by=colleague)
+    assert signature.signer == colleague
+    assert sign_request(draft, by=colleague) == [signature]
+    assert submit_request(draft, by=w.consumer_officer).status == RequestStatus.CHECKING
 
 
 def test_who_comes_second_is_told_who_was_first(w):

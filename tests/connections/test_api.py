@@ -305,3 +305,12 @@ def test_the_operator_enters_paper_by_api(w):
     assert made.status_code == 201, made.content
     assert made.json()["channel"] == "paper"
     assert post(w.consumer_officer, f"{LIST}/paper", body).status_code == 403
+
+
+def test_an_operation_is_named_once(w):
+    """Of two rows of one operation the last one would count, unsaid."""
+    rows = [{"operation": str(w.operation.uuid), "fields": [path]} for path in w.fields()[:2]]
+    answer = post(w.consumer_officer, LIST, body_of(w, scope=rows))
+    assert answer.status_code == 400
+    assert "scope" in answer.json()["fields"]
+    assert not ConnectionRequest.objects.exists()

@@ -304,3 +304,19 @@ def test_the_list_finds_titles_without_tones_and_by_kind(world, as_person, query
 def test_a_returned_case_is_found_among_the_paused(world, as_person):
     request = connections.returned(world)
     assert request.number in as_person(world.operator).get(reverse("portal:requests"), {"due": "paused"}).content.decode()
+
+
+def test_a_service_that_the_list_leaves_out_is_sought_by_a_word(world, as_person, monkeypatch):
+    monkeypatch.setattr("apps.portal.views.filing.MOST_LISTED", 1)
+    far = PublishedServiceFactory(name="Ý kiến của dân")
+    PublishedServiceFactory(name="An toàn thực phẩm")
+    draft, browser = connections.complete_draft(world), as_person(world.consumer_officer)
+    shown = browser.get(edit(draft, "data"))
+    assert (far.code in [row.code for row in shown.context["others"]], shown.context["more"]) == (False, True)
+    fields = [f"{world.operation.uuid}|{path}" for path in world.fields()]
+    sent = browser.post(edit(draft, "data"), {"version": draft.version, "field": fields, "go": "seek", "sought": "y kien"})
+    assert sent.status_code == 302
+    found = browser.get(sent.url)
+    assert [row.code for row in found.context["others"]] == [far.code]
+    assert not found.context["more"]
+    assert 'value="y kien"' in found.content.decode()

@@ -23,6 +23,8 @@ from apps.disputes.actions import answer_dispute, raise_dispute
 from apps.disputes.choices import DisputeCategory
 from apps.organizations.choices import Role
 from apps.portal import inbox
+from apps.portal.unsigned import unsigned
+from apps.registry.actions.default_lists import decide_default_list
 from apps.registry.choices import Environment, SharingForm
 from tests.factories import agreements, connections
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
@@ -129,3 +131,32 @@ def test_an_answered_obstacle_waits_to_be_settled_and_is_not_said_to_be_unanswer
         }
     assert told[answered.number] == ("Read the answer: settled, or one level up", False)
     assert told[silent.number] == ("Not answered in time: take it one level up", True)
+
+
+def test_a_list_of_what_waits_for_a_signature_takes_no_more_queries_as_it_grows(world, django_assert_max_num_queries):
+    def drafts(number: int) -> None:
+        for _n in range(number):
+            sign_request(connections.complete_draft(world), by=world.consumer_signer)
+            connections.change(connections.signed_draft(world), world, note="Sửa sau khi ký.")
+            connections.complete_draft(world)
+
+    drafts(1)
+    with django_assert_max_num_queries(20) as few:
+        assert len(unsigned(world.consumer_signer, 100)) == 2
+    drafts(3)
+    with django_assert_max_num_queries(len(few.captured_queries)):
+        assert len(unsigned(world.consumer_signer, 100)) == 8
+
+
+def test_a_provider_that_shares_by_default_without_a_decision_is_told_to_enter_one(world):
+    def told() -> list:
+        here = reverse("portal:default-lists")
+        return [task.name for task in inbox.tasks(world.provider_officer) if task.url == here]
+
+    assert told() == [world.provider.code]
+    assert not [task for task in inbox.tasks(world.consumer_officer) if task.url == reverse("portal:default-lists")]
+    decide_default_list(
+        world.provider, by=world.provider_officer, number="12/QĐ", decided_on=timezone.localdate(),
+        services=[world.operation.version.service],
+    )  # fmt: skip
+    assert told() == []

@@ -21,6 +21,7 @@ from apps.registry.contract_reading import read_contract
 from apps.registry.models import DataService, Field, Operation, ServiceVersion, Upstream
 from apps.registry.terms import terms_hash
 from apps.registry.workflow import SERVICE, VERSION
+from tests.factories.catalogs import CatalogFactory
 from tests.factories.organizations import FocalPointFactory, OrganizationFactory, SuspendedOrganizationFactory, officer
 from tests.factories.registry import (
     BUSINESS_REGISTRATION,
@@ -228,6 +229,8 @@ def test_what_the_operator_suspends_only_the_operator_resumes(owner, service):
 
 def test_a_draft_takes_a_whole_contract_and_gives_it_back(owner, service):
     version = actions.add_version(service, by=owner)
+    for code in ("administrative-units", "economic-sectors", "countries"):
+        CatalogFactory(code=code)
     actions.define_contract(version, BUSINESS_REGISTRATION, by=owner)
     assert contract_of(version) == read_contract(BUSINESS_REGISTRATION)
     assert (version.major, version.minor, version.status) == (1, 0, VersionStatus.DRAFT)
@@ -283,6 +286,24 @@ def test_ag_15_personal_data_is_no_part_of_the_envelope_which_comes_with_every_a
             actions.complete_fields(complete, {code: {path: facts}}, by=owner)
         assert path in next(iter(caught.value.extra["fields"].values()))[0]
     assert not Field.objects.get(operation__version=complete, operation__code=code, path=path).is_envelope
+
+
+@pytest.mark.parametrize("place", ["fields", "parameters"])
+def test_a_contract_names_shared_catalogs_that_exist(owner, complete, place):
+    contract = copy.deepcopy(BUSINESS_REGISTRATION)
+    next(row for row in contract["operations"] if row[place])[place][0]["catalog_code"] = "khong-co"
+    with pytest.raises(InvalidFact) as caught:
+        actions.define_contract(complete, contract, by=owner)
+    assert "khong-co" in caught.value.extra["fields"]["catalog_code"][0]
+    assert not Field.objects.filter(catalog_code="khong-co").exists()
+
+
+def test_a_parameter_of_a_path_is_named_as_the_provider_names_it(owner, complete):
+    contract = copy.deepcopy(BUSINESS_REGISTRATION)
+    contract["operations"][0]["path"] = "/doanh-nghiep/{MST}"
+    contract["operations"][0]["parameters"] = [{"name": "MST", "location": "path", "required": True}]
+    actions.define_contract(complete, contract, by=owner)
+    assert complete.operations.get(code=contract["operations"][0]["code"]).path_template == "/doanh-nghiep/{MST}"
 
 
 @pytest.mark.parametrize("response", ["x\0y", {"\ud800": 1}, float("nan"), [float("inf")]], ids=repr)
@@ -401,6 +422,9 @@ SPOILERS = {
     "protocol": spoil_service("protocol", "soap"),
     "fields": lambda v: v.operations.first().fields.all().delete(),
     "labels": spoil_label,
+    "envelope": lambda v: Field.objects.filter(operation__version=v, path="Data.MainInformation.NAME").update(
+        is_envelope=True, personal_data="basic"
+    ),
     "samples": lambda v: ServiceVersion.objects.filter(pk=v.pk).update(interface_spec={"errors": [{"code": "0"}]}),
     "errors": lambda v: ServiceVersion.objects.filter(pk=v.pk).update(
         interface_spec={**v.interface_spec, "errors": []}

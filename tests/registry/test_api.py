@@ -14,6 +14,7 @@ from apps.organizations.choices import Role
 from apps.registry.choices import Environment, VersionStatus
 from apps.registry.models import DataService, ServiceVersion, UsageRegulation
 from tests.factories.accounts import PASSWORD, UserFactory
+from tests.factories.catalogs import CatalogFactory
 from tests.factories.organizations import FocalPointFactory, MinistryFactory, OrganizationFactory, officer
 from tests.factories.registry import (
     BUSINESS_REGISTRATION,
@@ -162,6 +163,8 @@ def test_a_version_with_all_its_operations_costs_the_same(consumer, django_asser
 
 
 def test_a_service_from_nothing_to_published_by_api(owner, provider):
+    for code in ("administrative-units", "economic-sectors", "countries"):
+        CatalogFactory(code=code)
     regulation = owner.post(
         "/api/v1/usage-regulations",
         {"organization": "H03.50", "number": "1/QĐ", "title": "Quy chế", "issued_on": "2026-01-05",

@@ -224,7 +224,7 @@ def test_hostile_documents_are_refused_quickly_with_a_stable_reason(name):
 @pytest.mark.parametrize(("document", "place"), [
     (json.dumps(ref("other.yaml#/X")), "other.yaml#/X"), ("openapi: 3.0.0\npaths:\n  - a\n  b: c\n", "line 4"),
     ('{"openapi": "3.0.0",}', "line 1"),
-    (json.dumps({"openapi": "3.0.0", "paths": {"/doanh-nghiep/{MST}": {"get": {"responses": {}}}}}), "/doanh-nghiep/{MST}"),
+    (json.dumps({"openapi": "3.0.0", "paths": {"/doanh-nghiep/{so-thue}": {"get": {"responses": {}}}}}), "/doanh-nghiep/{so-thue}"),
 ])  # fmt: skip
 def test_a_refusal_says_where(document, place):
     with pytest.raises(DocumentRefused) as caught:

@@ -36,6 +36,7 @@ def provider_server(settings):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             server.seen.append(dict(self.headers))
+            server.before()
             self.send_response(server.status)
             self.send_header("Content-Length", "2")
             self.end_headers()
@@ -45,7 +46,7 @@ def provider_server(settings):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.status, server.seen = 200, []
+    server.status, server.seen, server.before = 200, [], lambda: None
     threading.Thread(target=server.serve_forever, daemon=True).start()
     server.url = f"http://127.0.0.1:{server.server_port}/api"
     settings.EGRESS_ALLOW = [f"127.0.0.1:{server.server_port}"]
@@ -126,6 +127,17 @@ def test_drafts_suspended_and_retired_are_left_alone(provider_server):
     UpstreamFactory(base_url=provider_server.url)
     PublishedServiceFactory(version__base_url=provider_server.url, status="suspended")
     assert health.probe_due() == 0
+
+
+def test_silent_addresses_are_waited_for_together(provider_server):
+    """Each of three is answered only when all three were asked."""
+    meeting = threading.Barrier(3)
+    provider_server.before = lambda: meeting.wait(30)
+    for _n in range(3):
+        PublishedServiceFactory(version__base_url=provider_server.url)
+    Upstream.objects.filter(environment="test").delete()
+    assert health.probe_due() == 3
+    assert set(HealthProbe.objects.values_list("status", flat=True)) == {200}
 
 
 def test_old_probes_go(upstream, provider_server):

@@ -196,10 +196,10 @@ def sign_request(request: ConnectionRequest, *, by, content_hash: str | None = N
 
 
 def _sign(request: ConnectionRequest, organization: Organization, by, content_hash: str) -> RequestSignature:
-    return RequestSignature.objects.get_or_create(
-        request=request, organization=organization, content_hash=content_hash,
-        defaults={"signer": by, "prepared_by": request.created_by},
-    )[0]  # fmt: skip
+    """The agency's signature that counts: one is enough, but not that of a signer who has written in the request since."""
+    facts = {"request": request, "organization": organization, "content_hash": content_hash}
+    counts = RequestSignature.objects.filter(**facts).exclude(signer__in=request.preparers.all()).first()
+    return counts or RequestSignature.objects.create(**facts, signer=by, prepared_by=request.created_by)
 
 
 @transaction.atomic
@@ -339,9 +339,12 @@ def open_parts(request: ConnectionRequest, by) -> list[ProviderDecision]:
 @transaction.atomic
 def withdraw_request(request: ConnectionRequest, *, by, version: int | None = None) -> ConnectionRequest:
     """The consumer gives the request up, any time before it is approved."""
+    lay_with_operator = request.status == RequestStatus.CHECKING
     REQUEST.move(request, "withdraw", by=by, version=version, **clock.stop())
     audit.record("request.withdrawn", request, by=by, organizations=request.party_uuids())
     tell_asked("withdrawn", request, N_("Request %(number)s was withdrawn by the consumer."), by=by)
+    if lay_with_operator:
+        tell_operators("withdrawn", request, N_("Request %(number)s was withdrawn by the consumer."))
     return request
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.contrib.auth import get_user_model
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -193,6 +194,12 @@ class RequestContentSerializer(serializers.Serializer):
         required=False, allow_blank=True, max_length=10_000,
         help_text="Of a change or renewal: why; the note of the new version, not one of its terms.",
     )  # fmt: skip
+
+    def validate_scope(self, rows: list[dict]) -> list[dict]:
+        """Two rows of one operation would not be added up: the one that is read last would count alone."""
+        if len({row["operation"] for row in rows}) != len(rows):
+            raise serializers.ValidationError(_("Name each operation once."))
+        return rows
 
     def facts(self, user, consumer) -> dict:
         """The body as the verbs take it: rows instead of codes, only rows the person may name."""

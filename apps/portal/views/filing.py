@@ -132,8 +132,10 @@ def _data(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
     on_page = wizard.services_on_page(draft, request.user, extra)
     shown = [service.pk for service, _operations in on_page]
     others = DataService.objects.visible_to(request.user).live().exclude(pk__in=shown).select_related("provider")
-    wanted = asked(request, "operation")
-    return _page(request, draft, "data", services=on_page, others=others.order_by("sort_key")[:500], wanted_operation=wanted)
+    sought = asked(request, "sought")
+    listed = list(others.search(sought).order_by("sort_key")[: MOST_LISTED + 1])
+    return _page(request, draft, "data", services=on_page, others=listed[:MOST_LISTED], more=len(listed) > MOST_LISTED, sought=sought,
+                 wanted_operation=asked(request, "operation"))  # fmt: skip
 
 
 def _why(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
@@ -175,6 +177,8 @@ def _check(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
                  content_hash=request_hash(draft), is_signed_first=is_signed_first(draft), **pieces)  # fmt: skip
 
 
+MOST_LISTED = 500
+"""Services to choose from in one list; of more one is sought by a word."""
 _STEPS = {"who": _who, "data": _data, "near": _near, "why": _why, "check": _check}
 
 
@@ -213,6 +217,8 @@ def _onward(request: HttpRequest, draft: ConnectionRequest, step: str) -> HttpRe
     service = clean(request.POST.get("service", ""))
     if go == "add" and service:
         return redirect(f"{here}?service={service}#{service}" if DataService.objects.filter(code=service).exists() else here)
+    if go == "seek":
+        return redirect(f"{here}?{urlencode({'sought': clean(request.POST.get('sought', ''))})}#service")
     if go == "leave":
         messages.success(request, _("The draft is saved. You find it among the connection requests."))
         return redirect("portal:request", draft.uuid)

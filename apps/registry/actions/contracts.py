@@ -14,7 +14,7 @@ from apps.core.permissions import require
 from apps.core.text import clean
 from apps.registry.actions.versions import lock_draft
 from apps.registry.choices import Protocol
-from apps.registry.contract import contract_of, write_contract
+from apps.registry.contract import Contract, contract_of, write_contract
 from apps.registry.contract_reading import read_contract
 from apps.registry.documents import Reading, keep_completed, read_document
 from apps.registry.models import ServiceVersion
@@ -35,6 +35,7 @@ def define_contract(version: ServiceVersion, contract: dict, *, by, expected: in
     require(by, "registry.change_version", version)
     lock_draft(version, expected)
     read = read_contract(contract)
+    _check_catalogs(contract_of(version), read)
     write_contract(version, read)
     version.interface_spec = read.spec
     version.version += 1
@@ -77,7 +78,6 @@ def complete_fields(
     data = contract_of(version).as_data()
     for code, fields in facts.items():
         _update(_operation(data, code)["fields"], "path", fields, FIELD_FACTS, code)
-    _check_catalogs(given for fields in facts.values() for given in fields.values())
     return define_contract(version, data, by=by)
 
 
@@ -96,7 +96,6 @@ def complete_operation(
     _update([operation], "code", {code: facts or {}}, {"name", "description"}, code)
     _update(operation["parameters"], "name", parameters or {}, PARAMETER_FACTS, code)
     _update(operation["fields"], "path", fields or {}, FIELD_FACTS, code)
-    _check_catalogs([*(fields or {}).values(), *(parameters or {}).values()])
     return define_contract(version, data, by=by)
 
 
@@ -113,9 +112,6 @@ def write_operation(
     lock_draft(version, expected)
     data = contract_of(version).as_data()
     before = _operation(data, code) if code else {}
-    bound = {row["catalog_code"] for row in [*before.get("parameters", ()), *before.get("fields", ())]}
-    given = [*operation.get("parameters", ()), *operation.get("fields", ())]
-    _check_catalogs(row for row in given if row.get("catalog_code") not in bound)
     if code:
         data["operations"][data["operations"].index(before)] = {**before, **operation}
         for sample in data["samples"]:
@@ -164,10 +160,15 @@ def _update(rows, key: str, facts: dict[str, dict], allowed: set[str], code: str
         known[name].update(given)
 
 
-def _check_catalogs(facts) -> None:
+def _check_catalogs(before: Contract, after: Contract) -> None:
     """A field or parameter is bound to a catalog that exists, or to one level of it (`code/level`); what was bound before is not judged again."""
-    wanted = {given["catalog_code"].partition("/")[0] for given in facts if given.get("catalog_code")}
+    wanted = {code.partition("/")[0] for code in _bound(after) - _bound(before)}
     unknown = wanted - set(Catalog.objects.filter(code__in=wanted).values_list("code", flat=True))
     if unknown:
         names = ", ".join(sorted(unknown))[:200]
         raise InvalidFact(fields={"catalog_code": [_("There is no shared catalog %(names)s.") % {"names": names}]})
+
+
+def _bound(contract: Contract) -> set[str]:
+    rows = [row for operation in contract.operations for row in (*operation.parameters, *operation.fields)]
+    return {row.catalog_code for row in rows if row.catalog_code}

@@ -26,7 +26,7 @@ from apps.registry.querysets import (
 )
 
 PATH_TEMPLATE = RegexValidator(
-    r"^(/([A-Za-z0-9._~-]+|\{[a-z][A-Za-z0-9_]*\}))+$",
+    r"^(/([A-Za-z0-9._~-]+|\{[A-Za-z_][A-Za-z0-9_]*\}))+$",
     _("A path begins with a slash; its parts are plain words or parameters in braces: /enterprises/{code}."),
 )
 NAME = RegexValidator(r"^[A-Za-z_][A-Za-z0-9_.-]*$", _("Letters, digits, underscore, dot and hyphen."))
