@@ -57,11 +57,14 @@ def of_request(request: ConnectionRequest) -> Proposal:
     )
     basis = getattr(request, "basis", None)
     amends = basis is not None and request.kind in (RequestKind.CHANGE, RequestKind.RENEWAL)
+    # Hours are negotiated; a request says nothing of them and leaves them as they are.
+    running = basis.agreement.current_version if basis is not None else None
     return Proposal(
         systems=[row.system for row in request.request_systems.select_related("system__organization")],
         scopes=[_scope(row.operation, [{"path": field.path} for field in row.fields.all()]) for row in rows],
         purpose=request.purpose.code if request.purpose else "", per_day=request.calls_per_day,
         per_second=request.calls_per_second, networks=tuple(request.source_networks),
+        hours=_hours(running.content["restrictions"].get("hours") or {}) if running else None,
         replaces=basis.agreement if amends else None,
     )  # fmt: skip
 
