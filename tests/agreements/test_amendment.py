@@ -343,6 +343,13 @@ def test_one_joins_an_agreement_that_was_signed_on_paper(w):
     assert (signature.signer, signature.signer_name, signature.basis) == (None, "Trần Thị Ký, Giám đốc", "paper")
 
 
+def test_a_change_begins_with_ones_own_technician_and_not_with_who_joined_last(w):
+    agreement = accepted(w)
+    _system, asker, _signer = joined(agreement, w)
+    found = [start_change(agreement, by=person).technician for person in (w.consumer_officer, asker)]
+    assert found == ["Nguyễn Văn Kỹ, 0209 111 222", "Lê Văn Nối"]
+
+
 @pytest.mark.parametrize("drafter", ["first consumer", "joiner"])
 @pytest.mark.parametrize("begin", [start_change, start_renewal])
 def test_a_change_by_one_consumer_keeps_what_runs_for_the_other(w, drafter, begin):
