@@ -343,6 +343,15 @@ def test_one_joins_an_agreement_that_was_signed_on_paper(w):
     assert (signature.signer, signature.signer_name, signature.basis) == (None, "Trần Thị Ký, Giám đốc", "paper")
 
 
+def test_who_had_tested_before_another_joined_does_not_test_again(w):
+    agreement = agreement_in_force(w)
+    record = recorded(w, agreement)
+    joined(agreement, w)
+    record.refresh_from_db()
+    confirm_acceptance(record, by=w.provider_officer)
+    assert open_fields(agreement, w, Environment.PRODUCTION) == set(w.fields(3))
+
+
 def test_a_change_begins_with_ones_own_technician_and_not_with_who_joined_last(w):
     agreement = accepted(w)
     _system, asker, _signer = joined(agreement, w)
