@@ -16,6 +16,7 @@ from apps.organizations.models import InformationSystem
 from apps.organizations.roles import is_platform_reader, organization_ids
 from apps.registry.choices import Environment, PersonalDataClass
 from apps.registry.models import Operation
+from apps.registry.querysets import LIVE
 
 
 @dataclass(frozen=True)
@@ -98,22 +99,34 @@ def preview(request: ConnectionRequest, user) -> Preview:
 def preview_of(version: AgreementVersion, user) -> Preview:
     """What signing `version` would open, beside what its own agreement and others open already, as far as `user` may know."""
     content = version.content
-    by_code = {_key(row): row for row in content["scope"]}
-    found = Operation.objects.filter(code__in=[row["operation"] for row in content["scope"]])
-    asked = []
-    for operation in found.select_related("version__service__provider"):
-        row = by_code.get(
-            (operation.version.service.code, f"{operation.version.major}.{operation.version.minor}", operation.code)
-        )
-        if row is not None:
-            asked.append(_Asked(operation, {field["path"]: field["personal_data"] for field in row["fields"]}))
+    asked = [
+        _Asked(operation, {field["path"]: field["personal_data"] for field in row["fields"]})
+        for operation, row in _live(content)
+    ]
     codes = [row["code"] for row in content["systems"]]
     systems = set(InformationSystem.objects.filter(code__in=codes).values_list("pk", flat=True))
     return _preview(asked, systems, content["method"].get("calls_per_second"), user, agreement_id=version.agreement_id)
 
 
-def _key(row: dict) -> tuple[str, str, str]:
-    return row["service"], row["version"], row["operation"]
+def _live(content: dict) -> list[tuple[Operation, dict]]:
+    """(operation, row) of the scope, of the minor version that replaced the one it names, as `grants.operation_of`; in one query."""
+    codes = {(row["service"], row["operation"]) for row in content["scope"]}
+    rows = Operation.objects.filter(
+        code__in={code for _service, code in codes}, version__service__code__in={s for s, _code in codes}
+    )
+    known = {}
+    for operation in rows.select_related("version__service__provider"):
+        version = operation.version
+        known.setdefault((version.service.code, str(version.major), operation.code), {})[str(version.minor)] = operation
+    found = []
+    for row in content["scope"]:
+        major, minor = row["version"].split(".")
+        minors = known.get((row["service"], major, row["operation"]), {})
+        live = [operation for operation in minors.values() if operation.version.status in LIVE]
+        exact = minors.get(minor)
+        operation = next(iter(live), exact) if exact and exact.version.status not in LIVE else exact
+        found += [(operation, row)] if operation else []
+    return found
 
 
 def _preview(asked: list[_Asked], systems: set[int], rate: int | None, user, *, agreement_id: int | None) -> Preview:

@@ -2,10 +2,12 @@
 
 from django.utils import timezone
 
-from apps.agreements.actions import approve_request, confirm_acceptance, record_acceptance
+from apps.agreements.actions import approve_request, confirm_acceptance, publish_service_version, record_acceptance
+from apps.agreements.models import Agreement
 from apps.agreements.preview import preview, preview_of
 from apps.connections.actions import draft_request, forward_request, sign_request, submit_request
 from apps.organizations.choices import Role
+from tests.agreements.test_publishing import successor, version_in_use
 from tests.factories.agreements import accepted, negotiating
 from tests.factories.connections import forwarded
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
@@ -51,6 +53,14 @@ def test_a_version_in_force_is_not_counted_against_itself(w):
     assert found.overlaps == ()
     assert found.operations[0].new_fields == ()
     assert (found.loads[0].agreed, found.loads[0].asked) == (0, 5)
+
+
+def test_a_minor_version_that_took_the_place_of_the_agreed_one_opens_nothing_new(w):
+    version_in_use(w)
+    agreement = Agreement.objects.get()
+    publish_service_version(successor(w), by=w.provider_officer)
+    found = preview_of(agreement.current_version, w.provider_officer)
+    assert found.operations[0].new_fields == (), "the access goes on under the version that replaced the agreed one"
 
 
 def test_a_longer_request_takes_no_more_queries(w, django_assert_num_queries):
