@@ -169,13 +169,12 @@ def _to_agree(user):
 
 
 def _duties(user):
-    """Agreements that end, or that the person's agency has left, with something on its checklist still open."""
+    """Agreements that end, have expired or that the person's agency has left, with something on its checklist still open."""
     consumes, provides = organization_ids(user, Role.CONSUMER_OFFICER), organization_ids(user, Role.PROVIDER_OFFICER)
     theirs = Q(party__organization_id__in=consumes, party__side=Side.CONSUMER)
     theirs |= Q(party__organization_id__in=provides, party__side=Side.PROVIDER)
     if consumes or provides:
-        owed = Q(agreement__status=AgreementStatus.ENDING) | Q(party__left_at__isnull=False)
-        rows = Duty.objects.filter(theirs, owed, done_at__isnull=True)
+        rows = Duty.objects.owed().filter(theirs)
         for row in rows.select_related("agreement").order_by("id")[:MOST]:
             yield Task(_("Do the duty before the end"), row.agreement.number, capfirst(row.get_kind_display()),
                        reverse("portal:agreement", args=[row.agreement.uuid]), since=row.created_at)  # fmt: skip

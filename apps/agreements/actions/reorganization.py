@@ -17,7 +17,7 @@ from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side, SignatureBasis, VersionState
 from apps.agreements.content import representatives
 from apps.agreements.locks import held_grants
-from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Party, Signature
+from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Duty, Party, Signature
 from apps.agreements.suspensions import hand_over
 from apps.audit import actions as audit
 from apps.connections.models import ConnectionRequest
@@ -142,12 +142,12 @@ def _nothing_unfinished(source: Organization, into: Organization) -> None:
 
 
 def unfinished(source: Organization, into: Organization) -> list[str]:
-    """Numbers of open requests, unfinished agreements, those it has left with duties still open, those with a change that awaits
+    """Numbers of open requests, unfinished agreements, those it has left or that have expired with duties still open, those with a change that awaits
     signatures or its first day or a joining that waits, and those between the two."""
     cases = ConnectionRequest.objects.open()
     requests = cases.filter(consumer=source) | cases.filter(decisions__provider=source)
     agreements = Agreement.objects.filter(status__in=UNFINISHED, parties__organization=source)
-    owed = Agreement.objects.filter(status__in=LIVE, duties__party__organization=source, duties__done_at__isnull=True)
+    owed = Agreement.objects.filter(pk__in=Duty.objects.owed().filter(party__organization=source).values("agreement"))
     bound = {"parties__is_joining": False, "parties__left_at__isnull": True}
     # A merge makes the next version: a change that waits would be lost by it, with the signatures it has.
     change = {"versions__state__in": (VersionState.DRAFT, VersionState.SCHEDULED)}
