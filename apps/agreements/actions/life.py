@@ -194,6 +194,8 @@ def complete_duty(duty: Duty, *, by, note: str, file: tuple[str, bytes] | None =
     if file is None and duty.kind == DutyKind.DATA_DELETED:
         raise FactMissing(code="certificate_missing", fields={"certificate": [_("Attach the certificate of deletion.")]})
     judged = files.judge(*file) if file else None
+    # Whether it is owed lies in other tables, which an UPDATE that has waited does not ask again: the second waits here.
+    Duty.objects.select_for_update(no_key=True).only("pk").get(pk=duty.pk)
     done = Duty.objects.owed().filter(pk=duty.pk)
     if done.update(done_at=timezone.now(), done_by=by, note=note.strip()) != 1:
         duty.refresh_from_db()
