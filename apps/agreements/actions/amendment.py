@@ -123,7 +123,8 @@ def amended_content(
     note = reason or str(request.get_kind_display())
     content = content_of(request, agreement, number, supersedes=current.content_hash, note=note, signed=signed)
     if request.kind != RequestKind.JOIN:
-        content = keep_negotiated(content, agreement.versions.get(number=1).content, current.content, _standard_texts())
+        if agreement.sharing_form == SharingForm.SPECIAL:
+            content = keep_negotiated(content, agreement.versions.get(number=1).content, current.content, _standard_texts())
         return keep_the_others(content, request, agreement, current.content)
     old = current.content
     joined = {
