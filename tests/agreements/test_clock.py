@@ -14,6 +14,7 @@ from apps.agreements.actions import (
     resume_agreement,
     rotate_credential,
     suspend_agreement,
+    terminate_agreement,
 )
 from apps.agreements.choices import AgreementStatus, SuspensionKind
 from apps.agreements.clock import run_clock
@@ -229,3 +230,12 @@ def test_te_13_an_account_that_was_rotated_is_not_to_be_rotated_in_time(w):
         assert run_clock()["accounts"] == 1, "the successor was not collected"
     claim_credential(new, by=w.consumer_officer)
     assert run_clock()["accounts"] == 0, "it ends within the overlap because its successor is at work"
+
+
+def test_of_an_agreement_that_is_over_no_suspension_is_announced_any_more(w):
+    with time_machine.travel(MONDAY, tick=False):
+        agreement = agreement_in_force(w)
+        announce(w, agreement)
+        terminate_agreement(agreement, by=w.operator, ground="authority", reason="Yêu cầu")
+        assert not PlannedSuspension.objects.open().exists(), "the banner went on telling of it until its day"
+        assert run_clock()["begun"] == 0

@@ -131,6 +131,7 @@ def _close_all(agreement: Agreement, *, by, reason: str) -> None:
     """Nothing runs any more, and what would have begun later does not."""
     close_grants(agreement, by=by, reason=reason)
     agreement.versions.filter(state=VersionState.SCHEDULED).update(state=VersionState.SUPERSEDED)
+    agreement.planned_suspensions.open().update(ended_at=timezone.now())
     raise_epoch("agreement", agreement.uuid)
 
 
