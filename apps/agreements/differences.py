@@ -54,7 +54,7 @@ LISTS = (
 
 def differences(old: dict, new: dict) -> list[Difference]:
     """Everything a reader should know before agreeing to `new` instead of `old`; fields first."""
-    return [*_fields(old, new), *_lists(old, new), *_values(old, new)]
+    return [*_fields(old, new), *_lists(old, new), *_values(old, new), *_of_what_stays(old, new)]
 
 
 def _fields(old: dict, new: dict) -> Iterator[Difference]:
@@ -105,6 +105,44 @@ def _values(old: dict, new: dict) -> Iterator[Difference]:
     for was, now, item in pairs:
         if was != now:
             yield Difference(item, CHANGED, before=_text(was), after=_text(now))
+
+
+def _of_what_stays(old: dict, new: dict) -> Iterator[Difference]:
+    """What is said of services, systems and regulations that both contents name; that one came or went is told above."""
+    for item, read in (
+        (_("Service level"), _service_levels), (_("Security level"), _security_levels), (_("Usage regulation"), _terms),
+        (_("Place of use"), _places), (_("Use of received data"), _durations),
+    ):  # fmt: skip
+        was, now = read(old), read(new)
+        for key in sorted({*was} & {*now}):
+            if was[key] != now[key]:
+                yield Difference(item, CHANGED, before=was[key], after=now[key])
+
+
+def _service_levels(content: dict) -> dict[str, str]:
+    names = {row["service"]: row["service_name"] for row in content["scope"]}
+    rows = content.get("service_level", [])
+    return {row["service"]: f"{names.get(row['service'], row['service'])}: {row['text']}" for row in rows}
+
+
+def _security_levels(content: dict) -> dict[str, str]:
+    names = {row["code"]: row["name"] for row in content["systems"]}
+    rows = [row for row in content["security"].get("levels", []) if row["system"] in names]
+    return {row["system"]: f"{names[row['system']]}: {row['level']} {row['decision']}".strip() for row in rows}
+
+
+def _terms(content: dict) -> dict[str, str]:
+    return {row["number"]: f"{row['number']}: {row.get('terms', '')}" for row in content["usage_regulations"]}
+
+
+def _places(content: dict) -> dict[str, str]:
+    """Where data is used follows the systems: of the same ones it is another only where somebody wrote so."""
+    systems = ", ".join(sorted(row["name"] for row in content["systems"]))
+    return {systems: ", ".join(content["place"].get("usage_location", []))}
+
+
+def _durations(content: dict) -> dict[str, str]:
+    return {"": "; ".join(content["term"].get("usage_duration", []))}
 
 
 def _day(text: str | None) -> str | None:

@@ -110,11 +110,20 @@ def qr_code(content_hash: str) -> str:
 
 def render_pdf(version: AgreementVersion, *, signed: bool = True) -> bytes:
     """The document as PDF (`document_html`). Raises PdfUnavailable without the system's Pango."""
-    return pdf_of(document_html(version, signed=signed))
+    return pdf_of(document_html(version, signed=signed), finisher=_with_room_for_signatures)
 
 
-def pdf_of(html: str) -> bytes:
-    """A self-contained page of ours as PDF. Raises PdfUnavailable without the system's Pango."""
+def _with_room_for_signatures(_document, pdf) -> None:
+    """An empty form, where signers put their fields: what a signature adds is then told from any other change (`signed_pdf`)."""
+    import pydyf
+
+    form = pydyf.Dictionary({"Fields": pydyf.Array([])})
+    pdf.add_object(form)
+    pdf.catalog["AcroForm"] = form.reference
+
+
+def pdf_of(html: str, *, finisher=None) -> bytes:
+    """A self-contained page of ours as PDF; `finisher` (document, pdf) has the last hand. Raises PdfUnavailable without the system's Pango."""
     try:
         from weasyprint import HTML  # heavy, needs system libraries: only when a document is made
         from weasyprint.urls import URLFetcher, URLFetcherResponse
@@ -131,7 +140,7 @@ def pdf_of(html: str) -> bytes:
                 return URLFetcherResponse(url, _unpacked(path), {"Content-Type": "font/ttf"})
             return super().fetch(url, headers)  # knows only data: and refuses the rest
 
-    return HTML(string=html, url_fetcher=OurFontsOnly(allowed_protocols=("data",))).write_pdf()
+    return HTML(string=html, url_fetcher=OurFontsOnly(allowed_protocols=("data",))).write_pdf(finisher=finisher)
 
 
 @cache

@@ -10,12 +10,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 from apps.agreements.choices import AgreementStatus, GrantStatus
-from apps.agreements.models import AgreementVersion, Grant, RequestBasis
+from apps.agreements.models import Agreement, AgreementVersion, Grant, RequestBasis
+from apps.connections.choices import RequestKind
 from apps.connections.models import ConnectionRequest
-from apps.organizations.models import InformationSystem
+from apps.organizations.models import InformationSystem, Organization
 from apps.organizations.roles import is_platform_reader, organization_ids
 from apps.registry.choices import Environment, PersonalDataClass
 from apps.registry.models import Operation
+from apps.registry.querysets import LIVE
 
 
 @dataclass(frozen=True)
@@ -91,33 +93,65 @@ def preview(request: ConnectionRequest, user) -> Preview:
     rows = request.requested_operations.select_related("operation__version__service__provider").prefetch_related("fields")
     asked = [_Asked(row.operation, {field.path: field.personal_data for field in row.fields.all()}) for row in rows]
     systems = {row.system_id for row in request.request_systems.all()}
-    basis = RequestBasis.objects.filter(request=request).first()
-    return _preview(asked, systems, request.calls_per_second, user, agreement_id=basis.agreement_id if basis else None)
+    basis = RequestBasis.objects.filter(request=request).select_related("agreement").first()
+    agreement = basis.agreement if basis else None
+    joins = request.kind == RequestKind.JOIN
+    using = systems if agreement is None or joins else systems | {row.pk for row in systems_that_stay(request, agreement)}
+    return _preview(
+        asked, systems, request.calls_per_second, user, agreement_id=agreement.pk if agreement else None,
+        using=len(using), adds=joins,
+    )  # fmt: skip
+
+
+def systems_that_stay(request: ConnectionRequest, agreement: Agreement) -> list[InformationSystem]:
+    """Systems of the consumers that take no part in a change: they go on under the next content (`amendment.keep_the_others`)."""
+    asking = set(Organization.objects.filter(pk__in=request.consumer_ids()).values_list("code", flat=True))
+    rows = agreement.current_version.content["systems"]
+    codes = [row["code"] for row in rows if row["organization"] not in asking]
+    return list(InformationSystem.objects.filter(code__in=codes).select_related("organization"))
 
 
 def preview_of(version: AgreementVersion, user) -> Preview:
     """What signing `version` would open, beside what its own agreement and others open already, as far as `user` may know."""
     content = version.content
-    by_code = {_key(row): row for row in content["scope"]}
-    found = Operation.objects.filter(code__in=[row["operation"] for row in content["scope"]])
-    asked = []
-    for operation in found.select_related("version__service__provider"):
-        row = by_code.get(
-            (operation.version.service.code, f"{operation.version.major}.{operation.version.minor}", operation.code)
-        )
-        if row is not None:
-            asked.append(_Asked(operation, {field["path"]: field["personal_data"] for field in row["fields"]}))
+    asked = [
+        _Asked(operation, {field["path"]: field["personal_data"] for field in row["fields"]})
+        for operation, row in _live(content)
+    ]
     codes = [row["code"] for row in content["systems"]]
     systems = set(InformationSystem.objects.filter(code__in=codes).values_list("pk", flat=True))
-    return _preview(asked, systems, content["method"].get("calls_per_second"), user, agreement_id=version.agreement_id)
+    rate = content["method"].get("calls_per_second")
+    return _preview(asked, systems, rate, user, agreement_id=version.agreement_id, using=len(systems))
 
 
-def _key(row: dict) -> tuple[str, str, str]:
-    return row["service"], row["version"], row["operation"]
+def _live(content: dict) -> list[tuple[Operation, dict]]:
+    """(operation, row) of the scope, of the minor version that replaced the one it names, as `grants.operation_of`; in one query."""
+    codes = {(row["service"], row["operation"]) for row in content["scope"]}
+    rows = Operation.objects.filter(
+        code__in={code for _service, code in codes}, version__service__code__in={s for s, _code in codes}
+    )
+    known = {}
+    for operation in rows.select_related("version__service__provider"):
+        version = operation.version
+        known.setdefault((version.service.code, str(version.major), operation.code), {})[str(version.minor)] = operation
+    found = []
+    for row in content["scope"]:
+        major, minor = row["version"].split(".")
+        minors = known.get((row["service"], major, row["operation"]), {})
+        live = [operation for operation in minors.values() if operation.version.status in LIVE]
+        exact = minors.get(minor)
+        operation = next(iter(live), exact) if exact and exact.version.status not in LIVE else exact
+        found += [(operation, row)] if operation else []
+    return found
 
 
-def _preview(asked: list[_Asked], systems: set[int], rate: int | None, user, *, agreement_id: int | None) -> Preview:
-    """Loads are a provider's to know, of its own services; what another agreement opens, its parties'. The platform's readers see all."""
+def _preview(
+    asked: list[_Asked], systems: set[int], rate: int | None, user, *, agreement_id: int | None, using: int, adds: bool = False
+) -> Preview:
+    """Loads are a provider's to know, of its own services; what another agreement opens, its parties'. The platform's readers see all.
+
+    `using` systems get `rate` each, in place of what runs under the agreement, or (`adds`: one who joins) beside it.
+    """
     sees_all, mine = is_platform_reader(user), organization_ids(user)
     grants = list(
         Grant.objects.filter(
@@ -132,11 +166,11 @@ def _preview(asked: list[_Asked], systems: set[int], rate: int | None, user, *, 
     held = [grant for grant in seen if grant.system_id in systems]
     decided = [row for row in asked if sees_all or row.operation.version.service.provider_id in mine]
     # The agreement that is being changed makes room for itself: its own grants are replaced, not added to.
-    others = [grant for grant in grants if grant.agreement_id != agreement_id]
+    others = [grant for grant in grants if adds or grant.agreement_id != agreement_id]
     return Preview(
         operations=tuple(_operation(row, held) for row in asked),
         overlaps=tuple(overlap for row in asked for overlap in _overlaps(row, held, agreement_id)),
-        loads=tuple(_loads(decided, others, (rate or 0) * max(len(systems), 1))),
+        loads=tuple(_loads(decided, others, (rate or 0) * max(using, 1))),
     )
 
 

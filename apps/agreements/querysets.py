@@ -182,6 +182,11 @@ class AcceptanceQuerySet(models.QuerySet):
 
 
 class DutyQuerySet(models.QuerySet):
+    def owed(self):
+        """Open, and due now: the agreement ends or has expired, or the party has left it."""
+        over = Q(agreement__status__in=(AgreementStatus.ENDING, AgreementStatus.EXPIRED))
+        return self.filter(over | Q(party__left_at__isnull=False), done_at__isnull=True)
+
     def visible_to(self, user):
         """The parties of the agreement and the platform's readers; who left its own."""
         if is_platform_reader(user):

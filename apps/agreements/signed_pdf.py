@@ -1,8 +1,8 @@
 """Uploaded PDFs signed with a token: verified with pyHanko, everything doubtful refused with its reason.
 
-Accepted is the very document we gave out, with one more signature appended: the file begins with our bytes, the
-newest signature covers the whole file, every signature is intact and leads to a trusted root, and the certificate
-names the person who uploads it.
+Accepted is the very document we gave out, with one more signature appended: the file begins with our bytes, nothing but
+the signature comes after them, the newest signature covers the whole file, every signature is intact and leads to a
+trusted root, and the certificate names the person who uploads it.
 
 pyHanko is loaded when the first file comes: it took a third of the start of every process, the gateway's too.
 """
@@ -45,6 +45,7 @@ def verify(data: bytes, *, given_out: bytes, roots: list[x509.Certificate] | Non
         raise InvalidFact(_("Exactly one new signature is expected in the file."), code="pdf_signature_count")
     for signature in signatures:
         _check(signature, roots, is_last=signature is signatures[-1])
+    _require_nothing_else(data, given_out)
     certificate = signatures[-1].signer_cert
     return SignedBy(_subject(certificate), _names(certificate))
 
@@ -79,6 +80,33 @@ def _check(signature, roots, *, is_last: bool) -> None:
         raise InvalidFact(_("The certificate does not lead to a trusted root."), code="pdf_untrusted")
     if not status.bottom_line:
         raise InvalidFact(_("The signature is not valid."), code="pdf_not_valid")
+
+
+def _require_nothing_else(data: bytes, given_out: bytes) -> None:
+    """Raise InvalidFact (`pdf_content_changed`) when the file shows anything else than what was given out and a signature.
+
+    A PDF is changed by appending to it, so its first bytes are ours also where a page was replaced before it was signed. A
+    second signature guards what the first covers; the first has nobody before it.
+    """
+    from pyhanko.pdf_utils.reader import PdfFileReader
+    from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, FormUpdatingRule, StandardDiffPolicy, SuspiciousModification
+    from pyhanko.sign.diff_analysis.constants import ACROFORM_EXEMPT_STRICT_COMPARISON
+
+    # The first signature also says in the form that there is one, which the library does not expect.
+    form = FormUpdatingRule(DEFAULT_DIFF_POLICY.form_rule.field_rules, ACROFORM_EXEMPT_STRICT_COMPARISON | {"/SigFlags"})
+    policy = StandardDiffPolicy(DEFAULT_DIFF_POLICY.global_rules, form)
+    try:
+        ours, whole = (PdfFileReader(io.BytesIO(part), strict=False) for part in (given_out, data))
+        base = ours.xrefs.total_revisions - 1
+        # An appended table that does not lead back to ours would put another beginning in its place.
+        known = whole.xrefs.get_startxref_for_revision(base) == ours.xrefs.get_startxref_for_revision(base)
+        found = policy.review_file(whole, base) if known else None
+    except Exception as error:  # as in `_check`: none of the library's ways to stumble means "unchanged"
+        raise InvalidFact(_("The signature cannot be verified."), code="pdf_signature_broken") from error
+    if found is None or isinstance(found, SuspiciousModification):
+        raise InvalidFact(
+            _("Something besides the signature was added to the document that was given out."), code="pdf_content_changed"
+        )
 
 
 def _subject(certificate: x509.Certificate) -> str:

@@ -14,6 +14,7 @@ from apps.agreements.choices import GrantStatus
 from apps.agreements.models import Agreement as AgreementRow
 from apps.agreements.models import AgreementVersion
 from apps.agreements.models import Grant as GrantRow
+from apps.agreements.preview import systems_that_stay
 from apps.connections.choices import RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.gateway import policy_kinds as p
@@ -58,11 +59,15 @@ def of_request(request: ConnectionRequest) -> Proposal:
     )
     basis = getattr(request, "basis", None)
     amends = basis is not None and request.kind in (RequestKind.CHANGE, RequestKind.RENEWAL)
+    # Hours are negotiated; a request says nothing of them and leaves them as they are.
+    running = basis.agreement.current_version if basis is not None else None
+    systems = [row.system for row in request.request_systems.select_related("system__organization")]
     return Proposal(
-        systems=[row.system for row in request.request_systems.select_related("system__organization")],
+        systems=[*systems, *(systems_that_stay(request, basis.agreement) if amends else ())],
         scopes=[_scope(row.operation, [{"path": field.path} for field in row.fields.all()]) for row in rows],
         purpose=request.purpose.code if request.purpose else "", per_day=request.calls_per_day,
         per_second=request.calls_per_second, networks=tuple(request.source_networks),
+        hours=_hours(running.content["restrictions"].get("hours") or {}) if running else None,
         replaces=basis.agreement if amends else None,
     )  # fmt: skip
 

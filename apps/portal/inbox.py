@@ -15,7 +15,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from apps.agreements.actions.reorganization import OFFICER_OF, unattended
-from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, GrantStatus, Side
+from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, GrantStatus, Side, VersionState
 from apps.agreements.models import (
     AcceptanceRecord,
     Agreement,
@@ -155,15 +155,15 @@ def _to_sign(user):
 def _agreements_to_sign(user):
     mine = organization_ids(user, Role.SIGNER)
     if mine:
-        signed = Signature.objects.filter(
-            version__agreement=OuterRef("pk"), version__state="draft", party__organization_id__in=mine
-        )
+        # By what is to be signed now: a signature over a content that was negotiated again since signs nothing.
+        newest = AgreementVersion.objects.filter(agreement=OuterRef("pk")).order_by("-number").values("pk")[:1]
+        signed = Signature.objects.filter(version=OuterRef("newest"), party__organization_id__in=mine)
         # The first content awaits signatures, or a change does while the former version is in force.
         change = AgreementVersion.objects.filter(agreement=OuterRef("pk"), state="draft")
         waits = Q(status=AgreementStatus.AWAITING_SIGNATURES) | (Q(status=AgreementStatus.IN_FORCE) & Exists(change))
         rows = Agreement.objects.visible_to(user).filter(waits)
         rows = rows.filter(parties__organization_id__in=mine, parties__left_at__isnull=True)
-        rows = rows.exclude(Exists(signed)).distinct()[:MOST]
+        rows = rows.annotate(newest=Subquery(newest)).exclude(Exists(signed)).distinct()[:MOST]
         for row in rows:
             what = _("Sign the change") if row.status == AgreementStatus.IN_FORCE else _("Sign the agreement")
             yield Task(what, row.number, row.title, reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)
@@ -183,12 +183,12 @@ def _to_agree(user):
 
 
 def _duties(user):
-    """Agreements that end, with something on the checklist of the person's agency still open."""
+    """Agreements that end, have expired or that the person's agency has left, with something on its checklist still open."""
     consumes, provides = organization_ids(user, Role.CONSUMER_OFFICER), organization_ids(user, Role.PROVIDER_OFFICER)
     theirs = Q(party__organization_id__in=consumes, party__side=Side.CONSUMER)
     theirs |= Q(party__organization_id__in=provides, party__side=Side.PROVIDER)
     if consumes or provides:
-        rows = Duty.objects.filter(theirs, done_at__isnull=True, agreement__status=AgreementStatus.ENDING)
+        rows = Duty.objects.owed().filter(theirs)
         for row in rows.select_related("agreement").order_by("id")[:MOST]:
             yield Task(_("Do the duty before the end"), row.agreement.number, capfirst(row.get_kind_display()),
                        reverse("portal:agreement", args=[row.agreement.uuid]), since=row.created_at)  # fmt: skip
@@ -229,7 +229,10 @@ def _to_collect(user):
 
 def _to_confirm(user):
     mine = organization_ids(user, Role.PROVIDER_OFFICER)
-    rows = AcceptanceRecord.objects.filter(status=AcceptanceStatus.RECORDED)
+    # A test under a version that was replaced, or an agreement that stands still or is over, opens nothing.
+    rows = AcceptanceRecord.objects.filter(
+        status=AcceptanceStatus.RECORDED, agreement__status=AgreementStatus.IN_FORCE, for_version__state=VersionState.CURRENT
+    )
     if not is_operator(user):
         # One provider of several does not confirm for the others.
         others = Party.objects.filter(side=Side.PROVIDER, left_at__isnull=True).exclude(organization_id__in=mine)

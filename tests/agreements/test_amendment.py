@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.agreements.actions import (
     agree_content,
     approve_request,
+    change_clause,
     confirm_acceptance,
     decline_change,
     end_grant,
@@ -28,6 +29,7 @@ from apps.agreements.actions import (
 from apps.agreements.actions.amendment import amended_content
 from apps.agreements.actions.signing import add_signature
 from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis, VersionState
+from apps.agreements.differences import differences
 from apps.agreements.models import Agreement, Credential, Grant
 from apps.audit.models import AuditEvent
 from apps.connections.actions import (
@@ -93,6 +95,48 @@ def test_a_change_keeps_the_terms_that_were_negotiated_until_somebody_writes_oth
     save_draft(request, by=w.consumer_officer, note="Báo cáo tháng.")
     content = amended_content(request, agreement, current, 3)
     assert (content["other_terms"], content["change_note"]) == ("Báo cáo tháng.", "Thêm việc theo NĐ 1/2026.")
+
+
+NEGOTIATED = {
+    "restrictions": {"hours": {"from": "07:00", "to": "19:00"}, "text": "Chỉ tra cứu khi có hồ sơ."},
+    "commitments": "Cam kết riêng của hai bên.", "security": {"text": "TLS 1.3."}, "open_to_join": False,
+    "storage": {"ground": "Không lưu trữ."}, "disposal": {"deadline": "trong 10 ngày"}, "place": {"exchange_point": "Trục riêng"},
+    "term": {"usage_duration": ["Trong ngày"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("begin", [start_change, start_renewal])
+def test_what_no_request_can_say_goes_on_as_it_was_negotiated(db, begin):
+    w = special_world()
+    agreement = negotiating(w)
+    level = [{**row, "text": "99,9 %"} for row in agreement.current_version.content["service_level"]]
+    propose_content(agreement, by=w.consumer_officer, changes={**NEGOTIATED, "service_level": level}, note="Đã bàn")
+    version = agreement.versions.order_by("-number").first()
+    agree_content(agreement, by=w.provider_officer, content_hash=version.content_hash)
+    for signer in (w.consumer_signer, w.provider_signer):
+        sign_agreement(agreement, by=signer, content_hash=version.content_hash)
+    later = {
+        "by": officer(Role.LEGAL_OFFICER),
+        "text": "Biện pháp mới.",
+        "effective_from": timezone.localdate() + datetime.timedelta(days=1),
+    }
+    change_clause("disposal", **later)
+    with time_machine.travel(timezone.now() + datetime.timedelta(days=2), tick=False):
+        request = begin(agreement, by=w.consumer_officer)
+        save_draft(request, by=w.consumer_officer, calls_per_day=900)
+        submit_request(request, by=w.consumer_officer)
+        forward_request(request, by=w.operator)
+        approve_request(request, by=w.provider_officer)
+        draft = agreement.versions.order_by("-number").first()
+        said = [str(row.item) for row in differences(version.content, draft.content)]
+        assert set(said) - {"Có giá trị đến", "Số lượt gọi mỗi ngày"} == {"Xóa, hủy dữ liệu"}, "a clause is the one of its day"
+        assert draft.content["service_level"] == level
+        for signer in (w.consumer_signer, w.provider_signer):
+            sign_agreement(agreement, by=signer, content_hash=draft.content_hash)
+    grant = agreement.grants.exclude(status=GrantStatus.ENDED).get()
+    assert (grant.hours_from, grant.hours_to) == (datetime.time(7), datetime.time(19)), (
+        "a renewal opens no hour that was closed"
+    )
 
 
 def test_the_reason_of_a_change_is_signed_with_it_and_only_a_change_has_one(w):
@@ -297,6 +341,22 @@ def test_one_joins_an_agreement_that_was_signed_on_paper(w):
     joined(agreement, w)
     signature = agreement.current_version.signatures.get(party__organization=w.consumer)
     assert (signature.signer, signature.signer_name, signature.basis) == (None, "Trần Thị Ký, Giám đốc", "paper")
+
+
+def test_who_had_tested_before_another_joined_does_not_test_again(w):
+    agreement = agreement_in_force(w)
+    record = recorded(w, agreement)
+    joined(agreement, w)
+    record.refresh_from_db()
+    confirm_acceptance(record, by=w.provider_officer)
+    assert open_fields(agreement, w, Environment.PRODUCTION) == set(w.fields(3))
+
+
+def test_a_change_begins_with_ones_own_technician_and_not_with_who_joined_last(w):
+    agreement = accepted(w)
+    _system, asker, _signer = joined(agreement, w)
+    found = [start_change(agreement, by=person).technician for person in (w.consumer_officer, asker)]
+    assert found == ["Nguyễn Văn Kỹ, 0209 111 222", "Lê Văn Nối"]
 
 
 @pytest.mark.parametrize("drafter", ["first consumer", "joiner"])

@@ -7,7 +7,15 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
-from apps.agreements.actions import announce_suspension, cancel_suspension, resume_agreement, suspend_agreement
+from apps.agreements.actions import (
+    announce_suspension,
+    cancel_suspension,
+    claim_credential,
+    resume_agreement,
+    rotate_credential,
+    suspend_agreement,
+    terminate_agreement,
+)
 from apps.agreements.choices import AgreementStatus, SuspensionKind
 from apps.agreements.clock import run_clock
 from apps.agreements.models import PlannedSuspension
@@ -212,3 +220,22 @@ def test_te_13_an_account_is_warned_of_thirty_seven_and_one_day_before(w):
         with time_machine.travel(credential.expires_at - datetime.timedelta(days=days), tick=False):
             told.append((days, run_clock()["accounts"]))
     assert told == [(31, 0), (30, 1), (8, 0), (7, 1), (2, 0), (1, 1)]
+
+
+def test_te_13_an_account_that_was_rotated_is_not_to_be_rotated_in_time(w):
+    agreement_in_force(w, wanted_to=None)
+    old, _secret = collected(w, "test")
+    new = rotate_credential(old, by=w.consumer_officer)
+    with time_machine.travel(old.expires_at - datetime.timedelta(days=30), tick=False):
+        assert run_clock()["accounts"] == 1, "the successor was not collected"
+    claim_credential(new, by=w.consumer_officer)
+    assert run_clock()["accounts"] == 0, "it ends within the overlap because its successor is at work"
+
+
+def test_of_an_agreement_that_is_over_no_suspension_is_announced_any_more(w):
+    with time_machine.travel(MONDAY, tick=False):
+        agreement = agreement_in_force(w)
+        announce(w, agreement)
+        terminate_agreement(agreement, by=w.operator, ground="authority", reason="Yêu cầu")
+        assert not PlannedSuspension.objects.open().exists(), "the banner went on telling of it until its day"
+        assert run_clock()["begun"] == 0

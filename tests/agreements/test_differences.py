@@ -38,3 +38,18 @@ def test_parties_systems_networks_terms_are_named(w):
     assert found == {
         ("Consumer", ADDED), ("System", REMOVED), ("Network", ADDED), ("Valid until", CHANGED), ("Legal basis", REMOVED),
     }  # fmt: skip
+
+
+def test_what_is_said_of_what_stays_is_told_too(w):
+    """Items that a proposal may change and no list names: they were signed without a word about them."""
+    old = agreement_in_force(w).current_version.content
+    new = copy.deepcopy(old)
+    new["service_level"][0]["text"] = "99,9 %"
+    new["term"]["usage_duration"] = ["Trong ngày"]
+    new["place"]["usage_location"] = ["Trung tâm dữ liệu khác"]
+    new["security"]["levels"][0]["level"] = 4
+    new["usage_regulations"][0]["terms"] = "Điều khoản khác."
+    with translation.override("en"):
+        found = {(str(d.item), d.kind) for d in differences(old, new)}
+    assert found == {(item, CHANGED) for item in (
+        "Service level", "Use of received data", "Place of use", "Security level", "Usage regulation")}  # fmt: skip

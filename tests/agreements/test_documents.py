@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign import signers
+from pyhanko.pdf_utils.writer import copy_into_new_writer
+from pyhanko.sign import fields, signers
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
@@ -53,8 +56,11 @@ class Authority:
         return signers.SimpleSigner.load_pkcs12_data(blob, [], b"x")
 
 
-def signed(data: bytes, signer: signers.SimpleSigner, field: str) -> bytes:
+def signed(data: bytes, signer: signers.SimpleSigner, field: str, box=None) -> bytes:
+    """`data` signed in a field of its own; `box` is where on the first page it shows, as tokens of the government do it."""
     writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    if box:
+        fields.append_signature_field(writer, fields.SigFieldSpec(field, box=box))
     meta = signers.PdfSignatureMetadata(field_name=field)
     return signers.sign_pdf(writer, meta, signer=signer).getvalue()
 
@@ -172,13 +178,14 @@ def test_without_the_system_library_the_reader_is_told(w, monkeypatch):
 # --- signed files -------------------------------------------------------------------------------
 
 
-def test_two_signers_sign_one_file_and_the_agreement_is_in_force(special, authority, roots):
+@pytest.mark.parametrize("boxes", [(None, None), ((60, 60, 260, 120), (300, 60, 500, 120))], ids=["unseen", "seen"])
+def test_two_signers_sign_one_file_and_the_agreement_is_in_force(special, authority, roots, boxes):
     w = special
     agreement = awaiting_signatures(w)
     version = agreement.current_version
     for number, signer in enumerate((w.consumer_signer, w.provider_signer)):
         _document, data = documents.newest(version)
-        sign_with_pdf(agreement, by=signer, data=signed(data, authority.token_of(signer), f"Ky{number}"))
+        sign_with_pdf(agreement, by=signer, data=signed(data, authority.token_of(signer), f"Ky{number}", boxes[number]))
     assert agreement.status == AgreementStatus.IN_FORCE
     assert {s.basis for s in Signature.objects.all()} == {SignatureBasis.PDF}
     _document, final = documents.newest(version)
@@ -219,6 +226,39 @@ def test_something_appended_after_the_signature_is_refused(special, authority, r
     out = io.BytesIO()
     writer.write(out)
     assert refused(agreement, special.consumer_signer, out.getvalue()) in ("pdf_coverage", "pdf_not_valid", "pdf_changed")
+
+
+def _with_another_page(data: bytes) -> bytes:
+    """`data` with an update appended that lets the first page show something else; our bytes stay in front of it."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    page = writer.root["/Pages"]["/Kids"].raw_get(0)
+    other = writer.add_object(generic.StreamObject(stream_data=b"0 0 0 rg 60 60 400 600 re f"))
+    page.get_object()[generic.NameObject("/Contents")] = other
+    writer.mark_update(page)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def _with_another_beginning(data: bytes) -> bytes:
+    """The same, and the appended table leads back to none of ours: what was given out is no revision of the file any more."""
+    copied = io.BytesIO()
+    changed = PdfFileReader(io.BytesIO(_with_another_page(data)))
+    copy_into_new_writer(changed, writer_kwargs={"stream_xrefs": False}).write(copied)
+    body, table = copied.getvalue().rsplit(b"xref\n0 ", 1)
+    # Behind ours every place the copy's table names lies so much further.
+    moved = re.sub(rb"(\d{10})(?= \d{5} n)", lambda at: b"%010d" % (int(at[1]) + len(data)), table)
+    moved = re.sub(rb"(?<=startxref\n)\d+", b"%d" % (len(data) + len(body)), moved)
+    return data + body + b"xref\n0 " + moved
+
+
+@pytest.mark.parametrize("change", [_with_another_page, _with_another_beginning])
+def test_a_page_replaced_before_the_first_signature_is_refused(special, authority, roots, change):
+    agreement = awaiting_signatures(special)
+    _document, data = documents.newest(agreement.current_version)
+    bad = signed(change(data), authority.token_of(special.consumer_signer), "Ky")
+    assert bad.startswith(data)
+    assert refused(agreement, special.consumer_signer, bad) == "pdf_content_changed"
 
 
 def test_another_document_an_unsigned_one_and_no_pdf_are_refused(special, authority, roots):

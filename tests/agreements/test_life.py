@@ -11,6 +11,7 @@ from apps.agreements.actions import (
     complete_duty,
     expire_agreements,
     finish_termination,
+    plan_merge,
     resume_agreement,
     suspend_agreement,
     terminate_agreement,
@@ -23,7 +24,9 @@ from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.models import PolicyChange
 from apps.notices.models import Notice
+from apps.portal import inbox
 from tests.factories.agreements import accepted, agreement_in_force
+from tests.factories.organizations import ReadyOrganizationFactory
 
 CERTIFICATE = ("Biên bản xóa.pdf", b"%PDF-1.7\nxoa")
 VIOLATION = {
@@ -181,6 +184,22 @@ def test_the_clock_expires_what_is_over_once(w):
     agreement.refresh_from_db()
     assert agreement.status == AgreementStatus.EXPIRED
     assert {grant.status for grant in agreement.grants.all()} == {GrantStatus.ENDED}
+
+
+def test_wf_43_what_has_expired_leaves_the_same_duties(w):
+    agreement = agreement_in_force(w, wanted_to=timezone.localdate() + datetime.timedelta(days=30))
+    with time_machine.travel(agreement.valid_to + datetime.timedelta(seconds=1), tick=False):
+        expire_agreements(by=w.operator)
+    agreement.refresh_from_db()
+    assert agreement.termination_ground == TerminationGround.EXPIRED
+    assert {(duty.party.organization, duty.kind) for duty in agreement.duties.all()} == {
+        (w.consumer, "data_deleted"), (w.consumer, "configuration_removed"), (w.provider, "final_statistics"),
+    }  # fmt: skip
+    assert [task.what for task in inbox.tasks(w.consumer_officer)].count("Thực hiện nghĩa vụ trước khi chấm dứt") == 2
+    assert plan_merge(w.consumer, ReadyOrganizationFactory(), by=w.operator).unfinished == [agreement.number]
+    for duty in agreement.duties.filter(party__organization=w.consumer):
+        complete_duty(duty, by=w.consumer_officer, note="Đã xóa", file=("bien-ban.pdf", b"%PDF-1.7"))
+    assert plan_merge(w.consumer, ReadyOrganizationFactory(), by=w.operator).unfinished == []
 
 
 def test_a_suspended_agreement_that_ran_out_is_not_resumed(w):

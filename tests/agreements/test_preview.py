@@ -2,10 +2,20 @@
 
 from django.utils import timezone
 
-from apps.agreements.actions import approve_request, confirm_acceptance, record_acceptance
+from apps.agreements.actions import (
+    approve_request,
+    confirm_acceptance,
+    publish_service_version,
+    record_acceptance,
+    start_join,
+    start_renewal,
+)
+from apps.agreements.models import Agreement
 from apps.agreements.preview import preview, preview_of
-from apps.connections.actions import draft_request, forward_request, sign_request, submit_request
+from apps.connections.actions import draft_request, forward_request, save_draft, sign_request, submit_request
 from apps.organizations.choices import Role
+from tests.agreements.test_amendment import joined, joiner
+from tests.agreements.test_publishing import successor, version_in_use
 from tests.factories.agreements import accepted, negotiating
 from tests.factories.connections import forwarded
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
@@ -53,6 +63,14 @@ def test_a_version_in_force_is_not_counted_against_itself(w):
     assert (found.loads[0].agreed, found.loads[0].asked) == (0, 5)
 
 
+def test_a_minor_version_that_took_the_place_of_the_agreed_one_opens_nothing_new(w):
+    version_in_use(w)
+    agreement = Agreement.objects.get()
+    publish_service_version(successor(w), by=w.provider_officer)
+    found = preview_of(agreement.current_version, w.provider_officer)
+    assert found.operations[0].new_fields == (), "the access goes on under the version that replaced the agreed one"
+
+
 def test_a_longer_request_takes_no_more_queries(w, django_assert_num_queries):
     request = forwarded(w)
     accepted(w)
@@ -61,6 +79,18 @@ def test_a_longer_request_takes_no_more_queries(w, django_assert_num_queries):
     more = forwarded(w, scope={w.operation: w.fields(9)})
     with django_assert_num_queries(5):
         preview(more, w.provider_officer)
+
+
+def test_the_load_counts_who_stays_under_the_agreement_beside_who_asks(w):
+    agreement = accepted(w, calls_per_second=20)
+    organization, asker, _signer = joiner()
+    request = start_join(agreement, organization, by=asker)
+    save_draft(request, by=asker, systems=[InformationSystemFactory(organization=organization)])
+    (load,) = preview(request, w.provider_officer).loads
+    assert (load.agreed, load.asked) == (20, 20), "who joins comes beside what runs"
+    joined(agreement, w)
+    (load,) = preview(start_renewal(agreement, by=w.consumer_officer), w.provider_officer).loads
+    assert (load.agreed, load.asked) == (0, 40), "the renewed content is for both consumers"
 
 
 def test_the_load_of_a_service_is_for_its_provider_and_the_platform(w):

@@ -13,6 +13,7 @@ from django.urls import reverse
 from apps.agreements.actions import (
     agree_content,
     approve_request,
+    complete_duty,
     confirm_acceptance,
     decline_agreement,
     end_grant,
@@ -24,6 +25,7 @@ from apps.agreements.actions import (
     start_change,
     suspend_consumer,
     suspend_grant,
+    terminate_agreement,
 )
 from apps.agreements.locks import lock_agreement
 from apps.agreements.models import Agreement, ConsumerSuspension, Signature
@@ -119,6 +121,17 @@ def test_cc_01_one_consumer_suspended_twice_at_once_is_one_suspension(rounds):
         assert len(refusals(answers)) == 1
         assert ConsumerSuspension.objects.filter(agreement=agreement).count() == 1
         assert events(agreement, "consumer.suspended") == 1
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_cc_01_one_duty_done_twice_at_once_is_done_once(rounds):
+    for w, agreement in again(rounds, lambda: with_state(world(), accepted)):
+        terminate_agreement(agreement, by=w.operator, ground="authority", reason="Yêu cầu")
+        duty = agreement.duties.get(kind="final_statistics")
+        colleague = officer(Role.PROVIDER_OFFICER, w.provider)
+        answers = at_once(*[on(complete_duty, duty, who, note=str(who)) for who in (w.provider_officer, colleague)])
+        assert len(refusals(answers)) == 1
+        assert events(duty, "duty.done") == 1
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)

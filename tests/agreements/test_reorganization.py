@@ -5,6 +5,8 @@ from rest_framework.test import APIClient
 
 from apps.agreements.actions import (
     approve_request,
+    confirm_acceptance,
+    decline_change,
     lift_consumer_suspension,
     merge_organizations,
     plan_merge,
@@ -17,11 +19,11 @@ from apps.agreements.actions.reorganization import unattended
 from apps.agreements.choices import GrantStatus, VersionState
 from apps.agreements.models import Agreement, ConsumerSuspension
 from apps.audit.models import AuditEvent
-from apps.connections.actions import forward_request, sign_request, submit_request
+from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
 from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.organizations.choices import OrganizationStatus, Role
-from tests.factories.agreements import accepted, agreement_in_force, special_world
+from tests.factories.agreements import accepted, agreement_in_force, recorded, signed_special, special_world
 from tests.factories.connections import complete_draft, forwarded
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
 
@@ -137,6 +139,32 @@ def test_what_is_unfinished_stops_the_merge_by_name(w):
     assert refusal.value.extra["numbers"] == [request.number]
     w.consumer.refresh_from_db()
     assert w.consumer.status == OrganizationStatus.ACTIVE
+
+
+def test_a_change_that_awaits_signatures_is_not_lost_by_a_merge(db):
+    w = special_world()
+    agreement = signed_special(w)
+    request = start_change(agreement, by=w.consumer_officer)
+    save_draft(request, by=w.consumer_officer, calls_per_day=900)
+    submit_request(request, by=w.consumer_officer)
+    forward_request(request, by=w.operator)
+    approve_request(request, by=w.provider_officer)
+    into = ReadyOrganizationFactory()
+    assert plan_merge(w.provider, into, by=w.operator).unfinished == [agreement.number]
+    with pytest.raises(Conflict, match=agreement.number):
+        merge_organizations(w.provider, into, by=w.operator, instrument=LAW)
+    decline_change(agreement, by=w.provider_officer, reason="Chờ sắp xếp xong")
+    assert merge_organizations(w.provider, into, by=w.operator, instrument=LAW) == [agreement]
+
+
+@pytest.mark.parametrize("side", ["consumer", "provider"])
+def test_what_was_tested_before_is_confirmed_after_it(w, side):
+    agreement = agreement_in_force(w)
+    record = recorded(w, agreement)
+    merge_organizations(getattr(w, side), ReadyOrganizationFactory(), by=w.operator, instrument=LAW)
+    record.refresh_from_db()
+    confirm_acceptance(record, by=w.operator)
+    assert agreement.grants.filter(environment="production", status=GrantStatus.ACTIVE).exists()
 
 
 def test_two_sides_of_one_agreement_are_not_merged(w):

@@ -126,6 +126,31 @@ def test_the_drafter_does_not_sign(special):
     assert refusal.value.code == "four_eyes"
 
 
+def made_signer(person, organization):
+    person.memberships.create(organization=organization, role=Role.SIGNER)
+    person.__dict__.pop("_roles", None)
+    return person
+
+
+def test_who_wrote_the_request_does_not_sign_its_own_words(special):
+    agreement = awaiting_signatures(special)
+    with pytest.raises(NotPermitted) as refusal:
+        sign_agreement(agreement, by=made_signer(special.consumer_officer, special.consumer), content_hash=present(agreement))
+    assert refusal.value.code == "four_eyes"
+
+
+def test_reopening_does_not_let_the_drafter_sign_the_same_words(special):
+    agreement = negotiating(special)
+    propose_content(agreement, by=special.provider_officer, changes={"other_terms": "Báo cáo quý."}, note="Báo cáo")
+    agree_content(agreement, by=special.consumer_officer, content_hash=present(agreement))
+    reopen_agreement(agreement, by=special.consumer_officer, reason="Xem lại")
+    for officer in (special.consumer_officer, special.provider_officer):
+        agree_content(agreement, by=officer, content_hash=present(agreement))
+    with pytest.raises(NotPermitted) as refusal:
+        sign_agreement(agreement, by=made_signer(special.provider_officer, special.provider), content_hash=present(agreement))
+    assert refusal.value.code == "four_eyes"
+
+
 def test_the_same_hand_does_not_sign_for_both_sides(special):
     special.consumer_signer.memberships.create(organization=special.provider, role=Role.SIGNER)
     agreement = awaiting_signatures(special)

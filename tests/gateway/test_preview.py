@@ -17,6 +17,7 @@ from apps.gateway import call_ids
 from apps.gateway.models import CallIntent, CallOutcome, CallRefusal, FieldSet
 from apps.gateway.preview import replay_request, replay_version
 from apps.registry.choices import Environment
+from tests.agreements.test_amendment import joined
 from tests.factories.agreements import accepted, negotiating, special_world
 from tests.factories.connections import forwarded, world
 
@@ -73,6 +74,16 @@ def test_the_same_again_lets_everything_pass(w):
     found = replay_request(change_of(w, agreement, note="như cũ"), w.provider_officer)
     (line,) = found.lines
     assert (found.days, line.environment, line.calls, line.passing, line.refused, line.losing) == (30, "production", 3, 3, 0, 0)
+
+
+def test_the_other_consumers_of_the_agreement_are_not_told_as_refused(w):
+    agreement = accepted(w)
+    system, _asker, _signer = joined(agreement, w)
+    mine, others = (agreement.grants.filter(status="active", system=one).order_by("pk").last() for one in (w.system, system))
+    record(mine, count=3)
+    record(others, count=4)
+    found = replay_request(change_of(w, agreement, note="như cũ"), w.provider_officer)
+    assert (found.calls, found.total("passing"), found.total("refused")) == (7, 7, 0)
 
 
 def test_a_narrower_scope_says_which_calls_would_lose_which_fields(w):

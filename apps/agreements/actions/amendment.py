@@ -12,7 +12,8 @@ from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, Side, VersionState
 from apps.agreements.content import content_of
 from apps.agreements.grants import operation_of
-from apps.agreements.models import Agreement, AgreementVersion, Party
+from apps.agreements.models import Agreement, AgreementVersion, Party, StandardClause
+from apps.agreements.negotiated import keep_negotiated
 from apps.audit import actions as audit
 from apps.connections.actions.request import networks
 from apps.connections.choices import RequestKind
@@ -115,12 +116,15 @@ def _differs(names: list[str], text: str, code: str) -> FactMissing:
 def amended_content(
     request: ConnectionRequest, agreement: Agreement, current: AgreementVersion, number: int, signed: str = ""
 ) -> dict:
-    """The request's content as the next version; one who joins adds itself and its systems to what runs."""
+    """The request's content as the next version, with what was negotiated and no request can say; one who joins adds itself and
+    its systems to what runs."""
     # Who joins changes no term: its further words are the note of its addendum.
     reason = request.note if request.kind == RequestKind.JOIN else request.change_reason
     note = reason or str(request.get_kind_display())
     content = content_of(request, agreement, number, supersedes=current.content_hash, note=note, signed=signed)
     if request.kind != RequestKind.JOIN:
+        if agreement.sharing_form == SharingForm.SPECIAL:
+            content = keep_negotiated(content, agreement.versions.get(number=1).content, current.content, _standard_texts())
         return keep_the_others(content, request, agreement, current.content)
     old = current.content
     joined = {
@@ -137,6 +141,10 @@ def amended_content(
     return {
         **old, **head, **joined, "addendum": addendum, "requests": [*old["requests"], *content["requests"]], "security": {**old["security"], "levels": levels},
     }  # fmt: skip
+
+
+def _standard_texts() -> set[tuple[str, str]]:
+    return set(StandardClause.objects.values_list("code", "text"))
 
 
 def keep_the_others(content: dict, request: ConnectionRequest, agreement: Agreement, old: dict) -> dict:

@@ -105,7 +105,7 @@ def _of(agreement: Agreement, request: ConnectionRequest) -> ConnectionRequest:
 
 def beginning_facts(version: AgreementVersion, consumer: Organization, kind: str, by) -> dict:
     """What a change, renewal or joining by `consumer` that starts from `version` holds before anybody writes in it."""
-    content = request_facts(version)
+    content = request_facts(version, consumer)
     # Another consumer's systems are not the drafter's to name; they stay as they run (`amendment.keep_the_others`).
     content["systems"] = [system for system in content["systems"] if system in set(systems_for(by, consumer))]
     if kind == RequestKind.JOIN:
@@ -118,11 +118,11 @@ def beginning_facts(version: AgreementVersion, consumer: Organization, kind: str
     return content
 
 
-def request_facts(version: AgreementVersion) -> dict:
-    """What a request needs, read back from the content of a version."""
+def request_facts(version: AgreementVersion, consumer: Organization) -> dict:
+    """What a request of `consumer` needs, read back from the content of a version; its own words from its own last request."""
     content = version.content
-    bases = version.agreement.bases.filter(version__number__lte=version.number)
-    source = bases.order_by("-version__number").first().request
+    bases = version.agreement.bases.filter(version__number__lte=version.number).order_by("-version__number")
+    source = (bases.filter(request__consumer=consumer).first() or bases.first()).request
     return {
         "title": content["title"],
         "systems": list(InformationSystem.objects.filter(code__in=[row["code"] for row in content["systems"]])),

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.announcements import tell_parties
-from apps.agreements.choices import VersionState
+from apps.agreements.choices import AcceptanceStatus, VersionState
 from apps.agreements.content import last_day, term_of
 from apps.agreements.grants import follow_version, issue_credential, open_grants
 from apps.agreements.models import Agreement, AgreementVersion
@@ -83,6 +83,8 @@ def _schedule(agreement: Agreement, version: AgreementVersion, begins: datetime.
 
 def put_in_place(agreement: Agreement, version: AgreementVersion) -> None:
     """`version` is the content in force from now on, with its term; the former one is history."""
+    if "addendum" in version.content:
+        carry_tests(agreement, agreement.versions.get(state=VersionState.CURRENT), version)
     agreement.versions.filter(state=VersionState.CURRENT).update(state=VersionState.SUPERSEDED)
     agreement.versions.filter(pk=version.pk).update(state=VersionState.CURRENT)
     version.refresh_from_db()
@@ -92,6 +94,12 @@ def put_in_place(agreement: Agreement, version: AgreementVersion) -> None:
     agreement.reminded_days = None
     agreement.version += 1
     agreement.save(update_fields=["valid_to", "reminded_days", "version", "updated_at"])
+
+
+def carry_tests(agreement: Agreement, former: AgreementVersion, version: AgreementVersion) -> None:
+    """`version` changes nothing for those who tested under `former`: what they recorded or had confirmed holds."""
+    tests = agreement.acceptances.filter(for_version=former).exclude(status=AcceptanceStatus.REJECTED)
+    tests.update(for_version=version)
 
 
 def tell_in_place(agreement: Agreement, version: AgreementVersion, *, by) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
@@ -132,6 +131,7 @@ def _close_all(agreement: Agreement, *, by, reason: str) -> None:
     """Nothing runs any more, and what would have begun later does not."""
     close_grants(agreement, by=by, reason=reason)
     agreement.versions.filter(state=VersionState.SCHEDULED).update(state=VersionState.SUPERSEDED)
+    agreement.planned_suspensions.open().update(ended_at=timezone.now())
     raise_epoch("agreement", agreement.uuid)
 
 
@@ -165,17 +165,20 @@ def terminate_agreement(agreement: Agreement, *, by, ground: str, reason: str, v
         ended_at=timezone.now(),
     )  # fmt: skip
     _close_all(agreement, by=by, reason=reason.strip())
-    Duty.objects.bulk_create(
-        [
-            Duty(agreement=agreement, party=party, kind=kind)
-            for party in agreement.present_parties().bound()
-            for kind in DUTIES[party.side]
-        ],
-        ignore_conflicts=True,  # one that had left, and came back by a merge, has its rows from then
-    )
+    _open_duties(agreement)
     audit.record("agreement.ending", agreement, by=by, organizations=agreement.party_uuids(), ground=str(ground), reason=reason)
     tell_parties("ending", agreement, N_("Agreement %(number)s is being terminated: %(reason)s"), reason=reason.strip())
     return agreement
+
+
+def _open_duties(agreement: Agreement) -> None:
+    rows = [
+        Duty(agreement=agreement, party=party, kind=kind)
+        for party in agreement.present_parties().bound()
+        for kind in DUTIES[party.side]
+    ]
+    # One that had left, and came back by a merge, has its rows from then.
+    Duty.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 @transaction.atomic
@@ -192,8 +195,9 @@ def complete_duty(duty: Duty, *, by, note: str, file: tuple[str, bytes] | None =
     if file is None and duty.kind == DutyKind.DATA_DELETED:
         raise FactMissing(code="certificate_missing", fields={"certificate": [_("Attach the certificate of deletion.")]})
     judged = files.judge(*file) if file else None
-    owed = Q(agreement__status=AgreementStatus.ENDING) | Q(party__left_at__isnull=False)
-    done = Duty.objects.filter(owed, pk=duty.pk, done_at__isnull=True)
+    # Whether it is owed lies in other tables, which an UPDATE that has waited does not ask again: the second waits here.
+    Duty.objects.select_for_update(no_key=True).only("pk").get(pk=duty.pk)
+    done = Duty.objects.owed().filter(pk=duty.pk)
     if done.update(done_at=timezone.now(), done_by=by, note=note.strip()) != 1:
         duty.refresh_from_db()
         if duty.done_at is None:
@@ -229,14 +233,18 @@ def finish_termination(agreement: Agreement, *, by, version: int | None = None) 
 
 @transaction.atomic
 def expire_agreement(agreement: Agreement, *, by) -> Agreement:
-    """The clock ends an agreement whose last moment has passed. (The gateway refuses by the moment itself, not by this.)"""
+    """The clock ends an agreement whose last moment has passed. (The gateway refuses by the moment itself, not by this.)
+
+    That is a ground of termination like the others (NĐ 47/2020 Điều 44(1)(d)), so the checklist of duties opens too.
+    """
     AGREEMENT.check(agreement, "expire", by=by)
     if agreement.valid_to is None or agreement.valid_to > timezone.now():
         raise FactMissing(code="not_yet")
-    AGREEMENT.move(agreement, "expire", by=by, ended_at=agreement.valid_to)
+    AGREEMENT.move(agreement, "expire", by=by, ended_at=agreement.valid_to, termination_ground=TerminationGround.EXPIRED)
     _close_all(agreement, by=by, reason="expired")
+    _open_duties(agreement)
     audit.record("agreement.expired", agreement, by=by, organizations=agreement.party_uuids())
-    tell_parties("expired", agreement, N_("Agreement %(number)s has expired."))
+    tell_parties("expired", agreement, N_("Agreement %(number)s has expired; its duties are listed on its page."))
     return agreement
 
 

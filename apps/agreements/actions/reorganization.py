@@ -10,13 +10,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
+from apps.agreements.actions.in_place import carry_tests
 from apps.agreements.actions.life import require_texts
 from apps.agreements.actions.suspension import active_grants_of, hold_grants
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side, SignatureBasis, VersionState
 from apps.agreements.content import representatives
 from apps.agreements.locks import held_grants
-from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Party, Signature
+from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Duty, Party, Signature
 from apps.agreements.suspensions import hand_over
 from apps.audit import actions as audit
 from apps.connections.models import ConnectionRequest
@@ -141,14 +142,16 @@ def _nothing_unfinished(source: Organization, into: Organization) -> None:
 
 
 def unfinished(source: Organization, into: Organization) -> list[str]:
-    """Numbers of open requests, unfinished agreements, those it has left with duties still open, those with a change that begins
-    later or a joining that waits, and those between the two."""
+    """Numbers of open requests, unfinished agreements, those it has left or that have expired with duties still open, those with a change that awaits
+    signatures or its first day or a joining that waits, and those between the two."""
     cases = ConnectionRequest.objects.open()
     requests = cases.filter(consumer=source) | cases.filter(decisions__provider=source)
     agreements = Agreement.objects.filter(status__in=UNFINISHED, parties__organization=source)
-    owed = Agreement.objects.filter(status__in=LIVE, duties__party__organization=source, duties__done_at__isnull=True)
+    owed = Agreement.objects.filter(pk__in=Duty.objects.owed().filter(party__organization=source).values("agreement"))
     bound = {"parties__is_joining": False, "parties__left_at__isnull": True}
-    later = Agreement.objects.filter(versions__state=VersionState.SCHEDULED, parties__organization=source, **bound)
+    # A merge makes the next version: a change that waits would be lost by it, with the signatures it has.
+    change = {"versions__state__in": (VersionState.DRAFT, VersionState.SCHEDULED)}
+    later = Agreement.objects.filter(status__in=LIVE, parties__organization=source, **change, **bound)
     waiting = {"parties__is_joining": True, "parties__left_at__isnull": True}
     joining = Agreement.objects.filter(status__in=LIVE, parties__organization__in=(source, into), **waiting)
     sides = [{"parties__organization": one, "parties__is_joining": False} for one in (source, into)]
@@ -186,11 +189,12 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
     content = _renamed(current.content, source, into) | {
         "version": number, "supersedes": current.content_hash, "change_note": instrument,
     }  # fmt: skip
-    agreement.versions.filter(state__in=(VersionState.CURRENT, VersionState.DRAFT)).update(state=VersionState.SUPERSEDED)
+    agreement.versions.filter(pk=current.pk).update(state=VersionState.SUPERSEDED)
     version = AgreementVersion.objects.create(
         agreement=agreement, number=number, content=content, content_hash=content_hash(content), drafted_by=by,
         state=VersionState.CURRENT, change_note=instrument,
     )  # fmt: skip
+    carry_tests(agreement, current, version)
     _carry_signatures(current, version, old_party, party)
     _carry_suspensions(old_party, party, by=by, instrument=instrument)
     hand_over(agreement, source, into, by=by, instrument=instrument)

@@ -15,7 +15,7 @@ from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, Versi
 from apps.agreements.content import term_of
 from apps.agreements.grants import begin_plan, drop_plan, operation_of
 from apps.agreements.locks import hold, lock_agreement
-from apps.agreements.models import Agreement, AgreementDocument, AgreementVersion, Consent, Party, Signature
+from apps.agreements.models import Agreement, AgreementDocument, AgreementVersion, Consent, Party, RequestBasis, Signature
 from apps.agreements.proposals import checked
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
@@ -113,12 +113,15 @@ def _is_officer_of(party: Party, user) -> bool:
 
 @transaction.atomic
 def reopen_agreement(agreement: Agreement, *, by, reason: str, version: int | None = None) -> Agreement:
-    """Back to negotiation before the last signature; the content gets a new version, so former signatures sign nothing."""
+    """Back to negotiation before the last signature; the content gets a new version, so former signatures sign nothing.
+
+    It says what it said, so its drafter is whose it was: to reopen it is no way to sign what one has drafted.
+    """
     if not reason.strip():
         raise FactMissing(fields={"reason": [_("This field is required.")]})
     AGREEMENT.move(agreement, "reopen", by=by, version=version)
     last = agreement.versions.order_by("-number").first()
-    next_version(agreement, last.content, by=by, note=reason.strip(), supersedes=last.content_hash)
+    next_version(agreement, last.content, by=last.drafted_by, note=reason.strip(), supersedes=last.content_hash)
     audit.record("agreement.reopened", agreement, by=by, organizations=agreement.party_uuids(), reason=reason.strip())
     tell_parties("reopened", agreement, N_("Agreement %(number)s is negotiated again: %(reason)s."), reason=reason.strip())
     return agreement
@@ -226,7 +229,10 @@ def _check_may_sign(agreement: Agreement, draft: AgreementVersion, by) -> None:
 
 def party_to_sign(draft: AgreementVersion, by) -> Party:
     """The party that `by` signs for. Raises NotPermitted: drafter, nobody's signer, or signed already."""
-    if draft.drafted_by_id == by.pk:
+    # A content that is the request's own words was drafted by all who wrote in the request too, not only by who approved it.
+    written_by = Q(request__created_by=by) | Q(request__preparers=by)
+    wrote = RequestBasis.objects.filter(written_by, version=draft).exists()
+    if draft.drafted_by_id == by.pk or wrote:
         raise NotPermitted(_("Who drafted the content does not sign it."), code="four_eyes")
     if draft.signatures.filter(signer=by).exists():
         raise NotPermitted(_("You have signed this content already."), code="already_signed")
