@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_noop as N_
 
+from apps.agreements.actions.fallen import drop_amendment, to_fall
 from apps.agreements.actions.life import expire_agreements
 from apps.agreements.actions.signing import begin_version
 from apps.agreements.actions.suspension import begin_suspension, finish_suspension
@@ -18,6 +19,8 @@ from apps.agreements.choices import AgreementStatus, CredentialStatus, VersionSt
 from apps.agreements.content import last_day
 from apps.agreements.models import Agreement, AgreementVersion, Credential, PlannedSuspension
 from apps.connections.announcements import people
+from apps.connections.models import ConnectionRequest
+from apps.core.errors import DomainError
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
 
@@ -42,9 +45,18 @@ def run_clock() -> dict[str, int]:
         finish_suspension(planned, by=machine)
     return {
         "versions": versions, "begun": len(begun), "over": len(over), "expired": expire_agreements(by=machine),
+        "fallen": sum(_drop(request, machine) for request in list(to_fall())),
         "renewals": sum(_remind(agreement, now) for agreement in ending_soon(now)),
         "accounts": sum(_warn(credential, now) for credential in accounts_ending_soon(now)),
     }  # fmt: skip
+
+
+def _drop(request: ConnectionRequest, machine) -> int:
+    try:
+        drop_amendment(request, by=machine)
+    except DomainError:
+        return 0  # somebody withdrew it at the same moment
+    return 1
 
 
 def ending_soon(now: datetime.datetime):

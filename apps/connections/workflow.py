@@ -32,6 +32,10 @@ REQUEST = Workflow(
             "lapse", (RETURNED,), RequestStatus.WITHDRAWN, None, _("Withdraw by itself"),
             note="the clock: nobody completed it in the time of the rule connection.return_limit",
         ),
+        Step(
+            "fall", (DRAFT, CHECKING, RETURNED, AWAITING), RequestStatus.WITHDRAWN, None, _("Fall with its agreement"),
+            note="the clock: the agreement that it would change, renew or join is over",
+        ),
     ),
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ LABELS = {
     "request.refused": _("Refused"),
     "request.withdrawn": _("Withdrawn"),
     "request.lapsed": _("Withdrawn by itself: not completed in time"),
+    "request.fallen": _("Withdrawn by itself: its agreement is over"),
     "request.commented": _("Comment"),
     "request.assigned": _("Given to a person"),
     "request.put_on_current": _("Put on what stands now"),

@@ -6,27 +6,14 @@ It reads only rows `visible_to` the person and decides nothing: a line leads to 
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
 
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from apps.agreements.actions.reorganization import OFFICER_OF, unattended
-from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, GrantStatus, Side, VersionState
-from apps.agreements.models import (
-    AcceptanceRecord,
-    Agreement,
-    AgreementVersion,
-    Consent,
-    Credential,
-    Duty,
-    Grant,
-    Party,
-    Signature,
-)
 from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Release
 from apps.connections import clock
@@ -40,48 +27,19 @@ from apps.notices.models import OutboxMessage
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator, organization_ids
+from apps.portal.agreement_tasks import in_agreements
+from apps.portal.task import MOST, Task
 from apps.portal.unsigned import unsigned
 from apps.registry.choices import SharingForm, VersionStatus
 from apps.registry.clock import BEFORE_REVIEW, publishing_due
 from apps.registry.models import DataService, DefaultShareList, Feedback, ServiceVersion, UsageRegulation
 from apps.sync.models import Source, SyncRun
 
-MOST = 200
-"""Lines read per source; a person with more has a list page for them."""
-EXPIRY_WARNING = datetime.timedelta(days=30)
-FAR = datetime.datetime.max.replace(tzinfo=datetime.UTC)
-
-
-@dataclass(order=True)
-class Task:
-    """One thing to do: `due_at` None comes last; `since` orders those."""
-
-    sort: tuple = field(init=False, repr=False)
-    what: str = field(compare=False)
-    name: str = field(compare=False)
-    detail: str = field(compare=False)
-    url: str = field(compare=False)
-    due_at: datetime.datetime | None = field(default=None, compare=False)
-    paused_at: datetime.datetime | None = field(default=None, compare=False)
-    since: datetime.datetime | None = field(default=None, compare=False)
-
-    def __post_init__(self) -> None:
-        self.sort = (self.due_at or FAR, self.since or FAR)
-
-    @property
-    def is_late(self) -> bool:
-        return bool(self.due_at and not self.paused_at and self.due_at < timezone.now())
-
-    @property
-    def is_due_today(self) -> bool:
-        return bool(self.due_at and not self.is_late and timezone.localdate(self.due_at) == timezone.localdate())
-
 
 def tasks(user) -> list[Task]:
     """Everything that waits for `user`, most urgent first."""
-    found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_paper(user), *_to_sign(user), *_to_agree(user)]
-    found += [*_agreements_to_sign(user), *_terms_to_sign(user), *_to_collect(user), *_to_confirm(user), *_expiring(user)]
-    found += [*_duties(user), *_to_finish(user)]
+    found = [*_to_check(user), *_to_decide(user), *_to_complete(user), *_paper(user), *_to_sign(user), *_terms_to_sign(user)]
+    found += in_agreements(user)
     found += [*_disputes(user), *_tickets(user), *_held_releases(user), *_failing_sources(user), *_held_pushes(user)]
     found += [*_questions(user), *_ready_drafts(user), *_reviews(user), *_stuck_messages(user), *_unattended(user)]
     return sorted(found)
@@ -152,60 +110,6 @@ def _to_sign(user):
     yield from (_case(row, _("Read and sign the request")) for row in unsigned(user, MOST))
 
 
-def _agreements_to_sign(user):
-    mine = organization_ids(user, Role.SIGNER)
-    if mine:
-        # By what is to be signed now: a signature over a content that was negotiated again since signs nothing.
-        newest = AgreementVersion.objects.filter(agreement=OuterRef("pk")).order_by("-number").values("pk")[:1]
-        signed = Signature.objects.filter(version=OuterRef("newest"), party__organization_id__in=mine)
-        # The first content awaits signatures, or a change does while the former version is in force.
-        change = AgreementVersion.objects.filter(agreement=OuterRef("pk"), state="draft")
-        waits = Q(status=AgreementStatus.AWAITING_SIGNATURES) | (Q(status=AgreementStatus.IN_FORCE) & Exists(change))
-        rows = Agreement.objects.visible_to(user).filter(waits)
-        rows = rows.filter(parties__organization_id__in=mine, parties__left_at__isnull=True)
-        rows = rows.annotate(newest=Subquery(newest)).exclude(Exists(signed)).distinct()[:MOST]
-        for row in rows:
-            what = _("Sign the change") if row.status == AgreementStatus.IN_FORCE else _("Sign the agreement")
-            yield Task(what, row.number, row.title, reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)
-
-
-def _to_agree(user):
-    """Negotiations whose newest content waits for the word of the person's agency."""
-    mine = organization_ids(user, Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
-    if mine:
-        newest = AgreementVersion.objects.filter(agreement=OuterRef("agreement")).order_by("-number").values("pk")[:1]
-        parties = Party.objects.filter(organization_id__in=mine, left_at__isnull=True).annotate(newest=Subquery(newest))
-        waiting = parties.exclude(Exists(Consent.objects.filter(party=OuterRef("pk"), version=OuterRef("newest"))))
-        rows = Agreement.objects.filter(status=AgreementStatus.NEGOTIATING, parties__in=waiting).distinct()
-        for row in rows.order_by("updated_at")[:MOST]:
-            yield Task(_("Agree on the content or propose another"), row.number, row.title,
-                       reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)  # fmt: skip
-
-
-def _duties(user):
-    """Agreements that end, have expired or that the person's agency has left, with something on its checklist still open."""
-    consumes, provides = organization_ids(user, Role.CONSUMER_OFFICER), organization_ids(user, Role.PROVIDER_OFFICER)
-    theirs = Q(party__organization_id__in=consumes, party__side=Side.CONSUMER)
-    theirs |= Q(party__organization_id__in=provides, party__side=Side.PROVIDER)
-    if consumes or provides:
-        rows = Duty.objects.owed().filter(theirs)
-        for row in rows.select_related("agreement").order_by("id")[:MOST]:
-            yield Task(_("Do the duty before the end"), row.agreement.number, capfirst(row.get_kind_display()),
-                       reverse("portal:agreement", args=[row.agreement.uuid]), since=row.created_at)  # fmt: skip
-
-
-def _to_finish(user):
-    """Agreements whose checklist is done: one press is left."""
-    mine = organization_ids(user, Role.PROVIDER_OFFICER)
-    if mine:
-        left = Duty.objects.filter(agreement=OuterRef("pk"), done_at__isnull=True)
-        rows = Agreement.objects.filter(~Exists(left), status=AgreementStatus.ENDING, parties__side=Side.PROVIDER,
-                                        parties__organization_id__in=mine).distinct()  # fmt: skip
-        for row in rows.order_by("updated_at")[:MOST]:
-            yield Task(_("Complete the termination"), row.number, row.title,
-                       reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)  # fmt: skip
-
-
 def _terms_to_sign(user):
     mine = organization_ids(user, Role.SIGNER)
     if mine:
@@ -213,46 +117,6 @@ def _terms_to_sign(user):
         for row in rows:
             yield Task(_("Sign the standard terms"), row.number, row.title, reverse("portal:terms", args=[row.uuid]),
                        since=row.created_at)  # fmt: skip
-
-
-def _to_collect(user):
-    mine = organization_ids(user, Role.CONSUMER_OFFICER)
-    if mine:
-        # An account whose access has ended meanwhile opens nothing: nobody need collect it.
-        of_use = Grant.objects.filter(system=OuterRef("system"), environment=OuterRef("environment"))
-        of_use = of_use.exclude(status=GrantStatus.ENDED)
-        rows = Credential.objects.filter(Exists(of_use), system__organization_id__in=mine, status=CredentialStatus.UNCLAIMED)
-        for row in rows.select_related("system")[:MOST]:
-            yield Task(_("Collect the credential"), row.client_id, f"{row.system} ({row.get_environment_display()})",
-                       reverse("portal:credential", args=[row.uuid]), since=row.created_at)  # fmt: skip
-
-
-def _to_confirm(user):
-    mine = organization_ids(user, Role.PROVIDER_OFFICER)
-    # A test under a version that was replaced, or an agreement that stands still or is over, opens nothing.
-    rows = AcceptanceRecord.objects.filter(
-        status=AcceptanceStatus.RECORDED, agreement__status=AgreementStatus.IN_FORCE, for_version__state=VersionState.CURRENT
-    )
-    if not is_operator(user):
-        # One provider of several does not confirm for the others.
-        others = Party.objects.filter(side=Side.PROVIDER, left_at__isnull=True).exclude(organization_id__in=mine)
-        rows = rows.filter(agreement__parties__organization_id__in=mine, agreement__parties__side=Side.PROVIDER).distinct()
-        rows = rows.exclude(agreement_id__in=others.values("agreement_id"))
-    if mine or is_operator(user):
-        for row in rows.select_related("agreement", "system").order_by("id")[:MOST]:
-            yield Task(_("Confirm the test record"), row.agreement.number, str(row.system),
-                       reverse("portal:agreement", args=[row.agreement.uuid]), since=row.created_at)  # fmt: skip
-
-
-def _expiring(user):
-    rows = Credential.objects.filter(status=CredentialStatus.ACTIVE, expires_at__lt=timezone.now() + EXPIRY_WARNING)
-    # Rotated already: the successor is at work, or waits to be collected (a line of its own).
-    rows = rows.exclude(Exists(Credential.objects.filter(replaces=OuterRef("pk")).exclude(status=CredentialStatus.REVOKED)))
-    if not is_operator(user):
-        rows = rows.filter(system__organization_id__in=organization_ids(user, Role.CONSUMER_OFFICER))
-    for row in rows.select_related("system").order_by("expires_at")[:MOST]:
-        yield Task(_("Renew the credential"), row.client_id, f"{row.system} ({row.get_environment_display()})",
-                   reverse("portal:credential", args=[row.uuid]), due_at=row.expires_at)  # fmt: skip
 
 
 def _disputes(user):

@@ -52,7 +52,11 @@ class LeaveForm(forms.Form):
 
 
 class TerminateForm(forms.Form):
-    ground = forms.ChoiceField(label=_("Ground of termination"), choices=TerminationGround.choices)
+    # That the term is over is the clock's to say.
+    ground = forms.ChoiceField(
+        label=_("Ground of termination"),
+        choices=[row for row in TerminationGround.choices if row[0] != TerminationGround.EXPIRED],
+    )
     reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 3}))
 
 

@@ -169,6 +169,17 @@ def test_an_unknown_ground_ends_nothing(w):
         end(agreement_in_force(w), w, ground="other")
 
 
+def test_a_term_that_runs_is_no_ground(w):
+    for term in ({}, {"wanted_to": timezone.localdate() + datetime.timedelta(days=30)}):
+        agreement = agreement_in_force(w, **term)
+        with pytest.raises(FactMissing) as caught:
+            end(agreement, w, ground=TerminationGround.EXPIRED)
+        assert caught.value.code == "term_runs"
+    with time_machine.travel(agreement.valid_to + datetime.timedelta(seconds=1), tick=False):
+        end(agreement, w, ground=TerminationGround.EXPIRED)
+    assert agreement.status == AgreementStatus.ENDING
+
+
 @pytest.mark.parametrize("person", ["consumer_signer", "provider_signer", "stranger"])
 def test_only_the_officers_of_the_parties_and_the_operator_terminate(w, person):
     with pytest.raises(NotPermitted):

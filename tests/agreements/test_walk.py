@@ -85,6 +85,7 @@ LAW = (
     ("awaiting_provider", "refused", "request.refused", ("provider_officer",)),
     ("draft checking returned awaiting_provider", "withdrawn", "request.withdrawn", CONSUMERS),
     ("returned", "withdrawn", "request.lapsed", ("clock",)),
+    ("draft checking returned awaiting_provider", "withdrawn", "request.fallen", ("clock",)),
     ("negotiating", "awaiting_signatures", "agreement.content_agreed", OFFICERS),
     ("awaiting_signatures", "negotiating", "agreement.reopened", OFFICERS),
     ("negotiating awaiting_signatures", "declined", "agreement.declined", OFFICERS),
@@ -376,6 +377,14 @@ class Walk(RuleBasedStateMachine):
     def lapse(self, later):
         self.act(connections.lapse_request, self.case(later), by="clock", choice=later)
 
+    @step(later=EITHER)
+    def fall(self, later):
+        """With its agreement, when that is over and not before."""
+        over = self.trace.agreement in ("ending", "terminated", "expired")
+        if self.act(agreements.drop_amendment, self.case(later), by="clock", choice=later):
+            assert later
+            assert over
+
     @step(who=by("provider_officer"), later=EITHER)
     def approve(self, who, later):
         self.act(agreements.approve_request, self.case(later), by=who, choice=later)
@@ -666,7 +675,16 @@ class Walk(RuleBasedStateMachine):
 
 _ALL = [method for method in vars(Walk).values() if hasattr(method, "choices")]
 _LAST = [Walk.withdraw, Walk.suspend, Walk.resume, Walk.terminate, Walk.do_duty, Walk.finish]
-_SELDOM = [Walk.lapse, Walk.expire, Walk.lift, Walk.propose, Walk.resume_grant, Walk.begin_planned, Walk.finish_planned]
+_SELDOM = [
+    Walk.lapse,
+    Walk.fall,
+    Walk.expire,
+    Walk.lift,
+    Walk.propose,
+    Walk.resume_grant,
+    Walk.begin_planned,
+    Walk.finish_planned,
+]
 STEPS = [*_ALL, Walk.right_step, Walk.right_step, *_LAST, *_SELDOM, *_SELDOM]
 """The right step more often than others, and the last steps of a case twice: only some cases come to them."""
 
@@ -749,7 +767,7 @@ LATE = {
 AMENDED = {
     "start_change", "start_renewal", "start_join", "decline_change", "merge_organizations", "announce_suspension",
     "cancel_suspension", "begin_suspension", "finish_suspension", "end_grant", "rotate_credential", "revoke_credential",
-    "reissue_credential", "propose_content",
+    "reissue_credential", "propose_content", "drop_amendment",
 }  # fmt: skip
 """Some of these come so seldom that only the whole run is sure to have taken them all."""
 

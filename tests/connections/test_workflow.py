@@ -11,7 +11,7 @@ from tests.factories.connections import complete_draft, world
 
 ACTORS = {
     "submit": "consumer_officer", "forward": "operator", "approve": "provider_officer", "return": "operator",
-    "refuse": "provider_officer", "withdraw": "consumer_officer", "lapse": "operator",
+    "refuse": "provider_officer", "withdraw": "consumer_officer", "lapse": "operator", "fall": "operator",
 }  # fmt: skip
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
+from django.utils import timezone
 
 from apps.agreements.actions import (
     agree_content,
@@ -10,10 +13,11 @@ from apps.agreements.actions import (
     reopen_agreement,
     sign_agreement,
     start_change,
+    start_renewal,
     suspend_agreement,
     terminate_agreement,
 )
-from apps.connections.actions import save_draft
+from apps.connections.actions import save_draft, withdraw_request
 from apps.portal import inbox
 from tests.agreements.test_amendment import decide, joined
 from tests.factories import agreements
@@ -57,3 +61,18 @@ def test_a_test_that_cannot_be_confirmed_waits_for_nobody(world, what):
         decide(request, world)
     told = [task.what for task in inbox.tasks(world.provider_officer)]
     assert "Xác nhận biên bản kiểm thử" not in told
+
+
+def test_an_agreement_that_ends_soon_waits_for_its_consumer_until_somebody_renews_it(world):
+    def told(person) -> list:
+        return [task.name for task in inbox.tasks(person) if task.what == "Gia hạn thỏa thuận, hoặc để hết hạn"]
+
+    agreement = agreements.accepted(world, wanted_to=timezone.localdate() + datetime.timedelta(days=50))
+    agreements.accepted(world, wanted_to=timezone.localdate() + datetime.timedelta(days=90))
+    agreements.accepted(world)
+    assert told(world.consumer_officer) == [agreement.number]
+    assert told(world.provider_officer) == told(world.stranger) == []
+    request = start_renewal(agreement, by=world.consumer_officer)
+    assert told(world.consumer_officer) == []
+    withdraw_request(request, by=world.consumer_officer)
+    assert told(world.consumer_officer) == [agreement.number]

@@ -12,6 +12,7 @@ from apps.agreements.actions.approval import approve_request
 from apps.agreements.actions.beginnings import is_renewable, start_change, start_join, start_renewal
 from apps.agreements.actions.clauses import change_clause
 from apps.agreements.actions.credentials import claim_credential, reissue_credential, revoke_credential, rotate_credential
+from apps.agreements.actions.fallen import drop_amendment
 from apps.agreements.actions.following import follow_agreement
 from apps.agreements.actions.leaving import leave_agreement, plan_leaving
 from apps.agreements.actions.life import (
@@ -69,6 +70,7 @@ __all__ = [
     "confirm_acceptance",
     "decline_agreement",
     "decline_change",
+    "drop_amendment",
     "end_grant",
     "expire_agreements",
     "follow_agreement",

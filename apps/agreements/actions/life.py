@@ -145,7 +145,7 @@ DUTIES = {
 def terminate_agreement(agreement: Agreement, *, by, ground: str, reason: str, version: int | None = None) -> Agreement:
     """Close every access now and open the checklist of duties (NĐ 47/2020 Điều 44).
 
-    Raises InvalidFact for an unknown ground, NotPermitted for a consumer's ground given by the other side, and
+    Raises InvalidFact for an unknown ground, FactMissing (`term_runs`) for the end of a term that runs, NotPermitted for a consumer's ground given by the other side, and
     (`others_concerned`) for one consumer of several that ends for all what is only its own to leave; that a competent body
     asks for the end concerns all.
     """
@@ -153,6 +153,10 @@ def terminate_agreement(agreement: Agreement, *, by, ground: str, reason: str, v
         raise InvalidFact(code="unknown_ground", fields={"ground": [_("Choose one of the grounds of the decree.")]})
     require_texts({"reason": reason})
     AGREEMENT.check(agreement, "terminate", by=by, version=version)
+    if ground == TerminationGround.EXPIRED and (agreement.valid_to is None or agreement.valid_to > timezone.now()):
+        raise FactMissing(
+            code="term_runs", fields={"ground": [_("The term of the agreement is not over: choose another ground.")]}
+        )
     consumer = bool(organization_ids(by, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER))
     if ground != TerminationGround.AUTHORITY and consumer and leaves_others(by, agreement):
         raise NotPermitted(
@@ -167,7 +171,9 @@ def terminate_agreement(agreement: Agreement, *, by, ground: str, reason: str, v
     _close_all(agreement, by=by, reason=reason.strip())
     _open_duties(agreement)
     audit.record("agreement.ending", agreement, by=by, organizations=agreement.party_uuids(), ground=str(ground), reason=reason)
-    tell_parties("ending", agreement, N_("Agreement %(number)s is being terminated: %(reason)s"), reason=reason.strip())
+    tell_parties(
+        "ending", agreement, N_("Agreement %(number)s is being terminated: %(reason)s"), reason=reason.strip(), joiners=True
+    )
     return agreement
 
 
@@ -244,7 +250,7 @@ def expire_agreement(agreement: Agreement, *, by) -> Agreement:
     _close_all(agreement, by=by, reason="expired")
     _open_duties(agreement)
     audit.record("agreement.expired", agreement, by=by, organizations=agreement.party_uuids())
-    tell_parties("expired", agreement, N_("Agreement %(number)s has expired; its duties are listed on its page."))
+    tell_parties("expired", agreement, N_("Agreement %(number)s has expired; its duties are listed on its page."), joiners=True)
     return agreement
 
 

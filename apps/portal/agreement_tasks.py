@@ -1,0 +1,151 @@
+"""What waits for a person in agreements: content, signatures, duties, tests, accounts, terms that end."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.db.models import Exists, OuterRef, Q, Subquery
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, GrantStatus, Side, VersionState
+from apps.agreements.clock import RENEWAL_DAYS
+from apps.agreements.models import (
+    AcceptanceRecord,
+    Agreement,
+    AgreementVersion,
+    Consent,
+    Credential,
+    Duty,
+    Grant,
+    Party,
+    RequestBasis,
+    Signature,
+)
+from apps.connections.choices import OVER, RequestKind
+from apps.organizations.choices import Role
+from apps.organizations.roles import is_operator, organization_ids
+from apps.portal.task import MOST, Task
+
+EXPIRY_WARNING = datetime.timedelta(days=30)
+
+
+def in_agreements(user) -> list[Task]:
+    sources = (_to_agree, _agreements_to_sign, _to_collect, _to_confirm, _expiring, _ending, _duties, _to_finish)
+    return [task for source in sources for task in source(user)]
+
+
+def _agreements_to_sign(user):
+    mine = organization_ids(user, Role.SIGNER)
+    if mine:
+        # By what is to be signed now: a signature over a content that was negotiated again since signs nothing.
+        newest = AgreementVersion.objects.filter(agreement=OuterRef("pk")).order_by("-number").values("pk")[:1]
+        signed = Signature.objects.filter(version=OuterRef("newest"), party__organization_id__in=mine)
+        # The first content awaits signatures, or a change does while the former version is in force.
+        change = AgreementVersion.objects.filter(agreement=OuterRef("pk"), state="draft")
+        waits = Q(status=AgreementStatus.AWAITING_SIGNATURES) | (Q(status=AgreementStatus.IN_FORCE) & Exists(change))
+        rows = Agreement.objects.visible_to(user).filter(waits)
+        rows = rows.filter(parties__organization_id__in=mine, parties__left_at__isnull=True)
+        rows = rows.annotate(newest=Subquery(newest)).exclude(Exists(signed)).distinct()[:MOST]
+        for row in rows:
+            what = _("Sign the change") if row.status == AgreementStatus.IN_FORCE else _("Sign the agreement")
+            yield Task(what, row.number, row.title, reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)
+
+
+def _to_agree(user):
+    """Negotiations whose newest content waits for the word of the person's agency."""
+    mine = organization_ids(user, Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
+    if mine:
+        newest = AgreementVersion.objects.filter(agreement=OuterRef("agreement")).order_by("-number").values("pk")[:1]
+        parties = Party.objects.filter(organization_id__in=mine, left_at__isnull=True).annotate(newest=Subquery(newest))
+        waiting = parties.exclude(Exists(Consent.objects.filter(party=OuterRef("pk"), version=OuterRef("newest"))))
+        rows = Agreement.objects.filter(status=AgreementStatus.NEGOTIATING, parties__in=waiting).distinct()
+        for row in rows.order_by("updated_at")[:MOST]:
+            yield Task(_("Agree on the content or propose another"), row.number, row.title,
+                       reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)  # fmt: skip
+
+
+def _duties(user):
+    """Agreements that end, have expired or that the person's agency has left, with something on its checklist still open."""
+    consumes, provides = organization_ids(user, Role.CONSUMER_OFFICER), organization_ids(user, Role.PROVIDER_OFFICER)
+    theirs = Q(party__organization_id__in=consumes, party__side=Side.CONSUMER)
+    theirs |= Q(party__organization_id__in=provides, party__side=Side.PROVIDER)
+    if consumes or provides:
+        rows = Duty.objects.owed().filter(theirs)
+        for row in rows.select_related("agreement").order_by("id")[:MOST]:
+            yield Task(_("Do the duty before the end"), row.agreement.number, capfirst(row.get_kind_display()),
+                       reverse("portal:agreement", args=[row.agreement.uuid]), since=row.created_at)  # fmt: skip
+
+
+def _to_finish(user):
+    """Agreements whose checklist is done: one press is left."""
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    if mine:
+        left = Duty.objects.filter(agreement=OuterRef("pk"), done_at__isnull=True)
+        rows = Agreement.objects.filter(~Exists(left), status=AgreementStatus.ENDING, parties__side=Side.PROVIDER,
+                                        parties__organization_id__in=mine).distinct()  # fmt: skip
+        for row in rows.order_by("updated_at")[:MOST]:
+            yield Task(_("Complete the termination"), row.number, row.title,
+                       reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)  # fmt: skip
+
+
+def _to_collect(user):
+    mine = organization_ids(user, Role.CONSUMER_OFFICER)
+    if mine:
+        # An account whose access has ended meanwhile opens nothing: nobody need collect it.
+        of_use = Grant.objects.filter(system=OuterRef("system"), environment=OuterRef("environment"))
+        of_use = of_use.exclude(status=GrantStatus.ENDED)
+        rows = Credential.objects.filter(Exists(of_use), system__organization_id__in=mine, status=CredentialStatus.UNCLAIMED)
+        for row in rows.select_related("system")[:MOST]:
+            yield Task(_("Collect the credential"), row.client_id, f"{row.system} ({row.get_environment_display()})",
+                       reverse("portal:credential", args=[row.uuid]), since=row.created_at)  # fmt: skip
+
+
+def _to_confirm(user):
+    mine = organization_ids(user, Role.PROVIDER_OFFICER)
+    # A test under a version that was replaced, or an agreement that stands still or is over, opens nothing.
+    rows = AcceptanceRecord.objects.filter(
+        status=AcceptanceStatus.RECORDED, agreement__status=AgreementStatus.IN_FORCE, for_version__state=VersionState.CURRENT
+    )
+    if not is_operator(user):
+        # One provider of several does not confirm for the others.
+        others = Party.objects.filter(side=Side.PROVIDER, left_at__isnull=True).exclude(organization_id__in=mine)
+        rows = rows.filter(agreement__parties__organization_id__in=mine, agreement__parties__side=Side.PROVIDER).distinct()
+        rows = rows.exclude(agreement_id__in=others.values("agreement_id"))
+    if mine or is_operator(user):
+        for row in rows.select_related("agreement", "system").order_by("id")[:MOST]:
+            yield Task(_("Confirm the test record"), row.agreement.number, str(row.system),
+                       reverse("portal:agreement", args=[row.agreement.uuid]), since=row.created_at)  # fmt: skip
+
+
+def _expiring(user):
+    rows = Credential.objects.filter(status=CredentialStatus.ACTIVE, expires_at__lt=timezone.now() + EXPIRY_WARNING)
+    # Rotated already: the successor is at work, or waits to be collected (a line of its own).
+    rows = rows.exclude(Exists(Credential.objects.filter(replaces=OuterRef("pk")).exclude(status=CredentialStatus.REVOKED)))
+    if not is_operator(user):
+        rows = rows.filter(system__organization_id__in=organization_ids(user, Role.CONSUMER_OFFICER))
+    for row in rows.select_related("system").order_by("expires_at")[:MOST]:
+        yield Task(_("Renew the credential"), row.client_id, f"{row.system} ({row.get_environment_display()})",
+                   reverse("portal:credential", args=[row.uuid]), due_at=row.expires_at)  # fmt: skip
+
+
+def _ending(user):
+    """Agreements in their last sixty days that nobody renews yet."""
+    mine, now = organization_ids(user, Role.CONSUMER_OFFICER), timezone.now()
+    if mine:
+        ours = Party.objects.filter(
+            agreement=OuterRef("pk"), organization_id__in=mine, side=Side.CONSUMER, left_at=None, is_joining=False
+        )
+        renewals = RequestBasis.objects.filter(agreement=OuterRef("pk"), request__kind=RequestKind.RENEWAL)
+        later = AgreementVersion.objects.filter(
+            agreement=OuterRef("pk"), state__in=(VersionState.DRAFT, VersionState.SCHEDULED)
+        )
+        rows = Agreement.objects.filter(
+            Exists(ours), ~Exists(renewals.exclude(request__status__in=OVER)), ~Exists(later), status=AgreementStatus.IN_FORCE,
+            valid_to__gt=now, valid_to__lte=now + datetime.timedelta(days=RENEWAL_DAYS[0]),
+        )  # fmt: skip
+        for row in rows.order_by("valid_to", "id")[:MOST]:
+            yield Task(_("Renew the agreement, or let it end"), row.number, row.title, reverse("portal:agreement", args=[row.uuid]),
+                       due_at=row.valid_to)  # fmt: skip
