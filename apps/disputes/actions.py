@@ -29,7 +29,7 @@ from apps.disputes.workflow import DISPUTE, TICKET
 from apps.legal import deadlines
 from apps.legal.calendar import WorkCalendar
 from apps.notices.actions import notify
-from apps.organizations.choices import Role
+from apps.organizations.choices import OrganizationStatus, Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
 
@@ -64,13 +64,14 @@ def raise_dispute(
     facts = (
         _about_agreement(subject, by, respondent) if isinstance(subject, Agreement) else _about_request(subject, by, respondent)
     )
+    _hold_sides(facts["raised_for_id"], facts["respondent_id"])
     facts.update(category=category, title=title.strip(), description=description.strip(), raised_by=by,
                  **clock.start("dispute.level_1", timezone.now()))  # fmt: skip
     dispute, is_new = _made_once(Dispute, "VM", uuid, "raised_by", facts)
     if not is_new:
         return dispute
     audit.record("dispute.raised", dispute, by=by, organizations=_sides(dispute), category=category)
-    _tell(dispute, "raised", N_("Dispute %(number)s was raised; it is to be answered by %(due)s."), [dispute.respondent_id])
+    tell(dispute, "raised", N_("Dispute %(number)s was raised; it is to be answered by %(due)s."), [dispute.respondent_id])
     return dispute
 
 
@@ -123,6 +124,13 @@ def _other(parties: frozenset[int], respondent: Organization | None) -> int:
     return respondent.pk if respondent else next(iter(parties))
 
 
+def _hold_sides(*organizations: int) -> None:
+    """Take turns with a merge of one of the two: what is begun after it would lie with an agency in which nobody acts."""
+    rows = Organization.objects.select_for_update(no_key=True).filter(pk__in=organizations).order_by("pk")
+    if any(row.status == OrganizationStatus.CLOSED for row in rows):
+        raise Conflict(_("One of the two agencies has been closed."), code="organization_closed")
+
+
 @transaction.atomic
 def answer_dispute(
     dispute: Dispute, *, by, text: str, document_number: str = "", document_date: datetime.date | None = None
@@ -141,7 +149,7 @@ def answer_dispute(
         document_date=document_date,
     )  # fmt: skip
     audit.record("dispute.answered", dispute, by=by, organizations=_sides(dispute), level=dispute.status)
-    _tell(dispute, f"answered-{answer.uuid}", N_("Dispute %(number)s was answered."), [dispute.raised_for_id])
+    tell(dispute, f"answered-{answer.uuid}", N_("Dispute %(number)s was answered."), [dispute.raised_for_id])
     return answer
 
 
@@ -168,7 +176,7 @@ def send_document(
     audit.record(
         "dispute.document_sent", dispute, by=by, organizations=_sides(dispute), number=number.strip(), sent_to=sent_to.strip()
     )
-    _tell(dispute, "document_sent", N_("The document about dispute %(number)s was sent to the body in charge."),
+    tell(dispute, "document_sent", N_("The document about dispute %(number)s was sent to the body in charge."),
           [dispute.raised_for_id, dispute.respondent_id])  # fmt: skip
     return dispute
 
@@ -200,7 +208,7 @@ def escalate_dispute(dispute: Dispute, *, by, reason: str, version: int | None =
     audit.record(
         "dispute.escalated", dispute, by=by, organizations=_sides(dispute), level=dispute.status, reason=reason.strip()
     )
-    _tell(dispute, "escalated", N_("Dispute %(number)s was taken one level up."), [dispute.respondent_id], operators=True)
+    tell(dispute, "escalated", N_("Dispute %(number)s was taken one level up."), [dispute.respondent_id], operators=True)
     return dispute
 
 
@@ -211,7 +219,7 @@ def resolve_dispute(dispute: Dispute, *, by, outcome: str, version: int | None =
     DISPUTE.move(dispute, "resolve", by=by, version=version, outcome=outcome.strip(), resolved_at=timezone.now(), due_at=None,
                  half_at=None)  # fmt: skip
     audit.record("dispute.resolved", dispute, by=by, organizations=_sides(dispute))
-    _tell(dispute, "resolved", N_("Dispute %(number)s is settled."), [dispute.respondent_id], operators=True)
+    tell(dispute, "resolved", N_("Dispute %(number)s is settled."), [dispute.respondent_id], operators=True)
     return dispute
 
 
@@ -251,6 +259,7 @@ def open_ticket(
     now = timezone.now()
     if due_at is not None and due_at > now + LONGEST:
         raise InvalidFact(fields={"due_at": [_("At most a year from now.")]})
+    _hold_sides(min(mine), asked_of.pk)
     facts = {"kind": kind, "agreement": agreement, "asked_by_id": min(mine), "asked_of": asked_of, "author": by,
              "text": text.strip(), "record_key_hash": keyed_hash(record_key) if record_key else "",
              **(clock.until(due_at, now) if kind == TicketKind.EXPLANATION else clock.start(clock.CORRECT, now))}  # fmt: skip
@@ -258,7 +267,7 @@ def open_ticket(
     if not is_new:
         return ticket
     audit.record("ticket.opened", ticket, by=by, organizations=[ticket.asked_by, asked_of], kind=kind)
-    _tell(ticket, "opened", N_("There is a question for you: %(number)s."), [asked_of.pk])
+    tell(ticket, "opened", N_("There is a question for you: %(number)s."), [asked_of.pk])
     return ticket
 
 
@@ -267,7 +276,7 @@ def answer_ticket(ticket: Ticket, *, by, answer: str, version: int | None = None
     _require_texts(answer=answer)
     TICKET.move(ticket, "answer", by=by, version=version, answer=answer.strip(), answered_by=by, answered_at=timezone.now())
     audit.record("ticket.answered", ticket, by=by, organizations=[ticket.asked_by, ticket.asked_of])
-    _tell(ticket, "answered", N_("Your question %(number)s was answered."), [ticket.asked_by_id])
+    tell(ticket, "answered", N_("Your question %(number)s was answered."), [ticket.asked_by_id])
     return ticket
 
 
@@ -277,7 +286,7 @@ def ask_again(ticket: Ticket, *, by, text: str, version: int | None = None) -> T
     _require_texts(text=text)
     TICKET.move(ticket, "ask_again", by=by, version=version, text=f"{ticket.text}\n\n{text.strip()}", **_time_again(ticket))
     audit.record("ticket.asked_again", ticket, by=by, organizations=[ticket.asked_by, ticket.asked_of])
-    _tell(ticket, "asked_again", N_("There is a question for you: %(number)s."), [ticket.asked_of_id])
+    tell(ticket, "asked_again", N_("There is a question for you: %(number)s."), [ticket.asked_of_id])
     return ticket
 
 
@@ -302,14 +311,15 @@ def _sides(dispute: Dispute) -> list[Organization]:
     return [dispute.raised_for, dispute.respondent]
 
 
-def _tell(obj, event: str, message: str, organizations: list[int], *, operators: bool = False) -> None:
+def tell(obj, event: str, message: str, organizations: list[int], *, operators: bool = False, **params) -> None:
+    """Tell the officers of these organizations once that `event` happened to a dispute or a ticket as it stands."""
     kind = obj._meta.model_name
     recipients = [person for role in OFFICERS for person in people(role, organizations)]
     recipients += people(Role.OPERATOR) if operators else []
     due = timezone.localtime(obj.due_at).strftime("%d/%m/%Y") if obj.due_at else ""
     notify(
         recipients, f"{kind}.{event.split('-')[0]}", key=f"{kind}.{event}:{obj.uuid}:{obj.version}", message=message,
-        url=f"/portal/{kind}s/{obj.uuid}/", number=obj.number, due=due,
+        url=f"/portal/{kind}s/{obj.uuid}/", number=obj.number, due=due, **params,
     )  # fmt: skip
 
 

@@ -11,7 +11,27 @@ from apps.registry.models import DataService
 RUNNING = (DisputeStatus.LEVEL_1, DisputeStatus.LEVEL_2, DisputeStatus.LEVEL_3)
 
 
-class DisputeQuerySet(models.QuerySet):
+class CaseQuerySet(models.QuerySet):
+    """What two agencies settle with each other; `sides` names who begins and who answers."""
+
+    sides: tuple[str, str]
+
+    def unclosed(self):
+        return self.exclude(status="closed")
+
+    def of(self, organizations):
+        """Those in which one of `organizations` is a side."""
+        first, second = self.sides
+        return self.filter(Q(**{f"{first}__in": organizations}) | Q(**{f"{second}__in": organizations}))
+
+    def visible_to(self, user):
+        """The two agencies, and the platform's readers."""
+        return self.all() if is_platform_reader(user) else self.of(organization_ids(user))
+
+
+class DisputeQuerySet(CaseQuerySet):
+    sides = ("raised_for", "respondent")
+
     def running(self):
         return self.filter(status__in=RUNNING)
 
@@ -24,24 +44,13 @@ class DisputeQuerySet(models.QuerySet):
         """Not answered, and the time of the level is over."""
         return self.waiting().filter(due_at__lt=at)
 
-    def visible_to(self, user):
-        """The two agencies in dispute, and the platform's readers."""
-        if is_platform_reader(user):
-            return self.all()
-        mine = organization_ids(user)
-        return self.filter(Q(raised_for__in=mine) | Q(respondent__in=mine))
 
+class TicketQuerySet(CaseQuerySet):
+    sides = ("asked_by", "asked_of")
 
-class TicketQuerySet(models.QuerySet):
     def waiting(self):
         """Open ones, for whose answer the clock runs."""
         return self.filter(status=TicketStatus.OPEN)
-
-    def visible_to(self, user):
-        if is_platform_reader(user):
-            return self.all()
-        mine = organization_ids(user)
-        return self.filter(Q(asked_by__in=mine) | Q(asked_of__in=mine))
 
 
 class MaintenanceQuerySet(AnnouncedQuerySet):

@@ -26,7 +26,9 @@ EVENTS = {
     "service_version.postponed": _("Later end announced"),
     "service_version.retired": _("Retired"), "service_version.discarded": _("Discarded"), "upstream.set": _("Address set"),
     "usage_regulation.written": _("Written"), "usage_regulation.changed": _("Changed"), "usage_regulation.signed": _("Signed"),
-    "usage_regulation.ended": _("End set"), "default_list.decided": _("Entered"), "purpose.named": _("Entered"),
+    "usage_regulation.ended": _("End set"), "usage_regulation.carried_over": _("Carried over to the successor agency"),
+    "default_list.decided": _("Entered"), "default_list.carried_over": _("Carried over to the successor agency"),
+    "purpose.named": _("Entered"),
     "feedback.given": _("Question asked"), "feedback.answered": _("Question answered"),
     "purpose.changed": _("Changed"),
 }  # fmt: skip

@@ -113,7 +113,7 @@ def _to_sign(user):
 def _terms_to_sign(user):
     mine = organization_ids(user, Role.SIGNER)
     if mine:
-        rows = UsageRegulation.objects.filter(organization_id__in=mine, terms_signed_at__isnull=True).exclude(terms="")[:MOST]
+        rows = UsageRegulation.objects.kept_by_any(mine).filter(terms_signed_at__isnull=True).exclude(terms="")[:MOST]
         for row in rows:
             yield Task(_("Sign the standard terms"), row.number, row.title, reverse("portal:terms", args=[row.uuid]),
                        since=row.created_at)  # fmt: skip
@@ -226,11 +226,13 @@ def _reviews(user):
     mine = organization_ids(user, Role.PROVIDER_OFFICER)
     if mine:
         soon = timezone.localdate() + BEFORE_REVIEW
-        for row in DefaultShareList.objects.filter(organization_id__in=mine).in_force():
+        kept = DefaultShareList.objects.kept_by_any(mine).in_force()
+        for row in kept:
             if row.next_review_on <= soon:
-                yield Task(_("Review the default-share list"), row.number, str(row.organization), reverse("portal:default-lists"),
+                yield Task(_("Review the default-share list"), row.number, str(row.keeper), reverse("portal:default-lists"),
                            due_at=_end_of(row.next_review_on))  # fmt: skip
         shared = DataService.objects.live().filter(provider_id__in=mine, sharing_form=SharingForm.DEFAULT)
+        shared = shared.exclude(default_lists__in=[row.pk for row in kept])
         for agency in Organization.objects.filter(pk__in=shared.values("provider_id"), default_lists=None)[:MOST]:
             yield Task(
                 _("Enter the decision on the default-share list"), agency.code, str(agency), reverse("portal:default-lists")

@@ -76,7 +76,7 @@ def _reviews(today: datetime.date) -> int:
             else gettext_noop("The default-share list %(number)s is to be reviewed by %(day)s.")
         )
         notify(
-            _officers(row.organization_id, with_operators=stage == "late"), f"default_list.{stage}",
+            _officers(row.keeper_id, with_operators=stage == "late"), f"default_list.{stage}",
             key=f"default_list.{stage}:{row.uuid}", message=message,
             url="/portal/default-lists/", number=row.number,
             day=row.next_review_on.strftime("%d/%m/%Y"),

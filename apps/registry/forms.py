@@ -57,7 +57,7 @@ class ServiceFacts(forms.Form):
         super().__init__(*args, **kwargs)
         mine = organization_ids(self.user, Role.PROVIDER_OFFICER)
         provider = {self.obj.provider_id} & mine if self.obj is not None else mine
-        self.fields["usage_regulation"].queryset = UsageRegulation.objects.filter(organization_id__in=provider)
+        self.fields["usage_regulation"].queryset = UsageRegulation.objects.kept_by_any(provider)
 
 
 class ServiceForm(ServiceFacts, VerbForm):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.apps import apps
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
@@ -91,10 +93,23 @@ class UpstreamQuerySet(models.QuerySet):
         return self.filter(version__service__provider_id__in=organization_ids(user, Role.PROVIDER_OFFICER, Role.SIGNER))
 
 
-class DefaultShareListQuerySet(models.QuerySet):
+class KeptQuerySet(models.QuerySet):
+    def kept_by_any(self, organizations: Iterable[int]):
+        """What these agencies answer for: what they issued themselves, and what came to them by a merge."""
+        return self.filter(_kept_by_any(organizations))
+
+
+def _kept_by_any(organizations: Iterable[int]) -> Q:
+    ids = list(organizations)
+    return Q(kept_by__in=ids) | Q(kept_by__isnull=True, organization__in=ids)
+
+
+class DefaultShareListQuerySet(KeptQuerySet):
     def in_force(self):
-        """The newest list of each provider."""
-        return self.order_by("organization_id", "-decided_on", "-id").distinct("organization_id")
+        """The newest list of each provider; of one that was merged away until its successor decided on its own."""
+        newest = self.order_by("organization_id", "-decided_on", "-id").distinct("organization_id")
+        own = self.model.objects.filter(organization=OuterRef("kept_by"), decided_on__gte=OuterRef("kept_from"))
+        return self.filter(~Exists(own), pk__in=newest.values("pk")).order_by("organization_id")
 
     def visible_to(self, user):
         """Published to every member (NĐ 47/2020 Điều 34)."""
@@ -117,10 +132,10 @@ class PurposeQuerySet(models.QuerySet):
         return self.all() if organization_ids(user) else self.none()
 
 
-class UsageRegulationQuerySet(models.QuerySet):
+class UsageRegulationQuerySet(KeptQuerySet):
     def visible_to(self, user):
-        """A published regulation is public to members; an unsigned one only to its own agency."""
+        """A published regulation is public to members; an unsigned one only to the agency that keeps it."""
         if is_platform_reader(user):
             return self.all()
         mine = organization_ids(user)
-        return self.filter(Q(organization_id__in=mine) | Q(terms_signed_at__isnull=False)) if mine else self.none()
+        return self.filter(_kept_by_any(mine) | Q(terms_signed_at__isnull=False)) if mine else self.none()

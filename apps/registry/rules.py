@@ -25,7 +25,7 @@ def _provider_id(obj) -> int | None:
     if isinstance(obj, Feedback):
         return obj.service.provider_id
     if isinstance(obj, UsageRegulation):
-        return obj.organization_id
+        return obj.keeper_id
     return None
 
 

@@ -18,7 +18,6 @@ from apps.agreements.actions import (
     end_grant,
     leave_agreement,
     lift_consumer_suspension,
-    merge_organizations,
     publish_service_version,
     reissue_credential,
     resume_agreement,
@@ -38,6 +37,7 @@ from apps.agreements.models import Agreement
 from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
 from apps.core.epoch import raise_epoch
 from apps.disputes.maintenance import announce_maintenance
+from apps.disputes.reorganization import merge_organizations
 from apps.organizations.actions.agencies import suspend_organization
 from apps.organizations.actions.systems import retire_system, suspend_system
 from apps.organizations.choices import Role

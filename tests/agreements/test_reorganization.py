@@ -1,6 +1,9 @@
 """An agency is merged into another: what runs goes on, under the successor's name, no wider than before."""
 
+import datetime
+
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.agreements.actions import (
@@ -8,8 +11,6 @@ from apps.agreements.actions import (
     confirm_acceptance,
     decline_change,
     lift_consumer_suspension,
-    merge_organizations,
-    plan_merge,
     resume_grant,
     start_change,
     suspend_consumer,
@@ -22,12 +23,21 @@ from apps.audit.models import AuditEvent
 from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
 from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
+from apps.disputes.reorganization import merge_organizations, plan_merge
+from apps.notices.models import Notice
 from apps.organizations.choices import OrganizationStatus, Role
+from apps.registry.actions import change_service, decide_default_list, end_terms, sign_terms, write_terms
+from apps.registry.clock import remind
+from apps.registry.forms import ServiceChangeForm
+from apps.registry.models import DefaultShareList, UsageRegulation
+from apps.registry.terms import terms_hash
 from tests.factories.agreements import accepted, agreement_in_force, recorded, signed_special, special_world
 from tests.factories.connections import complete_draft, forwarded
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.factories.registry import PublishedServiceFactory
 
 LAW = "Nghị quyết 202/2025/QH15"
+TODAY = timezone.localdate()
 WHY = {"violation": "Chuyển tiếp cho bên thứ ba", "plan": "Xác minh", "restore_conditions": "Báo cáo khắc phục"}
 
 
@@ -41,7 +51,7 @@ def test_agreements_are_carried_over_and_nobodys_access_widens(w, side):
     agreement = accepted(w)
     before, old = rights(agreement), agreement.current_version
     source, into, epoch = getattr(w, side), ReadyOrganizationFactory(), current_epoch()
-    assert merge_organizations(source, into, by=w.operator, instrument=LAW) == [agreement]
+    assert merge_organizations(source, into, by=w.operator, instrument=LAW).agreements == [agreement]
     source.refresh_from_db()
     assert source.status == OrganizationStatus.CLOSED
     assert rights(agreement) == before
@@ -154,7 +164,7 @@ def test_a_change_that_awaits_signatures_is_not_lost_by_a_merge(db):
     with pytest.raises(Conflict, match=agreement.number):
         merge_organizations(w.provider, into, by=w.operator, instrument=LAW)
     decline_change(agreement, by=w.provider_officer, reason="Chờ sắp xếp xong")
-    assert merge_organizations(w.provider, into, by=w.operator, instrument=LAW) == [agreement]
+    assert merge_organizations(w.provider, into, by=w.operator, instrument=LAW).agreements == [agreement]
 
 
 @pytest.mark.parametrize("side", ["consumer", "provider"])
@@ -230,7 +240,12 @@ def test_the_plan_by_the_api_is_that_of_the_page_and_writes_nothing(w):
         "agreements": [
             {"uuid": str(agreement.uuid), "number": agreement.number, "title": agreement.title, "status": "in_force"}
         ],
+        "regulations": [],
+        "default_lists": [],
+        "disputes": [],
+        "tickets": [],
         "unfinished": plan.unfinished,
+        "children": [],
         "missing_roles": plan.missing_roles,
     }
     assert (told["unfinished"], told["missing_roles"]) == ([], ["consumer_officer"])
@@ -251,3 +266,126 @@ def test_the_plan_by_the_api_is_the_operators_and_of_two_active_agencies(w):
     ):  # fmt: skip
         answer = plan_by_api(w.operator, **pair)
         assert (answer.status_code, answer.json()["code"]) == (400, code), pair
+
+
+# --- what the provider had issued ----------------------------------------------------------------
+
+
+def merged_provider(w):
+    """The successor with its officer and signer, after the merge."""
+    into = ReadyOrganizationFactory()
+    people = [officer(role, into) for role in (Role.PROVIDER_OFFICER, Role.SIGNER)]
+    merge_organizations(w.provider, into, by=w.operator, instrument=LAW)
+    for row in (w.service, w.service.usage_regulation):
+        row.refresh_from_db()
+    return into, *people
+
+
+NEW = {"number": "9/QĐ-KT", "title": "Quy chế mới", "issued_on": TODAY, "effective_from": TODAY, "terms": "Đúng mục đích."}
+
+
+def test_a_signed_regulation_stays_as_it_was_signed_and_the_successor_keeps_it(w):
+    regulation = w.service.usage_regulation
+    signed = (regulation.terms_hash, regulation.terms_signed_by, regulation.terms_signed_at)
+    into, keeper, _signer = merged_provider(w)
+    assert (regulation.organization, regulation.kept_by, w.service.usage_regulation) == (w.provider, into, regulation)
+    assert (regulation.terms_hash, regulation.terms_signed_by, regulation.terms_signed_at) == signed
+    assert regulation.terms_hash == terms_hash(regulation)
+    event = AuditEvent.objects.about(regulation).get(event="usage_regulation.carried_over")
+    assert (event.actor, set(event.organizations)) == (w.operator, {w.provider.uuid, into.uuid})
+    made = approve_request(forwarded(w), by=keeper)
+    standing = made.current_version.signatures.get(party__organization=into)
+    assert (standing.signed_hash, standing.signer) == signed[:2], "the terms signed once stand for the successor too"
+    with pytest.raises(NotPermitted):
+        end_terms(regulation, by=w.stranger, effective_to=TODAY)
+    end_terms(regulation, by=keeper, effective_to=TODAY + datetime.timedelta(days=30))
+
+
+def test_the_successor_changes_its_services_and_attaches_a_regulation_of_its_own(w):
+    kept = w.service.usage_regulation
+    into, keeper, signer = merged_provider(w)
+    assert change_service(w.service, by=keeper, contact="Số mới", usage_regulation=kept).keys() == {"contact"}
+    form = ServiceChangeForm(user=keeper, obj=w.service)
+    assert list(form.fields["usage_regulation"].queryset) == [kept]
+    own = write_terms(into, by=keeper, **NEW)
+    sign_terms(own, by=signer)
+    change_service(w.service, by=keeper, usage_regulation=own)
+    w.service.refresh_from_db()
+    assert (w.service.usage_regulation, own.kept_by, own.keeper) == (own, None, into)
+
+
+def test_what_nobody_had_signed_is_the_successors_to_sign_and_nobody_elses_to_see(w):
+    draft = write_terms(w.provider, by=w.provider_officer, **NEW)
+    _into, keeper, signer = merged_provider(w)
+    draft.refresh_from_db()
+    visible = [fresh for fresh in (keeper, signer, w.operator, w.stranger) if sees_terms(fresh, draft)]
+    assert visible == [keeper, signer, w.operator]
+    sign_terms(draft, by=signer)
+    assert (draft.organization, draft.terms_signed_by, draft.terms_hash) == (w.provider, signer, terms_hash(draft))
+
+
+def sees_terms(person, regulation) -> bool:
+    return UsageRegulation.objects.visible_to(person).filter(pk=regulation.pk).exists()
+
+
+def decided(organization, by, service, number: str, day: datetime.date) -> DefaultShareList:
+    return decide_default_list(organization, by=by, number=number, decided_on=day, services=[service])
+
+
+def in_force() -> set[str]:
+    return set(DefaultShareList.objects.in_force().values_list("number", flat=True))
+
+
+def test_the_list_in_force_is_the_successors_to_review_until_it_decides_its_own(w):
+    into = ReadyOrganizationFactory()
+    keeper = officer(Role.PROVIDER_OFFICER, into)
+    own = PublishedServiceFactory(provider=into, usage_regulation__organization=into)
+    decided(w.provider, w.provider_officer, w.service, "cũ", TODAY - datetime.timedelta(days=300))
+    carried = decided(w.provider, w.provider_officer, w.service, "chuyển", TODAY - datetime.timedelta(days=200))
+    decided(into, keeper, own, "của mình", TODAY - datetime.timedelta(days=100))
+    merge_organizations(w.provider, into, by=w.operator, instrument=LAW)
+    carried.refresh_from_db()
+    assert (carried.organization, carried.kept_by, carried.kept_from) == (w.provider, into, TODAY)
+    assert DefaultShareList.objects.get(number="cũ").kept_by is None, "replaced before: history"
+    assert AuditEvent.objects.about(carried).filter(event="default_list.carried_over", actor=w.operator).exists()
+    assert in_force() == {"chuyển", "của mình"}
+    remind()
+    assert Notice.objects.filter(kind="default_list.late", key__contains=str(carried.uuid), recipient=keeper).exists()
+    w.service.refresh_from_db()
+    decide_default_list(into, by=keeper, number="chung", decided_on=TODAY, services=[own, w.service])
+    assert in_force() == {"chung"}
+
+
+def test_the_plan_names_regulations_lists_and_open_agencies_under_it(w):
+    row = decided(w.provider, w.provider_officer, w.service, "12/QĐ", TODAY)
+    child = ReadyOrganizationFactory(parent=w.provider)
+    ReadyOrganizationFactory(parent=w.provider, status=OrganizationStatus.CLOSED)
+    into = ReadyOrganizationFactory()
+    plan = plan_merge(w.provider, into, by=w.operator)
+    assert (plan.regulations, plan.default_lists) == ([w.service.usage_regulation], [row])
+    assert (plan.unfinished, plan.children, plan.is_hindered) == ([], [child], True)
+    told = plan_by_api(w.operator, source=w.provider.code, into=into.code).json()
+    assert [one["code"] for one in told["children"]] == [child.code]
+    assert told["default_lists"] == [{"uuid": str(row.uuid), "number": "12/QĐ", "decided_on": TODAY.isoformat()}]
+    assert [one["number"] for one in told["regulations"]] == [w.service.usage_regulation.number]
+    with pytest.raises(Conflict) as refusal:
+        merge_organizations(w.provider, into, by=w.operator, instrument=LAW)
+    assert refusal.value.code == "has_children"
+    w.service.refresh_from_db()
+    w.service.usage_regulation.refresh_from_db()
+    row.refresh_from_db()
+    assert (w.service.provider, w.service.usage_regulation.kept_by, row.kept_by) == (w.provider, None, None)
+    assert not AuditEvent.objects.filter(event__endswith=".carried_over").exists()
+
+
+def test_a_list_that_a_later_decision_replaced_does_not_come_back_by_another_merge(w):
+    middle, last = ReadyOrganizationFactory(), ReadyOrganizationFactory()
+    keeper = officer(Role.PROVIDER_OFFICER, middle)
+    decided(w.provider, w.provider_officer, w.service, "đầu", TODAY - datetime.timedelta(days=10))
+    merge_organizations(w.provider, middle, by=w.operator, instrument=LAW)
+    w.service.refresh_from_db()
+    decided(middle, keeper, w.service, "giữa", TODAY)
+    merge_organizations(middle, last, by=w.operator, instrument=LAW)
+    assert in_force() == {"giữa"}
+    kept = UsageRegulation.objects.get(pk=w.service.usage_regulation_id)
+    assert (kept.organization, kept.kept_by) == (w.provider, last)

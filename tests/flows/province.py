@@ -18,6 +18,7 @@ from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.portal.demo import people as founders
 from tests.factories.accounts import PASSWORD, hashed_password
+from tests.factories.catalogs import CatalogFactory
 from tests.flows.people import Person, System
 
 DATA = json.loads(Path(founders.__file__).with_name("province.json").read_text(encoding="utf-8"))
@@ -28,6 +29,8 @@ DETAIL, PURPOSE, COMPANY = "chiTietDoanhNghiep", "giai-quyet-tthc", "0990000001"
 NAME, CODE, ADDRESS = (
     "Data.MainInformation.NAME", "Data.MainInformation.ENTERPRISE_GDT_CODE", "Data.HOAdress.AddressFullText",
 )  # fmt: skip
+CATALOGS = ("administrative-units", "countries", "economic-sectors")
+"""Those that the contract names."""
 LAND = (("diachinh", Role.CONSUMER_OFFICER), ("ky.diachinh", Role.SIGNER))
 """Two more people, of the agency that is merged away in one of the journeys."""
 
@@ -50,6 +53,8 @@ class Province:
             Organization.objects.get(code="H03.06"), by=setup, name="Cán bộ diachinh", position="Chuyên viên", phone="0209 000 300",
             email="diachinh@example.vn", function="Đầu mối chia sẻ dữ liệu",
         )  # fmt: skip
+        for code in CATALOGS:
+            CatalogFactory(code=code)
         get_user_model().objects.filter(is_machine=False).update(password=hashed_password())
         return cls(platform)
 

@@ -13,6 +13,7 @@ from apps.agreements.actions import approve_request, decline_change, propose_con
 from apps.agreements.models import Agreement, ConsumerSuspension, Credential, Signature
 from apps.connections.actions import forward_request, save_draft, sign_request, submit_request, withdraw_request
 from apps.connections.models import ConnectionRequest
+from apps.disputes.actions import raise_dispute
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from tests.factories import connections
@@ -334,3 +335,31 @@ def test_the_operator_sees_what_a_merge_carries_over_before_it_is_done(world, as
     assert successor.name in listed
     assert world.consumer.name not in listed, "who left is no party any more"
     assert as_person(world.provider_officer).get(page).status_code == 403
+
+
+def test_the_page_of_a_merge_names_what_else_goes_over_and_the_agencies_under_it(world, as_person):
+    dispute = raise_dispute(
+        accepted(world), by=world.consumer_officer, category="data", title="Sai tên", description="Sai dấu."
+    )
+    regulation, child = world.service.usage_regulation, ReadyOrganizationFactory(parent=world.provider)
+    into = ReadyOrganizationFactory()
+    browser, page = as_person(world.operator), reverse("portal:reorganization")
+    body = {"source": world.provider.code, "into": into.code, "instrument": "Nghị quyết 12/NQ-HĐND"}
+    told = browser.post(page, {**body, "confirm": "1"}).content.decode()
+    assert reverse("portal:agency", args=[child.code]) in told
+    assert 'name="confirm"' not in told
+    assert Organization.objects.get(pk=world.provider.pk).status == "active"
+    Organization.objects.filter(pk=child.pk).update(parent=None)
+    plan = browser.post(page, body).content.decode()
+    for here in (reverse("portal:dispute", args=[dispute.uuid]), reverse("portal:terms", args=[regulation.uuid])):
+        assert f'href="{here}"' in plan
+    browser.post(page, {**body, "confirm": "1"})
+    keeper = as_person(officer(Role.PROVIDER_OFFICER, into))
+    shown = keeper.get(reverse("portal:terms", args=[regulation.uuid])).content.decode()
+    assert "Do sáp nhập cơ quan" in shown
+    assert reverse("portal:terms-step", args=[regulation.uuid, "end"]) in shown
+    listed = keeper.get(reverse("portal:regulations"))
+    assert list(listed.context["own"]) == [regulation]
+    assert regulation not in listed.context["page"].object_list
+    timeline = keeper.get(reverse("portal:dispute", args=[dispute.uuid])).content.decode()
+    assert "Chuyển sang cơ quan kế thừa" in timeline

@@ -1,4 +1,7 @@
-"""Merging an agency into another: systems, services and agreements are carried over, history stays, nobody's access widens."""
+"""Merging an agency into another: systems, services and agreements are carried over, history stays, nobody's access widens.
+
+What stands on the floor above goes with it by `disputes.reorganization`, which has the doors and calls this verb.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ from apps.core.workflow import require
 from apps.organizations.actions import close_organization
 from apps.organizations.choices import OrganizationStatus, Role
 from apps.organizations.models import Membership, Organization
+from apps.registry.actions.keeping import hand_over_issued, issued_by
 
 OFFICER_OF = {Side.CONSUMER: Role.CONSUMER_OFFICER, Side.PROVIDER: Role.PROVIDER_OFFICER}
 """Side of an agreement → who acts on it, and is told and reminded."""
@@ -40,16 +44,17 @@ def merge_organizations(source: Organization, into: Organization, *, by, instrum
     """Carry everything of `source` over to `into` by force of the legal `instrument`, then close `source`.
 
     Each agreement that lives gets a new version that names the successor; grants stay the rows they are, for the same
-    systems, operations and fields. Roles are not carried over: people get theirs anew. Raises Conflict naming what
-    must be finished first: open requests, unfinished agreements, agreements between the two.
+    systems, operations and fields. What `source` issued stays as it was signed, and `into` keeps it. Roles are not carried
+    over: people get theirs anew. Raises Conflict naming what must be finished first: open requests, unfinished agreements,
+    agreements between the two.
     """
     require(by, "agreements.merge_organizations", source)
     require_texts({"instrument": instrument})
     # All that is carried, in the order of `locks`, before the first row that raises the epoch.
-    rows = Organization.objects.select_for_update(no_key=True).filter(pk__in=[source.pk, into.pk]).order_by("pk")
-    _mergeable(*rows)
+    hold_agencies(source, into)
     agreements = _hold_what_is_carried(source)
-    _nothing_unfinished(source, into)
+    require_finished(unfinished(source, into))
+    hand_over_issued(source, into, by=by)
     _carry_systems_and_services(source, into)
     for agreement in agreements:
         _carry_over(agreement, source, into, by=by, instrument=instrument.strip())
@@ -60,6 +65,11 @@ def merge_organizations(source: Organization, into: Organization, *, by, instrum
         agreements=[agreement.number for agreement in agreements],
     )  # fmt: skip
     return agreements
+
+
+def hold_agencies(source: Organization, into: Organization) -> None:
+    """Take turns on both agencies. Raises InvalidFact (`not_mergeable`)."""
+    _mergeable(*_locked(Organization.objects.filter(pk__in=[source.pk, into.pk])))
 
 
 def _mergeable(*two: Organization) -> None:
@@ -94,9 +104,17 @@ class MergePlan:
     systems: list
     services: list
     agreements: list[Agreement]
+    regulations: list
+    default_lists: list
     unfinished: list[str]
+    children: list[Organization]
+    """Open agencies under the one that ends: they are closed, merged or moved first."""
     missing_roles: list[Role]
     """Roles that nobody would hold in the successor: then nobody there is told or reminded of what goes over."""
+
+    @property
+    def is_hindered(self) -> bool:
+        return bool(self.unfinished or self.children)
 
 
 def plan_merge(source: Organization, into: Organization, *, by) -> MergePlan:
@@ -105,18 +123,25 @@ def plan_merge(source: Organization, into: Organization, *, by) -> MergePlan:
     _mergeable(source, into)
     bound = {"parties__organization": source, "parties__left_at__isnull": True, "parties__is_joining": False}
     agreements = Agreement.objects.filter(status__in=LIVE, **bound)
+    regulations, lists = issued_by(source)
     return MergePlan(
         list(source.systems.all()),
         list(source.services.all()),
         list(agreements.distinct()),
+        regulations,
+        lists,
         unfinished(source, into),
-        missing_roles(agreements, source, into),
+        list(source.children.exclude(status=OrganizationStatus.CLOSED)),
+        missing_roles(sides_of(source, agreements), into),
     )
 
 
-def missing_roles(agreements, source: Organization, into: Organization) -> list[Role]:
-    """The officers' roles that `into` needs for what `source` does under `agreements`, and that no active person holds there."""
-    sides = set(Party.objects.filter(agreement__in=agreements, organization=source).values_list("side", flat=True))
+def sides_of(organization: Organization, agreements) -> set[str]:
+    return set(Party.objects.filter(agreement__in=agreements, organization=organization).values_list("side", flat=True))
+
+
+def missing_roles(sides: set[str], into: Organization) -> list[Role]:
+    """The officers' roles that act on these `sides`, and that no active person holds in `into`."""
     return [
         role for side, role in OFFICER_OF.items() if side in sides and not _officers(role).filter(organization=into).exists()
     ]
@@ -133,8 +158,8 @@ def _officers(role: str):
     return Membership.objects.filter(role=role, ended_at__isnull=True, user__is_active=True)
 
 
-def _nothing_unfinished(source: Organization, into: Organization) -> None:
-    numbers = unfinished(source, into)
+def require_finished(numbers: list[str]) -> None:
+    """Raise Conflict (`unfinished`) that names these, unless there are none."""
     if numbers:
         raise Conflict(
             _("Finish these first: %(numbers)s.") % {"numbers": ", ".join(numbers)}, code="unfinished", numbers=numbers

@@ -1,7 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from apps.agreements.api import access, life, publishing, reorganization, requests, views
+from apps.agreements.api import access, life, publishing, requests, views
 
 router = SimpleRouter(trailing_slash=False)
 router.register("agreements", views.Agreements, "agreement")
@@ -35,7 +35,5 @@ urlpatterns = [
     path("requests/<uuid:uuid>/follow", requests.RequestBases.as_view({"post": "follow"}), name="request-follow"),
     path("requests/<uuid:uuid>/approve", requests.RequestApproval.as_view({"post": "approve"}), name="request-approve"),
     path("joining/<str:number>", views.Joining.as_view({"post": "join"}), name="agreement-join"),
-    path("reorganizations", reorganization.Reorganizations.as_view({"post": "create"}), name="reorganization"),
-    path("reorganizations/plan", reorganization.Reorganizations.as_view({"get": "plan"}), name="reorganization-plan"),
     *router.urls,
 ]

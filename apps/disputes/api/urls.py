@@ -1,9 +1,15 @@
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from apps.disputes.api.reorganization import Reorganizations
 from apps.disputes.api.views import Disputes, Maintenances, Tickets
 
 router = SimpleRouter(trailing_slash=False)
 router.register("disputes", Disputes, "dispute")
 router.register("tickets", Tickets, "ticket")
 router.register("maintenance", Maintenances, "maintenance")
-urlpatterns = router.urls
+urlpatterns = [
+    path("reorganizations", Reorganizations.as_view({"post": "create"}), name="reorganization"),
+    path("reorganizations/plan", Reorganizations.as_view({"get": "plan"}), name="reorganization-plan"),
+    *router.urls,
+]

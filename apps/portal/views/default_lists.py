@@ -39,7 +39,7 @@ DECIDE = VerbPage(
 @page
 def default_lists(request: HttpRequest) -> HttpResponse:
     today = timezone.localdate()
-    rows = DefaultShareList.objects.visible_to(request.user).select_related("organization", "review_rule")
+    rows = DefaultShareList.objects.visible_to(request.user).select_related("organization", "kept_by", "review_rule")
     newest = {row.pk for row in DefaultShareList.objects.in_force()}
     found = list(rows.prefetch_related("services").order_by("organization__sort_key", "-decided_on", "-id")[:500])
     for row in found:

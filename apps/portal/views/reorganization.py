@@ -9,8 +9,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.agreements import actions
 from apps.core.errors import DomainError
+from apps.disputes.reorganization import merge_organizations, plan_merge
 from apps.organizations.choices import OrganizationStatus
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator
@@ -29,11 +29,11 @@ def merge(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         source, into, instrument = (form.cleaned_data[name] for name in ("source", "into", "instrument"))
         try:
-            plan = actions.plan_merge(source, into, by=request.user)
-            if "confirm" in request.POST and not plan.unfinished:
-                made = actions.merge_organizations(source, into, by=request.user, instrument=instrument)
+            plan = plan_merge(source, into, by=request.user)
+            if "confirm" in request.POST and not plan.is_hindered:
+                made = merge_organizations(source, into, by=request.user, instrument=instrument)
                 said_so = _("%(source)s was merged into %(into)s; %(n)s agreements were carried over.")
-                messages.success(request, said_so % {"source": source, "into": into, "n": len(made)})
+                messages.success(request, said_so % {"source": source, "into": into, "n": len(made.agreements)})
                 return redirect("portal:agreements")
         except DomainError as error:
             form.add_error(None, said(error))

@@ -21,7 +21,7 @@ from apps.registry.models import UsageRegulation
 
 
 def _rows():
-    return UsageRegulation.objects.select_related("organization", "terms_signed_by")
+    return UsageRegulation.objects.select_related("organization", "kept_by", "terms_signed_by")
 
 
 def _write(request: HttpRequest, _obj, form) -> HttpResponse:
@@ -54,8 +54,8 @@ def regulations(request: HttpRequest) -> HttpResponse:
     context = {
         "title": _("Usage regulations"),
         "crumbs": [(_("Home"), reverse("home"))],
-        "own": rows.filter(organization_id__in=mine),
-        "page": paged(request, rows.exclude(organization_id__in=mine)),
+        "own": rows.kept_by_any(mine),
+        "page": paged(request, rows.exclude(pk__in=UsageRegulation.objects.kept_by_any(mine).values("pk"))),
         "may_write": request.user.has_perm("registry.write_terms"),
     }
     return render(request, "portal/regulations.html", context)

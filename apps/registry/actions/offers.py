@@ -138,14 +138,14 @@ def _move(service: DataService, verb: str, event: str, *, by, reason: str, versi
 
 
 def _check(service: DataService, regulation: UsageRegulation | None = None) -> None:
-    """The regulation is the provider's own; a secret classification has no value to be saved under (AG-21)."""
+    """The regulation is the provider's own or came to it by a merge; a secret classification has no value to be saved under (AG-21)."""
     if service.classification not in Classification.values:
         raise InvalidFact(
             _("Data that is a state secret never passes this platform (NĐ 47/2020/NĐ-CP Điều 1(2))."),
             code="state_secret", fields={"classification": [_("Choose open, shared or restricted.")]},
         )  # fmt: skip
     regulation = regulation or service.usage_regulation
-    if regulation is not None and regulation.organization_id != service.provider_id:
+    if regulation is not None and regulation.keeper_id != service.provider_id:
         raise InvalidFact(fields={"usage_regulation": [_("The regulation belongs to another organization.")]})
 
 

@@ -57,7 +57,7 @@ def change_terms(regulation: UsageRegulation, *, by, version: int | None = None,
     regulation.save(update_fields=["written_by", "updated_at"])
     changed = change(regulation, facts=facts, allowed=FACTS)
     if changed:
-        audit.record("usage_regulation.changed", regulation, by=by, organizations=[regulation.organization],
+        audit.record("usage_regulation.changed", regulation, by=by, organizations=[regulation.keeper],
                      fields=sorted(changed))  # fmt: skip
     return changed
 
@@ -81,7 +81,7 @@ def sign_terms(regulation: UsageRegulation, *, by, version: int | None = None) -
     regulation.terms_signed_at = timezone.now()
     regulation.version += 1
     save_valid(regulation)
-    audit.record("usage_regulation.signed", regulation, by=by, organizations=[regulation.organization],
+    audit.record("usage_regulation.signed", regulation, by=by, organizations=[regulation.keeper],
                  hash=regulation.terms_hash)  # fmt: skip
     return regulation
 
@@ -96,7 +96,7 @@ def end_terms(regulation: UsageRegulation, *, by, effective_to: datetime.date, v
     regulation.effective_to = effective_to
     regulation.version += 1
     save_valid(regulation)
-    audit.record("usage_regulation.ended", regulation, by=by, organizations=[regulation.organization],
+    audit.record("usage_regulation.ended", regulation, by=by, organizations=[regulation.keeper],
                  effective_to=str(effective_to))  # fmt: skip
     return regulation
 

@@ -23,12 +23,12 @@ def name_purpose(request, _obj, form):
 class UsageRegulationAdmin(AuditedRegister):
     """Regulations on use. One signs on the page where the terms are read (`portal:terms`)."""
 
-    list_display = ["number", "title", "organization", "issued_on", "effective_from", "effective_to", "signed"]
-    list_select_related = ["organization"]
+    list_display = ["number", "title", "organization", "kept_by", "issued_on", "effective_from", "effective_to", "signed"]
+    list_select_related = ["organization", "kept_by"]
     search_fields = ["number", "title", "organization__folded"]
-    fields = ["organization", "number", "title", "issued_on", "effective_from", "effective_to", "log_retention_months",
+    fields = ["organization", "kept_by", "number", "title", "issued_on", "effective_from", "effective_to", "log_retention_months",
               "usage_duration", "terms", "written_by", "terms_signed_by", "terms_signed_at", "terms_hash"]  # fmt: skip
-    readonly_fields = ["written_by", "terms_signed_by", "terms_signed_at", "terms_hash"]
+    readonly_fields = ["kept_by", "written_by", "terms_signed_by", "terms_signed_at", "terms_hash"]
     verb_pages = (
         VerbPage("write", _("Write a regulation"), write, "registry.write_terms", forms.TermsForm, "primary", on_list=True,
                  help=_("Who writes the terms does not sign them.")),
@@ -51,10 +51,12 @@ def decide(request, _obj, form):
 class DefaultShareListAdmin(AuditedRegister):
     """A review makes a new row, also when nothing changed: the newest of a provider is in force."""
 
-    list_display = ["organization", "number", "decided_on", "next_review_on"]
-    list_select_related = ["organization"]
+    list_display = ["organization", "kept_by", "number", "decided_on", "next_review_on"]
+    list_select_related = ["organization", "kept_by"]
     search_fields = ["number", "organization__folded"]
-    fields = ["organization", "number", "decided_on", "services", "review_rule", "next_review_on", "note", "decided_by"]
+    fields = ["organization", "kept_by", "number", "decided_on", "services", "review_rule", "next_review_on", "note",
+              "decided_by"]  # fmt: skip
+    readonly_fields = ["kept_by"]
     verb_pages = (
         VerbPage("decide", _("Enter a decision"), decide, "registry.decide_default_list", forms.DefaultListForm, "primary",
                  on_list=True, help=_("NĐ 47/2020/NĐ-CP Điều 34: the list is reviewed at least every six months.")),

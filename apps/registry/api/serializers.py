@@ -296,13 +296,16 @@ ENVIRONMENTS = Environment.values
 
 
 class RegulationSerializer(serializers.ModelSerializer):
+    """`organization` issued it; `kept_by` is its successor by a merge, whose officers answer for it since."""
+
     organization = OrganizationNameSerializer(read_only=True)
+    kept_by = OrganizationNameSerializer(read_only=True, allow_null=True)
     is_signed = serializers.BooleanField(read_only=True)
 
     class Meta:
         model = UsageRegulation
         fields = [
-            "uuid", "organization", "number", "title", "issued_on", "effective_from", "effective_to", "log_retention_months",
+            "uuid", "organization", "kept_by", "number", "title", "issued_on", "effective_from", "effective_to", "log_retention_months",
             "usage_duration", "terms", "terms_hash", "terms_signed_at", "is_signed", "version",
         ]  # fmt: skip
 
@@ -350,12 +353,15 @@ class PurposeChangeSerializer(steps.VersionSerializer):
 
 
 class DefaultListSerializer(serializers.ModelSerializer):
+    """`organization` decided it; `kept_by` is its successor by a merge, under whom it is in force until that decides its own."""
+
     organization = OrganizationNameSerializer(read_only=True)
+    kept_by = OrganizationNameSerializer(read_only=True, allow_null=True)
     services = serializers.SlugRelatedField(slug_field="code", many=True, read_only=True)
 
     class Meta:
         model = DefaultShareList
-        fields = ["uuid", "organization", "number", "decided_on", "next_review_on", "services", "note"]
+        fields = ["uuid", "organization", "kept_by", "number", "decided_on", "next_review_on", "services", "note"]
 
 
 class DefaultListDecisionSerializer(serializers.Serializer):

@@ -19,7 +19,7 @@ from apps.registry.models import DataService, DefaultShareList, Purpose, UsageRe
 class Regulations(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     """Regulations on use (NĐ 47/2020 Điều 22). Unsigned ones are their own agency's."""
 
-    queryset = UsageRegulation.objects.select_related("organization")
+    queryset = UsageRegulation.objects.select_related("organization", "kept_by")
     serializer_class = serializers.RegulationSerializer
     filterset_class = filters.RegulationFilter
     lookup_field = "uuid"
@@ -89,7 +89,7 @@ class Purposes(mixins.ListModelMixin, Door):
 class DefaultLists(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     """What providers share by default, by decision; reviewed at least every six months (NĐ 47/2020 Điều 34)."""
 
-    queryset = DefaultShareList.objects.select_related("organization").prefetch_related("services")
+    queryset = DefaultShareList.objects.select_related("organization", "kept_by").prefetch_related("services")
     serializer_class = serializers.DefaultListSerializer
     filterset_class = filters.DefaultListFilter
     lookup_field = "uuid"

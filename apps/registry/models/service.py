@@ -29,7 +29,28 @@ from apps.registry.querysets import (
 )
 
 
-class UsageRegulation(WithHistory, VersionedModel):
+class KeptBySuccessor(models.Model):
+    """What an agency issued stays under its name, by which it was signed or decided; after a merge the successor keeps it."""
+
+    kept_by = models.ForeignKey(
+        Organization, verbose_name=_("kept by the successor"), on_delete=models.PROTECT, null=True, blank=True, related_name="+",
+        editable=False,
+    )  # fmt: skip
+
+    class Meta:
+        abstract = True
+
+    @property
+    def keeper(self) -> Organization:
+        """Whose officers answer for it today."""
+        return self.kept_by or self.organization
+
+    @property
+    def keeper_id(self) -> int:
+        return self.kept_by_id or self.organization_id
+
+
+class UsageRegulation(WithHistory, KeptBySuccessor, VersionedModel):
     """The published regulation on use (NĐ 47/2020 Điều 22) and, within it, the provider's standard terms.
 
     Signed once by the provider's signer, the terms are its standing signature under every default agreement.
@@ -144,10 +165,11 @@ class DataService(WithHistory, StatefulModel):
         super().save(*args, **kwargs)
 
 
-class DefaultShareList(TimedModel):
+class DefaultShareList(KeptBySuccessor, TimedModel):
     """What a provider shares by default, by one decision; reviewed at least every six months (NĐ 47/2020 Điều 34, WF-15).
 
-    A review makes a new row, also when nothing changed; the newest is in force.
+    A review makes a new row, also when nothing changed; the newest is in force. One that came with a merge is so until the
+    successor decides its own.
     """
 
     organization = models.ForeignKey(
@@ -162,6 +184,7 @@ class DefaultShareList(TimedModel):
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("entered by"), on_delete=models.PROTECT, related_name="+"
     )
+    kept_from = models.DateField(_("kept by the successor since"), null=True, blank=True, editable=False)
 
     objects = DefaultShareListQuerySet.as_manager()
 
@@ -172,6 +195,10 @@ class DefaultShareList(TimedModel):
         constraints = [
             models.UniqueConstraint(fields=["organization", "number"], name="registry_defaultsharelist_number"),
             models.CheckConstraint(condition=Q(next_review_on__gt=F("decided_on")), name="registry_defaultsharelist_review"),
+            models.CheckConstraint(
+                condition=Q(kept_by__isnull=True, kept_from__isnull=True) | Q(kept_by__isnull=False, kept_from__isnull=False),
+                name="registry_defaultsharelist_kept_whole",
+            ),
         ]
 
     def __str__(self) -> str:
