@@ -115,7 +115,7 @@ def _of_contract(version: ServiceVersion) -> list[Item]:
               _("No fields: %(names)s") % {"names": ", ".join(bare[:3])}),
         _item("labels", _("Every field has a name in Vietnamese"), "Điều 24(3)", bool(operations) and not unnamed,
               _("Without a name: %(names)s") % {"names": ", ".join(unnamed)}),
-        _item("envelope", _("Nothing personal comes with every access"), "Luật 91/2025", not given,
+        _item("envelope", _("Nothing personal comes with every access"), "91/2025/QH15 Điều 2", not given,
               _("Take out of the envelope: %(names)s") % {"names": ", ".join(given)}),
         _item("samples", _("A sample message for every operation"), "Điều 24(3)", bool(operations) and not unsampled,
               _("No sample: %(names)s") % {"names": ", ".join(unsampled[:3])}),

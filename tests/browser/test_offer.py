@@ -46,7 +46,7 @@ def test_a_service_from_its_file_to_the_last_missing_thing(owner, visit, browser
     settled(page)
     version = DataService.objects.get(code="thua-dat").versions.get()
     assert page.url.endswith(reverse("portal:version", args=[version.uuid]))
-    assert page.locator(".ticks li").count() == 15
+    assert page.locator(".ticks li").count() == 16
     missing = page.locator(".ticks li:not(.is-done)").count()
 
     page.click(f"a[href='{reverse('portal:version-step', args=[version.uuid, 'operation'])}'] >> nth=0")

@@ -22,7 +22,9 @@ from apps.catalogs import first_releases
 from apps.portal.demo import people as founders
 from apps.sync import demonstration
 from tests.factories.accounts import PASSWORD, hashed_password
+from tests.factories.catalogs import CatalogFactory
 from tests.flows.people import TIMEOUT, Person, System
+from tests.flows.province import CATALOGS
 
 pytestmark = [pytest.mark.flow, pytest.mark.processes("portal", "gateway", "sandbox")]
 
@@ -43,6 +45,8 @@ def province(running_platform):
     """The agencies and people of the demonstration, each with a password; and what is needed to reach the processes."""
     people = founders.found(PROVINCE)
     get_user_model().objects.filter(pk__in=[user.pk for user in people.values()]).update(password=hashed_password())
+    for code in CATALOGS:
+        CatalogFactory(code=code)
     return running_platform
 
 

@@ -59,6 +59,7 @@ class Command(BaseCommand):
             self.stdout.write("The demonstration province is there already.")
             return
         by_name = people.found(data)
+        call_command("load_catalogs", by=PUBLISHER, stdout=self.stdout)  # contracts name them
         offers.publish_all(data, by_name)
         offers.begin_by_hand(by_name)
         credential, secret = cases.play(by_name)
