@@ -65,7 +65,7 @@ def small(ran):
     return agency, with_head
 
 
-BESIDE = {'"public"."gateway_gatewayprocess"', '"public"."gateway_anonymousrefusalcount"'}
+BESIDE = {f'"public"."gateway_{name}"' for name in ("gatewayprocess", "anonymousrefusalcount", "sweepmark")}
 """Written by the gateway that other tests of this process have started, whenever it likes."""
 
 
