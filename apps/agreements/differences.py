@@ -132,7 +132,10 @@ def _security_levels(content: dict) -> dict[str, str]:
 
 
 def _terms(content: dict) -> dict[str, str]:
-    return {row["number"]: f"{row['number']}: {row.get('terms', '')}" for row in content["usage_regulations"]}
+    return {
+        f"{row.get('organization', '')} {row['number']}": f"{row['number']}: {row.get('terms', '')}"
+        for row in content["usage_regulations"]
+    }
 
 
 def _places(content: dict) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,7 @@ from apps.core.text import clean
 MAX_BYTES = 20 * 1024 * 1024
 MAX_UNPACKED = 200 * 1024 * 1024
 TYPES = "[Content_Types].xml"
+MAX_TYPES = 2**20
 MACROS = (b"vbaproject", b"macroenabled")
 OFFICE = {
     "word/document.xml": ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
@@ -83,7 +85,7 @@ def _office(data: bytes) -> tuple[str, str]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
             types = _types(archive)
-    except (*DAMAGED, RuntimeError, zlib.error) as error:  # a part with a password, one that does not unpack
+    except (*DAMAGED, RuntimeError, OSError, zlib.error, lzma.LZMAError) as error:  # a password, a part that does not unpack
         raise InvalidFact(_("The file is damaged."), code="file_damaged") from error
     names = {entry.filename for entry in entries}
     if sum(entry.file_size for entry in entries) > MAX_UNPACKED or len(entries) > 5000:
@@ -98,11 +100,14 @@ def _office(data: bytes) -> tuple[str, str]:
 
 
 def _types(archive: zipfile.ZipFile) -> bytes:
-    """The beginning of the list of the parts' types, lower case; of UTF-16 every second byte."""
+    """The list of the parts' types, lower case; of UTF-16 every second byte. Raises ValueError for one that is too long to be one."""
     if TYPES not in archive.namelist():
         return b""
     with archive.open(TYPES) as part:
-        return part.read(2**20).replace(b"\0", b"").lower()
+        found = part.read(MAX_TYPES + 1)
+    if len(found) > MAX_TYPES:
+        raise ValueError("the list of types is too long")
+    return found.replace(b"\0", b"").lower()
 
 
 def digest(data: bytes) -> str:

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 MOST = 65_536
 """A process is not given more than this, though the hard limit of a container may be a thousand million."""
-OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What `connect` fails with when this machine has no more to give, whoever is at the other end."""
 
 

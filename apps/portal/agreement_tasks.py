@@ -24,7 +24,10 @@ from apps.agreements.models import (
     RequestBasis,
     Signature,
 )
-from apps.connections.choices import OVER, RequestKind
+from apps.connections.actions import EDITABLE
+from apps.connections.choices import RequestKind
+from apps.connections.models import ConnectionRequest
+from apps.connections.querysets import OPEN
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_operator, organization_ids
 from apps.portal.task import MOST, Task
@@ -48,7 +51,12 @@ def _agreements_to_sign(user):
         waits = Q(status=AgreementStatus.AWAITING_SIGNATURES) | (Q(status=AgreementStatus.IN_FORCE) & Exists(change))
         rows = Agreement.objects.visible_to(user).filter(waits)
         rows = rows.filter(parties__organization_id__in=mine, parties__left_at__isnull=True)
-        rows = rows.annotate(newest=Subquery(newest)).exclude(Exists(signed)).distinct()[:MOST]
+        # Who drafted it, or wrote in the request it comes from, does not sign it (`signing.party_to_sign`).
+        basis = RequestBasis.objects.filter(agreement=OuterRef("pk"), version__isnull=False).order_by("-version__number")
+        drafted = AgreementVersion.objects.filter(pk=OuterRef("newest"), drafted_by=user)
+        wrote = ConnectionRequest.objects.filter(Q(created_by=user) | Q(preparers=user), pk=OuterRef("request"))
+        rows = rows.annotate(newest=Subquery(newest), request=Subquery(basis.values("request")[:1]))
+        rows = rows.exclude(Exists(signed)).exclude(Exists(drafted)).exclude(Exists(wrote)).distinct()[:MOST]
         for row in rows:
             what = _("Sign the change") if row.status == AgreementStatus.IN_FORCE else _("Sign the agreement")
             yield Task(what, row.number, row.title, reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)
@@ -75,7 +83,7 @@ def _duties(user):
     if consumes or provides:
         rows = Duty.objects.owed().filter(theirs)
         for row in rows.select_related("agreement").order_by("id")[:MOST]:
-            yield Task(_("Do the duty before the end"), row.agreement.number, capfirst(row.get_kind_display()),
+            yield Task(_("Do the duty at the end"), row.agreement.number, capfirst(row.get_kind_display()),
                        reverse("portal:agreement", args=[row.agreement.uuid]), since=row.created_at)  # fmt: skip
 
 
@@ -138,12 +146,14 @@ def _ending(user):
         ours = Party.objects.filter(
             agreement=OuterRef("pk"), organization_id__in=mine, side=Side.CONSUMER, left_at=None, is_joining=False
         )
-        renewals = RequestBasis.objects.filter(agreement=OuterRef("pk"), request__kind=RequestKind.RENEWAL)
+        # One's own draft, or whoever's that was sent: what another consumer has only begun renews nothing.
+        begun = Q(request__consumer_id__in=mine, request__status__in=EDITABLE) | Q(request__status__in=OPEN)
+        renewals = RequestBasis.objects.filter(begun, agreement=OuterRef("pk"), request__kind=RequestKind.RENEWAL)
         later = AgreementVersion.objects.filter(
             agreement=OuterRef("pk"), state__in=(VersionState.DRAFT, VersionState.SCHEDULED)
         )
         rows = Agreement.objects.filter(
-            Exists(ours), ~Exists(renewals.exclude(request__status__in=OVER)), ~Exists(later), status=AgreementStatus.IN_FORCE,
+            Exists(ours), ~Exists(renewals), ~Exists(later), status=AgreementStatus.IN_FORCE,
             valid_to__gt=now, valid_to__lte=now + datetime.timedelta(days=RENEWAL_DAYS[0]),
         )  # fmt: skip
         for row in rows.order_by("valid_to", "id")[:MOST]:

@@ -94,11 +94,11 @@ def totals(parts: list[Scope]) -> Counter:
 
 
 def signatures(request) -> list:
-    """Every signature, marked void when the content was changed after it."""
-    present = request_hash(request)
+    """Every signature, marked void when the content was changed after it, or its signer has written in the request since."""
+    present, wrote = request_hash(request), set(request.preparers.values_list("pk", flat=True))
     rows = list(request.signatures.select_related("organization", "signer"))
     for row in rows:
-        row.is_void = row.content_hash != present
+        row.is_void = row.content_hash != present or row.signer_id in wrote
     return rows
 
 

@@ -6,6 +6,7 @@ It reads only rows `visible_to` the person and decides nothing: a line leads to 
 from __future__ import annotations
 
 import datetime
+from functools import cache
 
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
@@ -23,6 +24,7 @@ from apps.connections.models import ConnectionRequest, ProviderDecision
 from apps.core.errors import InvalidFact
 from apps.disputes.choices import DisputeStatus, TicketStatus
 from apps.disputes.models import Answer, Dispute, Ticket
+from apps.legal import deadlines
 from apps.notices.models import OutboxMessage
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
@@ -94,14 +96,16 @@ def _to_complete(user):
 def _paper(user):
     """Requests on paper that are entered and not submitted: the time of the law runs from the day the paper came (WF-17)."""
     if is_operator(user):
+        due = cache(_due_of_paper)  # papers come many a day
         for row in _ordered(ConnectionRequest.objects.filter(channel=Channel.PAPER, status__in=EDITABLE)):
-            yield _case(row, _("Submit the request that came on paper"), row.lapses_at or _due_of_paper(row))
+            received = clock.moment_of_receipt(row)
+            yield _case(row, _("Submit the request that came on paper"), row.lapses_at or row.due_at or due(received))
 
 
-def _due_of_paper(request: ConnectionRequest) -> datetime.datetime | None:
-    """When it will have been due, once submitted; None where no rule of that day is known."""
+def _due_of_paper(received: datetime.datetime) -> datetime.datetime | None:
+    """When a paper of that moment will have been due; None where no rule of that day is known."""
     try:
-        return request.due_at or clock.receipt(request, clock.moment_of_receipt(request))["due_at"]
+        return deadlines.start(clock.DECIDE, received).due_at
     except InvalidFact:
         return None
 

@@ -55,6 +55,8 @@ _FACTS = {
     "usage_regulation": ("usage_regulation",), "terms_signed": ("usage_regulation", "sharing_form"),
 }  # fmt: skip
 """Question → the facts of the service that answer it."""
+_TERMS = ("usage_regulation", "terms_signed")
+"""Questions that another value may leave without an answer, not only an empty one."""
 
 
 def lost(service: DataService, changed: Collection[str]) -> dict[str, list[str]]:
@@ -63,7 +65,7 @@ def lost(service: DataService, changed: Collection[str]) -> dict[str, list[str]]
     found: dict[str, list[str]] = {}
     for item in missing:
         for name in _FACTS.get(item.code, ()):
-            if name in changed:
+            if name in changed and (item.code in _TERMS or not str(getattr(service, name) or "").strip()):
                 found.setdefault(name, []).append(item.hint)
     return found
 

@@ -206,7 +206,7 @@ def _field(row: object, where: str, faults: _Faults) -> FieldSpec:
         faults.add(f"{where}.path", _("The path of a list ends with []."))
     if kind == FieldType.OBJECT and path.endswith("[]"):
         kind = FieldType.ARRAY.value  # a list of groups is one node
-    spec = FieldSpec(
+    return FieldSpec(
         path=path,
         label=_text(row, "label", where, 200, faults),
         type=kind,
@@ -215,11 +215,6 @@ def _field(row: object, where: str, faults: _Faults) -> FieldSpec:
         catalog_code=_text(row, "catalog_code", where, 60, faults),
         is_master_data=_flag(row, "is_master_data", where, faults),
     )
-    if spec.is_envelope and spec.personal_data != PersonalDataClass.NONE:
-        # Nobody chooses the envelope and nobody justifies it: the gateway gives it with every grant (AG-15, AG-20).
-        faults.add(f"{where}.is_envelope", _("%(path)s is personal data: it is no part of the envelope, which comes with every access.")
-                   % {"path": path[:120]})  # fmt: skip
-    return spec
 
 
 def _is_segment(segment: str, *, first: bool) -> bool:

@@ -46,6 +46,7 @@ from apps.connections.content import request_hash
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
+from apps.registry.actions import change_service
 from apps.registry.choices import Environment
 from tests.factories.agreements import accepted, agreement_in_force, negotiating, recorded, signed_special, special_world
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
@@ -341,6 +342,23 @@ def test_one_joins_an_agreement_that_was_signed_on_paper(w):
     joined(agreement, w)
     signature = agreement.current_version.signatures.get(party__organization=w.consumer)
     assert (signature.signer, signature.signer_name, signature.basis) == (None, "Trần Thị Ký, Giám đốc", "paper")
+
+
+def test_what_a_service_says_of_itself_is_not_taken_for_negotiated(db):
+    w = special_world()
+    agreement = signed_special(w)
+    service = w.operation.version.service
+    for text in ("99,5 %", "99,9 %"):
+        change_service(service, by=w.provider_officer, sla=text)
+        request = start_change(agreement, by=w.consumer_officer)
+        save_draft(request, by=w.consumer_officer, calls_per_day=len(text) * 100 + int(text[3]))
+        submit_request(request, by=w.consumer_officer)
+        approve_request(forward_request(request, by=w.operator), by=w.provider_officer)
+        draft = agreement.versions.order_by("-number").first()
+        assert [row["text"] for row in draft.content["service_level"]] == [text]
+        for signer in (w.consumer_signer, w.provider_signer):
+            sign_agreement(agreement, by=signer, content_hash=draft.content_hash)
+        agreement.refresh_from_db()
 
 
 def test_who_had_tested_before_another_joined_does_not_test_again(w):

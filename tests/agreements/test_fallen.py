@@ -59,7 +59,7 @@ def test_an_open_request_falls_with_its_agreement_whatever_its_state(w, start, s
     assert run_clock()["fallen"] == 1
     assert run_clock()["fallen"] == 0
     request.refresh_from_db()
-    assert (request.status, request.due_at is None or request.paused_at is None) == ("withdrawn", True)
+    assert (request.status, request.paused_at, request.lapses_at) == ("withdrawn", None, None)
     (event,) = AuditEvent.objects.about(request).filter(event="request.fallen")
     assert event.facts["agreement"] == agreement.number
     told = Notice.objects.filter(kind="request.fallen", key__contains=str(request.uuid))
@@ -85,8 +85,6 @@ def test_who_would_join_is_told_too(w):
     agreement = accepted(w)
     joiner = ReadyOrganizationFactory()
     person = officer("consumer_officer", joiner)
-    agreement.open_to_join = True
-    agreement.save()
     request = start_join(agreement, by=person, consumer=joiner)
     end(agreement, w)
     run_clock()

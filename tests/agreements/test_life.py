@@ -206,7 +206,7 @@ def test_wf_43_what_has_expired_leaves_the_same_duties(w):
     assert {(duty.party.organization, duty.kind) for duty in agreement.duties.all()} == {
         (w.consumer, "data_deleted"), (w.consumer, "configuration_removed"), (w.provider, "final_statistics"),
     }  # fmt: skip
-    assert [task.what for task in inbox.tasks(w.consumer_officer)].count("Thực hiện nghĩa vụ trước khi chấm dứt") == 2
+    assert [task.what for task in inbox.tasks(w.consumer_officer)].count("Thực hiện nghĩa vụ khi chấm dứt thỏa thuận") == 2
     assert plan_merge(w.consumer, ReadyOrganizationFactory(), by=w.operator).unfinished == [agreement.number]
     for duty in agreement.duties.filter(party__organization=w.consumer):
         complete_duty(duty, by=w.consumer_officer, note="Đã xóa", file=("bien-ban.pdf", b"%PDF-1.7"))

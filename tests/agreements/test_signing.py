@@ -139,6 +139,16 @@ def test_who_wrote_the_request_does_not_sign_its_own_words(special):
     assert refusal.value.code == "four_eyes"
 
 
+def test_nor_when_they_come_again_after_a_negotiation(special):
+    agreement = awaiting_signatures(special)
+    reopen_agreement(agreement, by=special.provider_officer, reason="Xem lại")
+    for officer in (special.consumer_officer, special.provider_officer):
+        agree_content(agreement, by=officer, content_hash=present(agreement))
+    with pytest.raises(NotPermitted) as refusal:
+        sign_agreement(agreement, by=made_signer(special.consumer_officer, special.consumer), content_hash=present(agreement))
+    assert refusal.value.code == "four_eyes"
+
+
 def test_reopening_does_not_let_the_drafter_sign_the_same_words(special):
     agreement = negotiating(special)
     propose_content(agreement, by=special.provider_officer, changes={"other_terms": "Báo cáo quý."}, note="Báo cáo")

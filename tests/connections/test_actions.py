@@ -10,6 +10,7 @@ from django.db import IntegrityError, InternalError, transaction
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.agreements.actions import approve_request
 from apps.audit.models import AuditEvent
 from apps.connections.actions import (
     draft_request,
@@ -580,6 +581,8 @@ def test_a_colleague_signs_what_was_signed_by_one_who_has_written_in_it_since(w)
     assert signature.signer == colleague
     assert sign_request(draft, by=colleague) == [signature]
     assert submit_request(draft, by=w.consumer_officer).status == RequestStatus.CHECKING
+    agreement = approve_request(forward_request(draft, by=w.operator), by=w.provider_officer)
+    assert agreement.current_version.signatures.get(party__organization=w.consumer).signer == colleague
 
 
 def test_who_comes_second_is_told_who_was_first(w):

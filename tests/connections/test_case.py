@@ -34,6 +34,17 @@ from tests.factories.organizations import officer
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n%%EOF\n"
 
 
+def torn(name: str, compression: int) -> bytes:
+    """An archive whose one part does not unpack."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr(name, "<x/>" * 50)
+    data = bytearray(buffer.getvalue())
+    begins = 30 + len(name) + 9
+    data[begins : begins + 20] = bytes(20)
+    return bytes(data)
+
+
 def office(*names: str, text: str = "<x/>") -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -115,6 +126,9 @@ def test_a_file_is_known_by_its_bytes(name, data, media_type):
     [
         ("trang.html", b"<html><script>1</script>", "file_type"), ("trang.pdf", b"<html>", "file_type"), ("a.pdf", b"", "file_empty"),
         ("anh.png", PDF, "file_not_what_it_says"), ("khong-duoi", PDF, "file_not_what_it_says"), ("a.exe", b"MZ\x90", "file_type"),
+        ("a.docx", office("[Content_Types].xml", "word/document.xml", text=f"<!--{'x' * 2**20}--> vbaProject"), "file_damaged"),
+        ("a.docx", torn("[Content_Types].xml", zipfile.ZIP_BZIP2), "file_damaged"),
+        ("a.docx", torn("[Content_Types].xml", zipfile.ZIP_LZMA), "file_damaged"),
         ("a.docm", office("[Content_Types].xml", "word/document.xml", "word/vbaProject.bin"), "file_macros"),
         ("a.docx", office("[Content_Types].xml", "word/document.xml", text='<Override ContentType="application/vnd.ms-office.vbaProject"/>'), "file_macros"),
         ("a.xlsx", office("[Content_Types].xml", "xl/workbook.xml", text='ContentType="application/vnd.ms-excel.sheet.macroEnabled.main+xml"'), "file_macros"),

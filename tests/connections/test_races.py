@@ -22,9 +22,11 @@ from apps.agreements.models import AcceptanceRecord, Agreement, Grant
 from apps.audit.models import AuditEvent
 from apps.connections.actions import (
     draft_request,
+    forward_request,
     refuse_request,
     return_request,
     save_draft,
+    sign_request,
     submit_request,
     withdraw_request,
 )
@@ -35,7 +37,7 @@ from apps.legal.models import RefusalGround
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
 from tests.factories.agreements import agreement_in_force, recorded
-from tests.factories.connections import World, forwarded, signed_draft, world
+from tests.factories.connections import World, complete_draft, forwarded, signed_draft, world
 from tests.factories.organizations import officer
 from tests.factories.registry import PublishedServiceFactory, operation_of
 from tests.fixtures.races import again, at_once
@@ -189,6 +191,18 @@ def test_suspension_and_termination_at_once_end_with_everything_closed(rounds):
         agreement.refresh_from_db()
         assert agreement.status in ("suspended", "ending")
         assert agreement.status != "ending" or not agreement.grants.exclude(status="ended").exists()
+
+
+def test_cc_01_two_signers_of_one_agency_and_a_double_click_at_once_are_one_signature():
+    for _turn in range(4):
+        w = world()
+        draft, colleague = complete_draft(w), officer(Role.SIGNER, w.consumer)
+        people = (w.consumer_signer, w.consumer_signer, colleague)
+        answers = at_once(*[verb(sign_request, person, draft) for person in people])
+        assert not [answer for answer in answers if isinstance(answer, Exception)], answers
+        assert draft.signatures.count() == 1
+        submit_request(draft, by=w.consumer_officer)
+        assert isinstance(approve_request(forward_request(draft, by=w.operator), by=w.provider_officer), Agreement)
 
 
 @pytest.mark.parametrize("count", [2, 8, 20])

@@ -27,7 +27,7 @@ from apps.portal.unsigned import unsigned
 from apps.registry.actions.default_lists import decide_default_list
 from apps.registry.choices import Environment, SharingForm
 from tests.factories import agreements, connections
-from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.factories.organizations import InformationSystemFactory, MembershipFactory, ReadyOrganizationFactory, officer
 
 
 def waits_for(user, obj, name: str) -> bool:
@@ -160,3 +160,33 @@ def test_a_provider_that_shares_by_default_without_a_decision_is_told_to_enter_o
         services=[world.operation.version.service],
     )  # fmt: skip
     assert told() == []
+
+
+def test_papers_of_one_day_take_no_more_queries_as_they_grow(world, django_assert_max_num_queries):
+    def enter(number: int) -> None:
+        for _n in range(number):
+            enter_paper_request(
+                world.consumer,
+                by=world.operator,
+                received_on=datetime.date(2026, 6, 1),
+                paper_signer="Trần Văn Ký",
+                **world.content(),
+            )
+
+    with time_machine.travel("2026-06-02T09:00:00+07:00", tick=False):
+        enter(1)
+        inbox.tasks(world.operator)
+        with django_assert_max_num_queries(60) as few:
+            inbox.tasks(world.operator)
+        enter(4)
+        with django_assert_max_num_queries(len(few.captured_queries)):
+            assert len([task for task in inbox.tasks(world.operator) if task.name.startswith("YC")]) >= 5
+
+
+def test_who_drafted_or_wrote_is_not_asked_to_sign(db):
+    w = agreements.special_world()
+    agreement = agreements.awaiting_signatures(w)
+    assert agreement_waits_for(w.consumer_signer, agreement)
+    for person, agency in ((w.consumer_officer, w.consumer), (w.provider_officer, w.provider)):
+        MembershipFactory(user=person, organization=agency, role=Role.SIGNER)
+        assert not agreement_waits_for(type(person).objects.get(pk=person.pk), agreement)

@@ -288,6 +288,23 @@ def test_ag_15_personal_data_is_no_part_of_the_envelope_which_comes_with_every_a
     assert not Field.objects.get(operation__version=complete, operation__code=code, path=path).is_envelope
 
 
+def test_ag_15_a_contract_of_before_is_mended_one_operation_after_the_other(owner, complete):
+    codes = list(complete.operations.values_list("code", flat=True)[:2])
+    wrong = {code: Field.objects.filter(operation__version=complete, operation__code=code, is_envelope=False).exclude(
+        type__in=("object", "array")).first().path for code in codes}  # fmt: skip
+    for code, path in wrong.items():
+        Field.objects.filter(operation__version=complete, operation__code=code, path=path).update(
+            is_envelope=True, personal_data="basic"
+        )
+    for code, path in wrong.items():
+        with pytest.raises(FactMissing) as caught:
+            actions.publish_version(ServiceVersion.objects.get(pk=complete.pk), by=owner)
+        assert "envelope" in caught.value.extra["fields"]
+        actions.complete_fields(ServiceVersion.objects.get(pk=complete.pk), {code: {path: {"is_envelope": False}}}, by=owner)
+    version = ServiceVersion.objects.get(pk=complete.pk)
+    assert {item.code: item.done for item in completeness(version).items}["envelope"]
+
+
 @pytest.mark.parametrize("place", ["fields", "parameters"])
 def test_a_contract_names_shared_catalogs_that_exist(owner, complete, place):
     contract = copy.deepcopy(BUSINESS_REGISTRATION)

@@ -124,7 +124,9 @@ def amended_content(
     content = content_of(request, agreement, number, supersedes=current.content_hash, note=note, signed=signed)
     if request.kind != RequestKind.JOIN:
         if agreement.sharing_form == SharingForm.SPECIAL:
-            content = keep_negotiated(content, agreement.versions.get(number=1).content, current.content, _standard_texts())
+            content = keep_negotiated(
+                content, agreement.versions.get(number=1).content, _agreed(agreement, current).content, _standard_texts()
+            )
         return keep_the_others(content, request, agreement, current.content)
     old = current.content
     joined = {
@@ -141,6 +143,14 @@ def amended_content(
     return {
         **old, **head, **joined, "addendum": addendum, "requests": [*old["requests"], *content["requests"]], "security": {**old["security"], "levels": levels},
     }  # fmt: skip
+
+
+def _agreed(agreement: Agreement, current: AgreementVersion) -> AgreementVersion:
+    """What came of the negotiation: the last content before the first one that rests on another request. Only it was negotiated;
+    what a later one says otherwise, services and clauses of its day said."""
+    later = agreement.bases.filter(version__number__gt=1).order_by("version__number").values_list("version__number", flat=True)
+    first = later.first()
+    return agreement.versions.filter(number__lt=first).order_by("-number").first() if first else current
 
 
 def _standard_texts() -> set[tuple[str, str]]:

@@ -119,10 +119,10 @@ def beginning_facts(version: AgreementVersion, consumer: Organization, kind: str
 
 
 def request_facts(version: AgreementVersion, consumer: Organization) -> dict:
-    """What a request of `consumer` needs, read back from the content of a version; its own words from its own last request."""
+    """What a request of `consumer` needs, read back from the content of a version; its own words from its own last request, else from the first."""
     content = version.content
     bases = version.agreement.bases.filter(version__number__lte=version.number).order_by("-version__number")
-    source = (bases.filter(request__consumer=consumer).first() or bases.first()).request
+    source = (bases.filter(request__consumer=consumer).first() or bases.last()).request
     return {
         "title": content["title"],
         "systems": list(InformationSystem.objects.filter(code__in=[row["code"] for row in content["systems"]])),

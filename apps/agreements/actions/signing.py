@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Max, Q
 from django.utils import timezone
@@ -15,11 +16,12 @@ from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, Versi
 from apps.agreements.content import term_of
 from apps.agreements.grants import begin_plan, drop_plan, operation_of
 from apps.agreements.locks import hold, lock_agreement
-from apps.agreements.models import Agreement, AgreementDocument, AgreementVersion, Consent, Party, RequestBasis, Signature
+from apps.agreements.models import Agreement, AgreementDocument, AgreementVersion, Consent, Party, Signature
 from apps.agreements.proposals import checked
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
 from apps.connections import files
+from apps.connections.models import ConnectionRequest
 from apps.core.canonical import content_hash
 from apps.core.epoch import raise_epoch
 from apps.core.errors import FactMissing, NotPermitted, StaleVersion
@@ -227,12 +229,19 @@ def _check_may_sign(agreement: Agreement, draft: AgreementVersion, by) -> None:
         AGREEMENT.check(agreement, "sign", by=by)
 
 
+def writers_of(draft: AgreementVersion):
+    """Who wrote in the request whose words the content is, or was negotiated from: not only its approver has drafted it."""
+    basis = draft.agreement.bases.filter(version__number__lte=draft.number).order_by("-version__number").first()
+    if basis is None:
+        return get_user_model().objects.none()
+    people = ConnectionRequest.objects.filter(pk=basis.request_id)
+    wrote = Q(pk__in=people.values("created_by")) | Q(pk__in=people.values("preparers"))
+    return get_user_model().objects.filter(wrote)
+
+
 def party_to_sign(draft: AgreementVersion, by) -> Party:
     """The party that `by` signs for. Raises NotPermitted: drafter, nobody's signer, or signed already."""
-    # A content that is the request's own words was drafted by all who wrote in the request too, not only by who approved it.
-    written_by = Q(request__created_by=by) | Q(request__preparers=by)
-    wrote = RequestBasis.objects.filter(written_by, version=draft).exists()
-    if draft.drafted_by_id == by.pk or wrote:
+    if draft.drafted_by_id == by.pk or by in writers_of(draft):
         raise NotPermitted(_("Who drafted the content does not sign it."), code="four_eyes")
     if draft.signatures.filter(signer=by).exists():
         raise NotPermitted(_("You have signed this content already."), code="already_signed")

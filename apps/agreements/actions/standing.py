@@ -48,7 +48,9 @@ def _hand(party: Party, request: ConnectionRequest, asking: frozenset[int], sign
     if party.side == Side.CONSUMER and request.channel == Channel.PAPER:
         return None, signed, request.received_at, SignatureBasis.PAPER, request.paper_signer
     if party.side == Side.CONSUMER:
-        row = request.signatures.filter(organization=party.organization, content_hash=signed).get()
+        # There is one (`completeness`); that of a signer who has written in the request since does not count.
+        rows = request.signatures.filter(organization=party.organization, content_hash=signed)
+        row = rows.exclude(signer__in=request.preparers.all()).order_by("pk").first()
         return row.signer_id, row.content_hash, row.signed_at, SignatureBasis.REQUEST, ""
     # A provider signs by its terms for each of its services; one of them stands for the party.
     service = services_of(request).filter(provider=party.organization).select_related("usage_regulation").first()

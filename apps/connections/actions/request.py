@@ -179,6 +179,8 @@ def sign_request(request: ConnectionRequest, *, by, content_hash: str | None = N
     who wrote in the request (four eyes). Signing the same content twice is one signature.
     """
     require(by, "connections.sign_request", request)
+    # One at a time: of two signers of one agency the second finds the first one's signature.
+    ConnectionRequest.objects.select_for_update(no_key=True).only("pk").get(pk=request.pk)
     if request.status not in EDITABLE:
         raise came_second(request, _("The request can no longer be signed: it was submitted."), state=request.status)
     present = request_hash(request)
@@ -199,7 +201,9 @@ def _sign(request: ConnectionRequest, organization: Organization, by, content_ha
     """The agency's signature that counts: one is enough, but not that of a signer who has written in the request since."""
     facts = {"request": request, "organization": organization, "content_hash": content_hash}
     counts = RequestSignature.objects.filter(**facts).exclude(signer__in=request.preparers.all()).first()
-    return counts or RequestSignature.objects.create(**facts, signer=by, prepared_by=request.created_by)
+    if counts is None:
+        counts, _new = RequestSignature.objects.get_or_create(**facts, signer=by, defaults={"prepared_by": request.created_by})
+    return counts
 
 
 @transaction.atomic

@@ -13,7 +13,7 @@ from apps.core.errors import InvalidFact
 from apps.core.permissions import require
 from apps.core.text import clean
 from apps.registry.actions.versions import lock_draft
-from apps.registry.choices import Protocol
+from apps.registry.choices import PersonalDataClass, Protocol
 from apps.registry.contract import Contract, contract_of, write_contract
 from apps.registry.contract_reading import read_contract
 from apps.registry.documents import Reading, keep_completed, read_document
@@ -34,8 +34,9 @@ def define_contract(version: ServiceVersion, contract: dict, *, by, expected: in
     """
     require(by, "registry.change_version", version)
     lock_draft(version, expected)
-    read = read_contract(contract)
-    _check_catalogs(contract_of(version), read)
+    before, read = contract_of(version), read_contract(contract)
+    _check_catalogs(before, read)
+    _check_envelope(before, read)
     write_contract(version, read)
     version.interface_spec = read.spec
     version.version += 1
@@ -172,3 +173,19 @@ def _check_catalogs(before: Contract, after: Contract) -> None:
 def _bound(contract: Contract) -> set[str]:
     rows = [row for operation in contract.operations for row in (*operation.parameters, *operation.fields)]
     return {row.catalog_code for row in rows if row.catalog_code}
+
+
+def _check_envelope(before: Contract, after: Contract) -> None:
+    """Nobody chooses the envelope and nobody justifies it: the gateway gives it with every grant (AG-15, AG-20). What was in it
+    before bars publishing (`completeness`), and not the work that takes it out one operation after the other."""
+    found = sorted(_personal_envelope(after) - _personal_envelope(before))
+    if found:
+        text = _("%(path)s is personal data: it is no part of the envelope, which comes with every access.")
+        raise InvalidFact(
+            code="contract_invalid", fields={f"{code} {path}"[:200]: [text % {"path": path[:120]}] for code, path in found}
+        )
+
+
+def _personal_envelope(contract: Contract) -> set[tuple[str, str]]:
+    rows = [(operation.code, row) for operation in contract.operations for row in operation.fields]
+    return {(code, row.path) for code, row in rows if row.is_envelope and row.personal_data != PersonalDataClass.NONE}

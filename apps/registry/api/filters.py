@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.db.models import Q
 from django_filters import rest_framework as filters
 
 from apps.registry.choices import PersonalDataClass, Protocol, ServiceStatus, SharingForm, VersionStatus
@@ -42,8 +43,13 @@ class VersionFilter(filters.FilterSet):
         fields: list[str] = []
 
 
-class RegulationFilter(filters.FilterSet):
-    organization = filters.CharFilter(field_name="organization__code", lookup_expr="iexact")
+class KeptFilter(filters.FilterSet):
+    def by_keeper(self, rows, _name, value):
+        return rows.filter(Q(kept_by__code__iexact=value) | Q(kept_by=None, organization__code__iexact=value))
+
+
+class RegulationFilter(KeptFilter):
+    organization = filters.CharFilter(method="by_keeper", label="the agency that answers for it: the issuer or its successor")
     signed = filters.BooleanFilter(field_name="terms_signed_at", lookup_expr="isnull", exclude=True)
 
     class Meta:
@@ -51,8 +57,8 @@ class RegulationFilter(filters.FilterSet):
         fields: list[str] = []
 
 
-class DefaultListFilter(filters.FilterSet):
-    organization = filters.CharFilter(field_name="organization__code", lookup_expr="iexact")
+class DefaultListFilter(KeptFilter):
+    organization = filters.CharFilter(method="by_keeper", label="the agency that answers for it: the issuer or its successor")
     in_force = filters.BooleanFilter(method="by_force", label="the newest list of each provider")
 
     class Meta:
