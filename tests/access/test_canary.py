@@ -17,6 +17,8 @@ from tests.access import planted
 from tests.access.endpoints import endpoints
 from tests.access.test_matrix import _body, _content_type, _counts
 
+pytestmark = pytest.mark.sweep
+
 ACTORS = ("anonymous", "nobody", "stranger")
 
 

@@ -14,6 +14,8 @@ from tests.access.bodies import body_of
 from tests.access.endpoints import endpoints
 from tests.access.world import build
 
+pytestmark = pytest.mark.sweep
+
 HUGE = "9" * 5_000
 VALUES = {
     "huge integer": HUGE, "integer beyond 64 bits": "9" * 40, "NaN": "NaN", "Infinity": "-Infinity", "float beyond its range": "1e999",

@@ -10,6 +10,8 @@ from django.test import Client
 from tests.access import planted
 from tests.access.test_canary import addresses
 
+pytestmark = pytest.mark.sweep
+
 PAYLOAD = "<zq9 a=1>\"'onzq9=1 x='"
 """An element, and for where a text stands inside an attribute, an attribute."""
 MUST_CARRY = {

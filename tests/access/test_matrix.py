@@ -29,6 +29,8 @@ from tests.access.bodies import FORM, body_of
 from tests.access.endpoints import endpoints
 from tests.access.world import build
 
+pytestmark = pytest.mark.sweep
+
 LOGIN = ("/accounts/login/", "/admin/login/")
 TABLE = Path(__file__).with_name("matrix.csv")
 ADMINISTRATOR = Path(__file__).with_name("administrator.csv")

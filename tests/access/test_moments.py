@@ -18,6 +18,8 @@ from tests.access.bodies import body_of
 from tests.access.endpoints import endpoints
 from tests.access.world import build
 
+pytestmark = pytest.mark.sweep
+
 EXTREMES = (
     "0001-01-01T00:00:00",
     "0001-01-01T00:00:00+07:00",

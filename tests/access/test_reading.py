@@ -15,6 +15,8 @@ from tests.access.test_matrix import _counts
 from tests.access.world import build
 from tests.fixtures.database import ROWS_WRITTEN
 
+pytestmark = pytest.mark.sweep
+
 MAY_CHANGE = {"audit_auditevent", "django_session", "core_cache", "agreements_agreementdocument"}
 """Reading the log is itself on record; a session and the throttle's counters are not state of the platform; the print of an
 unchangeable version is made and kept at its first reading."""

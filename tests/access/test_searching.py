@@ -27,7 +27,7 @@ from tests.access.endpoints import _readable
 from tests.access.test_canary import addresses, client_of, unpacked
 from tests.factories.registry import DraftVersionFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sweep]
 LISTS = re.compile(r"/api/v1/[^{]*|/portal/[^{]*|/admin/[a-z]+/[a-z]+/")
 DIRECTORY = ("/api/v1/organizations", "/api/v1/focal-points", "/portal/agencies/", "/admin/organizations/organization/",
              "/admin/organizations/focalpoint/")  # fmt: skip

@@ -14,6 +14,8 @@ from apps.catalogs.models import Webhook
 from tests.access.test_canary import addresses, client_of, everything
 from tests.access.world import build
 
+pytestmark = pytest.mark.sweep
+
 
 class Seeded:
     def __init__(self) -> None:

@@ -19,6 +19,8 @@ from tests.access.test_matrix import UPLOADS, _client_of, _send, listed, rows
 from tests.access.test_reading import MAY_CHANGE, changed, writes
 from tests.access.world import build
 
+pytestmark = pytest.mark.sweep
+
 ORDER = ("operator", "provider", "consumer", "signer", "legal")
 NO_EVENT = {
     "/api/v1/notices/{uuid}/read", "/api/v1/notices/read", "/portal/notices/read/", "/portal/notices/{uuid}/open/",

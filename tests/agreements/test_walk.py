@@ -772,6 +772,7 @@ AMENDED = {
 """Some of these come so seldom that only the whole run is sure to have taken them all."""
 
 
+@pytest.mark.sweep
 @pytest.mark.django_db(transaction=True)
 def test_cc_02_no_walk_leads_to_a_state_the_law_does_not_know():
     Walk.starts, Walk.ground = starts(), RefusalGround.objects.first()

@@ -22,6 +22,8 @@ from apps.registry.actions import add_version, give_feedback
 from tests.factories import agreements, connections
 from tests.factories.organizations import officer
 
+pytestmark = pytest.mark.sweep
+
 NAMES = {
     "lgsp", "english", "rest", "json", "soap", "xml", "ngsp", "api", "curl", "get", "post", "test", "internet", "oauth", "tslcd", "csv",
     "xlsx", "sha", "openapi", "wsdl", "yaml", "mib", "bytes", "purpose", "code", "id", "ms", "uuid", "url", "http", "https", "utf", "client", "credentials", "ip", "qr", "pdf", "cp", "kb", "mb",
