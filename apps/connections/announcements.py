@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from django.contrib.auth import get_user_model
 
+from apps.connections.choices import RequestStatus
 from apps.connections.models import ConnectionRequest
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
@@ -53,3 +54,10 @@ def tell_asked(event: str, request: ConnectionRequest, message: str, *, by, **pa
 
 def tell_operators(event: str, request: ConnectionRequest, message: str, **params) -> None:
     tell(people(Role.OPERATOR), event, request, message, **params)
+
+
+def tell_desks(event: str, request: ConnectionRequest, message: str, *, by, was: str, **params) -> None:
+    """Those whose desk the case leaves by itself: the providers asked, and the operators where it lay with them (`was`: its state before)."""
+    tell_asked(event, request, message, by=by, **params)
+    if was == RequestStatus.CHECKING:
+        tell_operators(event, request, message, **params)

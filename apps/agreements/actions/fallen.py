@@ -9,8 +9,7 @@ from apps.agreements.choices import AgreementStatus
 from apps.agreements.models import RequestBasis
 from apps.audit import actions as audit
 from apps.connections import clock
-from apps.connections.announcements import tell_asked, tell_consumer, tell_operators
-from apps.connections.choices import RequestStatus
+from apps.connections.announcements import tell_consumer, tell_desks
 from apps.connections.models import ConnectionRequest
 from apps.connections.workflow import REQUEST
 from apps.core.errors import FactMissing
@@ -32,12 +31,10 @@ def drop_amendment(request: ConnectionRequest, *, by) -> ConnectionRequest:
     basis = RequestBasis.objects.select_related("agreement").filter(request=request, agreement__status__in=ENDED).first()
     if basis is None:
         raise FactMissing(code="not_yet")
-    lay_with_operator = request.status == RequestStatus.CHECKING
+    was = request.status
     REQUEST.move(request, "fall", by=by, **clock.stop())
     audit.record("request.fallen", request, by=by, organizations=request.party_uuids(), agreement=basis.agreement.number)
     told = N_("Request %(number)s was withdrawn by itself: agreement %(agreement)s is over.")
     tell_consumer("fallen", request, told, agreement=basis.agreement.number)
-    tell_asked("fallen", request, told, by=by, agreement=basis.agreement.number)
-    if lay_with_operator:
-        tell_operators("fallen", request, told, agreement=basis.agreement.number)
+    tell_desks("fallen", request, told, by=by, was=was, agreement=basis.agreement.number)
     return request

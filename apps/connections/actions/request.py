@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop as N_
 
 from apps.audit import actions as audit
 from apps.connections import clock
-from apps.connections.announcements import tell_asked, tell_consumer, tell_operators, tell_providers
+from apps.connections.announcements import tell_asked, tell_consumer, tell_desks, tell_operators, tell_providers
 from apps.connections.choices import Channel, DecisionStatus, RequestKind, RequestStatus
 from apps.connections.completeness import missing
 from apps.connections.content import is_too_far, request_hash
@@ -343,12 +343,10 @@ def open_parts(request: ConnectionRequest, by) -> list[ProviderDecision]:
 @transaction.atomic
 def withdraw_request(request: ConnectionRequest, *, by, version: int | None = None) -> ConnectionRequest:
     """The consumer gives the request up, any time before it is approved."""
-    lay_with_operator = request.status == RequestStatus.CHECKING
+    was = request.status
     REQUEST.move(request, "withdraw", by=by, version=version, **clock.stop())
     audit.record("request.withdrawn", request, by=by, organizations=request.party_uuids())
-    tell_asked("withdrawn", request, N_("Request %(number)s was withdrawn by the consumer."), by=by)
-    if lay_with_operator:
-        tell_operators("withdrawn", request, N_("Request %(number)s was withdrawn by the consumer."))
+    tell_desks("withdrawn", request, N_("Request %(number)s was withdrawn by the consumer."), by=by, was=was)
     return request
 
 
