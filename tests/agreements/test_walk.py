@@ -709,7 +709,7 @@ def starts() -> tuple[Start, ...]:
         begin(special_world, in_production, **special),
         begin(world, accepted_and(agreements.start_change)),
         begin(world, accepted_and(agreements.start_renewal)),
-        begin(special_world, in_production, **special),
+        begin(special_world, changing, **special),
     )
 
 
@@ -720,6 +720,19 @@ def considered_draft(w: World, **content) -> ConnectionRequest:
 def in_production(w: World, **content) -> Agreement:
     agreement = signed_special(w, **content)
     agreements.confirm_acceptance(recorded(w, agreement), by=w.provider_officer)
+    return agreement
+
+
+def changing(w: World, **content) -> Agreement:
+    """A change of it is approved and awaits signatures."""
+    agreement = in_production(w, **content)
+    request = agreements.start_change(agreement, by=w.consumer_officer)
+    connections.save_draft(request, by=w.consumer_officer, calls_per_day=5_000)
+    connections.sign_request(request, by=w.consumer_signer)
+    connections.submit_request(request, by=w.consumer_officer)
+    connections.forward_request(request, by=w.operator)
+    agreements.approve_request(request, by=w.provider_officer)
+    assert agreement.versions.filter(state="draft").exists()
     return agreement
 
 
