@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.contrib.auth import get_user_model
+from django.utils.translation import gettext_noop as N_
 
 from apps.connections.choices import RequestStatus
+from apps.connections.completeness import have_only_to_sign
 from apps.connections.models import ConnectionRequest
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
@@ -61,3 +63,14 @@ def tell_desks(event: str, request: ConnectionRequest, message: str, *, by, was:
     tell_asked(event, request, message, by=by, **params)
     if was == RequestStatus.CHECKING:
         tell_operators(event, request, message, **params)
+
+
+def tell_signers(request: ConnectionRequest) -> None:
+    """Who signs hears of a request that lacks only their signature: once, and again when a signature was given over what it no longer says."""
+    waiting = have_only_to_sign(request)
+    if waiting:
+        notify(
+            people(Role.SIGNER, waiting).exclude(pk__in=request.preparers.all()), "request.ready",
+            key=f"request.ready:{request.uuid}:{request.signatures.count()}",
+            message=N_("Request %(number)s is complete and awaits your signature."), url=case_url(request), number=request.number,
+        )  # fmt: skip

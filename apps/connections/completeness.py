@@ -166,13 +166,24 @@ def _signatures(request: ConnectionRequest, present: str) -> Iterator[Missing]:
         if not request.attachments.present().filter(kind=AttachmentKind.PAPER).exists():
             yield "attachments", _("Attach the scan of the signed paper request.")
         return
+    for organization in Organization.objects.filter(pk__in=unsigned_by(request, present)):
+        yield "signatures", _("The signer of %(organization)s has not signed this content.") % {"organization": organization}
+
+
+def unsigned_by(request: ConnectionRequest, present: str = "") -> frozenset[int]:
+    """The requesting organizations whose signature over the present content is missing, where the request itself is signed."""
     if not is_signed_first(request):
-        return
+        return frozenset()
     # A signer who wrote in the request afterwards is no second pair of eyes any more.
     valid = request.signatures.filter(content_hash=present or request_hash(request)).exclude(signer__in=request.preparers.all())
-    signed = set(valid.values_list("organization_id", flat=True))
-    for organization in Organization.objects.filter(pk__in=request.consumer_ids() - signed):
-        yield "signatures", _("The signer of %(organization)s has not signed this content.") % {"organization": organization}
+    return request.consumer_ids() - set(valid.values_list("organization_id", flat=True))
+
+
+def have_only_to_sign(request: ConnectionRequest) -> frozenset[int]:
+    """The organizations whose signature is all that is missing; none while anything else is."""
+    if not is_signed_first(request) or any(True for rule in RULES for _gap in rule(request)):
+        return frozenset()
+    return unsigned_by(request)
 
 
 def is_signed_first(request: ConnectionRequest) -> bool:

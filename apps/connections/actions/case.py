@@ -13,7 +13,7 @@ from django.utils.translation import gettext_noop as N_
 from apps.audit import actions as audit
 from apps.connections import files
 from apps.connections.actions.request import EDITABLE, bump, opened_once, write_content
-from apps.connections.announcements import people, tell
+from apps.connections.announcements import people, tell, tell_signers
 from apps.connections.choices import AttachmentKind, Channel, DecisionStatus
 from apps.connections.models import Attachment, Comment, ConnectionRequest
 from apps.core.errors import FactMissing, InvalidFact
@@ -108,6 +108,7 @@ def attach_file(request: ConnectionRequest, *, by, name: str, data: bytes, kind:
     files.keep(attachment, data)
     request.preparers.add(by)
     audit.record("attachment.added", request, by=by, organizations=request.consumer_uuids(), sha256=attachment.sha256)
+    tell_signers(request)
     return attachment
 
 
@@ -123,6 +124,7 @@ def remove_file(attachment: Attachment, *, by) -> Attachment:
     attachment.refresh_from_db()
     request.preparers.add(by)
     audit.record("attachment.removed", request, by=by, organizations=request.consumer_uuids(), sha256=attachment.sha256)
+    tell_signers(request)
     return attachment
 
 

@@ -14,9 +14,9 @@ from django.utils.translation import gettext_noop as N_
 
 from apps.audit import actions as audit
 from apps.connections import clock
-from apps.connections.announcements import tell_asked, tell_consumer, tell_desks, tell_operators, tell_providers
+from apps.connections.announcements import tell_asked, tell_consumer, tell_desks, tell_operators, tell_providers, tell_signers
 from apps.connections.choices import Channel, DecisionStatus, RequestKind, RequestStatus
-from apps.connections.completeness import missing
+from apps.connections.completeness import missing, unsigned_by
 from apps.connections.content import is_too_far, request_hash
 from apps.connections.models import ConnectionRequest, ProviderDecision, Remark, RequestSignature
 from apps.connections.scope import replace_scope, replace_systems
@@ -54,6 +54,8 @@ def draft_request(consumer: Organization, *, by, uuid: uuids.UUID | None = None,
     if is_new:
         write_content(request, by, content)
         audit.record("request.drafted", request, by=by, organizations=[consumer])
+        if kind != RequestKind.CHANGE:  # what a change begins with is complete and changes nothing yet
+            tell_signers(request)
     return request
 
 
@@ -100,6 +102,7 @@ def save_draft(request: ConnectionRequest, *, by, version: int | None = None, **
     bump(request)
     write_content(request, by, content)
     audit.record("request.edited", request, by=by, organizations=request.consumer_uuids(), parts=sorted(content))
+    tell_signers(request)
     return request
 
 
@@ -194,6 +197,8 @@ def sign_request(request: ConnectionRequest, *, by, content_hash: str | None = N
     organizations = Organization.objects.filter(pk__in=organization_ids(by, Role.SIGNER) & request.consumer_ids())
     signatures = [_sign(request, organization, by, present) for organization in organizations]
     audit.record("request.signed", request, by=by, organizations=organizations, content_hash=present)
+    if not unsigned_by(request, present):
+        tell_consumer("signed", request, N_("Request %(number)s is signed; it can be submitted."))
     return signatures
 
 
