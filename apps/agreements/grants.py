@@ -190,6 +190,8 @@ def _follow(version: AgreementVersion, running: list[Grant], by) -> None:
         if row is None:
             continue
         had = [field for field in row["fields"] if field["path"] in set(old.fields)]
+        if not had:
+            continue  # all it is about is new, and is tested first
         _open(version, old.system, old.environment, {**row, "fields": had}, version.begins_at or starts, ends, by, running)
 
 

@@ -33,7 +33,7 @@ _PARTS = f"""
 WITH moment AS MATERIALIZED (
     SELECT at, extract(epoch FROM at)::float8 AS now, extract(epoch FROM at)::bigint - CASE WHEN extract(epoch FROM at)::bigint
                > extract(epoch FROM at) THEN 1 ELSE 0 END AS second,
-           ((extract(epoch FROM at)::bigint + 25200) / 86400)::int AS day,
+           ((floor(extract(epoch FROM at))::bigint + 25200) / 86400)::int AS day,
            (extract(year FROM at AT TIME ZONE 'Asia/Ho_Chi_Minh') * 12 + extract(month FROM at AT TIME ZONE 'Asia/Ho_Chi_Minh'))::int AS month,
            epoch
     FROM (SELECT now() AS at, (SELECT epoch FROM core_policyepoch) AS epoch) AS clock

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import orjson
 
 from apps.gateway import facade, fitness, wsdl
-from apps.gateway.calls import Calls
+from apps.gateway.calls import LEDGER, Calls
 from apps.gateway.exchange import Exchange, read_body
 from apps.gateway.group_commit import LedgerDown
 from apps.gateway.me import describe
@@ -109,7 +109,11 @@ class Gateway:
         except Refused as refused:
             await self.calls.refuse_stranger(exchange, refused)
             return
-        body = await describe(self.runtime, caller, token)
+        try:
+            body = await describe(self.runtime, caller, token)
+        except LEDGER:
+            await self.calls.refuse_stranger(exchange, Refused("not_ready"))
+            return
         await exchange.answer(
             200, [(b"content-type", b"application/json"), (b"cache-control", b"no-store")], orjson.dumps(body)
         )

@@ -41,7 +41,7 @@ DECISIONS = 6
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _ANY = msgspec.json.Decoder(Raw).decode
-_LEDGER = (LedgerDown, *BROKEN, asyncpg.PostgresError)
+LEDGER = (LedgerDown, *BROKEN, asyncpg.PostgresError)
 
 
 class Calls:
@@ -108,7 +108,7 @@ class Calls:
         """Raises Refused when nobody was given such a token."""
         try:
             token = await self.runtime.tokens.find(exchange.token_digest(), self.runtime.clock.now())
-        except _LEDGER:
+        except LEDGER:
             raise Refused("not_ready") from None
         if token is None:
             raise Refused("token_invalid")
@@ -147,7 +147,7 @@ class Calls:
     async def _refreshed(self, at_least: int = 0):
         try:
             return await self.runtime.refresh(at_least, of_now=not at_least)
-        except _LEDGER:
+        except LEDGER:
             raise Refused("not_ready") from None
 
     # --- may it, and the durable row
@@ -194,7 +194,7 @@ class Calls:
             try:
                 verdict = await self._submit(exchange, asked, policy.epoch)
                 admitted = not verdict.code
-            except _LEDGER:
+            except LEDGER:
                 raise Refused("not_ready") from None
             finally:
                 if not admitted:
@@ -314,7 +314,7 @@ class Calls:
         outcome = reply.outcome
         try:
             recorded = await self.runtime.ledger.submit(outcome, always=True)
-        except (*_LEDGER, Overloaded):
+        except (*LEDGER, Overloaded):
             recorded = await self._record_again(outcome)
         if not recorded:
             await self._send_problem(exchange, asked, Refused("record_failed"))
@@ -329,7 +329,7 @@ class Calls:
             await asyncio.sleep(pause)
             try:
                 return await self.runtime.ledger.submit(outcome, always=True)
-            except (*_LEDGER, Overloaded):
+            except (*LEDGER, Overloaded):
                 continue
         return False
 
@@ -354,7 +354,7 @@ class Calls:
         if row.code not in ("not_ready", "overloaded"):
             try:
                 await runtime.ledger.submit(self._refused_call(asked, refused))
-            except (*_LEDGER, Overloaded):
+            except (*LEDGER, Overloaded):
                 refused = Refused("not_ready")
         if refused.code in ("not_ready", "overloaded"):
             runtime.count_stranger(refused.code, asked.source)

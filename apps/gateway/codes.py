@@ -147,7 +147,7 @@ def _walk_xml(element: Element, parts: tuple[str, ...], entries: Entries) -> int
         return sum(marked for _key, _value, marked in pairs)
     if name == TEXT:
         return _mark_text(element, entries)
-    found = [child for child in element.children if child.name == name]
+    found = [child for child in element.kept() if child.name == name]
     if deeper:
         return sum(_walk_xml(child, tuple(deeper), entries) for child in found)
     return sum(_mark_text(child, entries) for child in found)

@@ -79,7 +79,8 @@ def tree_of(paths: tuple[str, ...]) -> Node:
         node = root
         while path.startswith("[]"):
             root.lists, path = max(root.lists, 1), path[2:].lstrip(".")
-        for part in path.split("."):
+        # Nothing left: the answer is a list of plain values.
+        for part in path.split(".") if path else ():
             name = part.rstrip("[]") if part.endswith("[]") else part
             child = node.children.setdefault(name, Node())
             child.lists = max(child.lists, (len(part) - len(name)) // 2)
@@ -278,7 +279,7 @@ def _walk(text: bytes, node: Node, depth: int) -> tuple[bytes | None, int]:
     first = text[:1]
     if first == b"[":
         kept = [_walk(bytes(item), node, depth + 1) for item in _LIST(text)]
-        mask = 0 if node.children or depth == 0 else node.bit
+        mask = 0 if node.children else node.bit
         for out, bits in kept:
             mask |= bits if out is not None else 0
         return b"[" + b",".join([out for out, _bits in kept if out is not None]) + b"]", mask
@@ -286,7 +287,8 @@ def _walk(text: bytes, node: Node, depth: int) -> tuple[bytes | None, int]:
         return _walk_object(text, node, depth) if node.children or depth == 0 else (None, 0)
     if node.children or depth == 0:
         return (text, 0) if text == b"null" else (None, 0)
-    return text, node.bit
+    # Without a bit nothing is granted here: the root of an access without a field.
+    return (text, node.bit) if node.bit else (None, 0)
 
 
 def _walk_object(text: bytes, node: Node, depth: int) -> tuple[bytes, int]:

@@ -92,10 +92,11 @@ def identify(policy: Policy, token: Token, certificate_hash: str, now: float) ->
         raise Refused("not_ready")
     if credential is None or credential.status != "active":
         raise Refused("credential_revoked")
-    if token.revoked or token.expires_at <= now:
-        raise Refused("token_expired")
+    # Before the token, which ends with its account: a new one would not help.
     if credential.expires_at <= now:
         raise Refused("credential_expired")
+    if token.revoked or token.expires_at <= now:
+        raise Refused("token_expired")
     for bound in (token.certificate_hash, credential.certificate_hash):
         if bound and bound != certificate_hash:
             raise Refused("certificate_mismatch")
@@ -201,10 +202,10 @@ def _right(
     if operation.kind != "read":
         raise Refused("kind_not_open")
     if grant.networks and not _in_networks(source, grant.networks):
-        raise Refused("network_not_allowed")
+        raise Refused("network_not_allowed", source=source, networks=list(grant.networks))
     opens, closes = (0.0, FOREVER) if grant.hours is None else _hours(grant.hours, now)
     if not opens <= now < closes:
-        raise Refused("outside_hours", hours=[_clock(part) for part in grant.hours])
+        raise Refused("outside_hours", hours=[clock_text(part) for part in grant.hours])
     upstream = route.upstream(grant.environment)
     if upstream is None:
         raise Refused("upstream_not_configured")
@@ -388,5 +389,5 @@ def _hours(hours: tuple[int, int], now: float) -> tuple[float, float]:
     return midnight + begins, midnight + DAY + ends
 
 
-def _clock(seconds: int) -> str:
+def clock_text(seconds: int) -> str:
     return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}"

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from apps.gateway.decision import Caller, Token
+from apps.gateway.decision import Caller, Token, clock_text
 from apps.gateway.policy import Policy
 from apps.gateway.policy_kinds import FOREVER, Grant
 from apps.gateway.runtime import Runtime
 
 USED = """
-SELECT grant_id, CASE WHEN day = ((extract(epoch FROM now())::bigint + 25200) / 86400)::int THEN in_day ELSE 0 END AS in_day,
+SELECT grant_id, CASE WHEN day = ((floor(extract(epoch FROM now()))::bigint + 25200) / 86400)::int THEN in_day ELSE 0 END AS in_day,
        CASE WHEN month = (extract(year FROM now() AT TIME ZONE 'Asia/Ho_Chi_Minh') * 12
                           + extract(month FROM now() AT TIME ZONE 'Asia/Ho_Chi_Minh'))::int THEN in_month ELSE 0 END AS in_month
 FROM gateway_quotause WHERE grant_id = ANY($1::bigint[])
@@ -79,7 +79,10 @@ def _grant(policy: Policy, grant: Grant, used) -> dict:
         ],
         "purpose": grant.purpose,
         "status": grant.status,
+        "valid_from": _moment(max(grant.valid_from, agreement.valid_from)),
         "valid_until": _moment(min(grant.valid_to, agreement.valid_to)),
+        "hours": None if grant.hours is None else [clock_text(part) for part in grant.hours],
+        "networks": list(grant.networks),
         "codes_day": grant.codes_day or None,
         "fields": list(granted),
         "not_permitted": list(withheld),

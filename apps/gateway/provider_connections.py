@@ -166,6 +166,10 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
+        if not 100 <= status <= 599:
+            raise ProviderFailed(
+                "provider_protocol_error"
+            )  # no status of HTTP (RFC 9110 section 15): nobody knows what it means
         if 100 <= status < 200:
             self.informational += 1
             if status == 101 or self.informational > 4:

@@ -164,6 +164,8 @@ class Runtime:
             else:
                 new, kinds = await policy_source.advance(self._reader, old)
             self.clock.hear(await self._reader.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
+        except LedgerDown:  # the connection itself: nothing is known of the rows
+            raise
         except (*BROKEN, asyncpg.PostgresError) as error:
             if self._reader is not None:
                 self._reader.terminate()
@@ -173,6 +175,9 @@ class Runtime:
             # Rows nobody foresaw: as with a database that is away nothing passes, and it is said what cannot be read.
             self._tell_unreadable(error)
             raise LedgerDown("the policy cannot be read") from error
+        if self.policy is not old:
+            # Taken away meanwhile, because it was found false: what was built on it decides nothing either.
+            return await self._refresh()
         self.unreadable = ""
         if new is not old:
             log.info("policy %s, %d grants", new.name, len(new.rows["grant"]))

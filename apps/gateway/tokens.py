@@ -36,8 +36,11 @@ _NO_HASH = hash_secret(secrets.token_urlsafe(32))
 ISSUE = """
 INSERT INTO gateway_accesstoken (token_hash, credential_id, certificate_hash, issued_at, expires_at)
 SELECT $1, $2, $3, now(), least(now() + $4::interval, coalesce(c.expires_at, 'infinity'))
-FROM agreements_credential c WHERE c.id = $2 AND c.status = 'active' AND c.secret_hash = $5 RETURNING expires_at
+FROM agreements_credential c
+WHERE c.id = $2 AND c.status = 'active' AND c.secret_hash = $5 AND (c.expires_at IS NULL OR c.expires_at > now())
+RETURNING ceil(extract(epoch FROM expires_at - now()))::int
 """
+HAS_EXPIRED = "SELECT expires_at <= now() FROM agreements_credential WHERE id = $1 AND status = 'active'"
 FIND = "SELECT credential_id, certificate_hash, expires_at, revoked_at IS NOT NULL AS revoked FROM gateway_accesstoken WHERE token_hash = $1"
 
 
@@ -129,12 +132,15 @@ async def issue(
     token = orjson.loads(text)["access_token"]
     bound = certificate_hash if credential.certificate_hash else ""
     async with pool.acquire(timeout=3) as connection:
-        stored = await connection.fetchval(
+        seconds = await connection.fetchval(
             ISSUE, hash_token(token), credential.id, bound, timedelta(seconds=LIFE_SECONDS), credential.secret_hash
         )
-    if stored is None:
-        return 401, answer_headers, '{"error": "invalid_client"}', ""
-    return 200, answer_headers, text, credential.client_id
+        has_expired = seconds is None and await connection.fetchval(HAS_EXPIRED, credential.id)
+    if seconds is None:
+        # Whoever knows the secret is told that it is its time that is over.
+        why = {"error_description": "The account has expired. Ask the operator for a new one."} if has_expired else {}
+        return 401, answer_headers, orjson.dumps({"error": "invalid_client", **why}).decode(), ""
+    return 200, answer_headers, orjson.dumps({**orjson.loads(text), "expires_in": seconds}).decode(), credential.client_id
 
 
 class Tokens:

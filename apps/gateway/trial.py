@@ -50,7 +50,7 @@ class Trial:
 
     @property
     def withheld(self) -> list[str]:
-        """Fields the provider sent and the agreement does not grant."""
+        """Fields of the service that the agreement does not grant, whether the provider sent them or not."""
         return [name for name in self.headers.get("x-withheld-fields", "").split(", ") if name]
 
 

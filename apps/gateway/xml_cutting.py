@@ -37,23 +37,31 @@ class Fault(Exception):
 class Element:
     """A granted element as far as it is granted."""
 
-    __slots__ = ("attributes", "children", "name", "namespace", "nil", "node", "spoiled", "text")
+    __slots__ = ("attributes", "children", "last", "name", "namespace", "nil", "node", "spoiled", "text")
 
     def __init__(self, node: Node, name: str, namespace: str) -> None:
         self.node, self.name, self.namespace = node, name, namespace
         self.attributes: list[tuple[str, str]] = []
-        self.children: list[Element] = []
+        self.children: list[Element | None] = []
+        self.last: dict[str, int] = {}
+        """Where the last one of a name stands that is no list."""
         self.text: list[str] = []
         self.nil = self.spoiled = False
 
     @property
     def is_leaf(self) -> bool:
-        return not self.node.children
+        return bool(self.node.bit)
 
     def add(self, child: Element) -> None:
+        """In the same time however many there are: an answer may repeat one name a million times."""
         if not child.node.lists:
-            self.children = [other for other in self.children if other.name != child.name]
+            if (before := self.last.get(child.name)) is not None:
+                self.children[before] = None
+            self.last[child.name] = len(self.children)
         self.children.append(child)
+
+    def kept(self) -> list[Element]:
+        return [child for child in self.children if child is not None]
 
 
 class XmlCutter:
@@ -262,7 +270,7 @@ def _write(element: Element, namespace: str, parts: list[str]) -> int:
     if element.text:
         mask |= element.node.children[TEXT].bit if TEXT in element.node.children else 0
         parts.append(escape("".join(element.text)))
-    for child in element.children:
+    for child in element.kept():
         mask |= _write(child, element.namespace, parts)
     parts.append(f"</{element.name}>")
     return mask
@@ -283,7 +291,7 @@ def _plain(element: Element) -> tuple[object, int]:
         found[f"@{name}"], mask = value, mask | node.bit
     if element.text and TEXT in element.node.children:
         found[TEXT], mask = "".join(element.text), mask | element.node.children[TEXT].bit
-    for child in element.children:
+    for child in element.kept():
         value, bits = _plain(child)
         mask |= bits
         if child.node.lists:

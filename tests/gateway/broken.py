@@ -57,7 +57,7 @@ def _unreadable(kind: str) -> None:
 
 
 def main() -> None:
-    from apps.gateway import calls, outgoing, replies, upstreams
+    from apps.gateway import app, calls, outgoing, replies, upstreams
     from apps.gateway.cutting import Cutter
     from apps.gateway.group_commit import GroupCommit, LedgerDown
     from apps.gateway.outcomes import FieldSets
@@ -75,6 +75,7 @@ def main() -> None:
     _guard(upstreams.Upstreams, "endpoint", "address")
     _guard(outgoing, "forward", "way out")
     _guard(Cutter, "cut", "filter")
+    _guard(app, "describe", "description", LedgerDown)
     _guard(FieldSets, "known", "names of fields")
     _guard(replies, "subject_pseudonym", "pseudonym")
     gateway.main()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
+import re
 import uuid
 
 import pytest
+from django.db import connection
 
+from apps.gateway import admission, me
 from apps.gateway.models import AnonymousRefusalCount, CallIntent, CallOutcome, CallRefusal
 from tests.factories.registry import PurposeFactory
 from tests.gateway.world import CUT, WITHHELD, make_grant, make_service
@@ -182,6 +186,38 @@ def test_me_tells_rights_and_what_is_left(call, world):
     assert grant["left"] == {"day": 2}
     assert grant["path"] == f"/gw/{world.service.code}/v1/companies/{{code}}"
     assert set(grant["not_permitted"]) == WITHHELD
+    assert (grant["hours"], grant["networks"]) == (None, [])
+    world.change(
+        world.grant,
+        "grant",
+        networks=["10.0.0.0/8", "192.0.2.0/24"],
+        hours_from=datetime.time(7),
+        hours_to=datetime.time(17, 30),
+    )
+    (grant,) = call("/gw/me").json["grants"]
+    assert (grant["hours"], grant["networks"]) == (["07:00", "17:30"], ["10.0.0.0/8", "192.0.2.0/24"])
+
+
+def test_who_calls_from_elsewhere_is_told_from_where_and_what_is_agreed(call, world):
+    """Behind a proxy nobody knows the address that the gateway sees."""
+    world.change(world.grant, "grant", networks=["10.0.0.0/8"])
+    answer = call()
+    assert answer.code == "network_not_allowed"
+    assert (answer.json["source"], answer.json["networks"]) == ("127.0.0.1", ["10.0.0.0/8"])
+
+
+def test_gw_11_the_last_half_second_of_a_day_is_of_that_day(call):
+    with connection.cursor() as cursor:
+        for statement in (admission._PARTS, me.USED):
+            (day,) = set(
+                re.findall(r"\(\(floor\(extract\(epoch FROM (?:at|now\(\))\)\)::bigint \+ 25200\) / 86400\)::int", statement)
+            )
+            day = day.replace("now()", "at")
+            cursor.execute(
+                f"SELECT {day} FROM (VALUES ('2026-03-01 12:00+07'::timestamptz), ('2026-03-01 23:59:59.9+07')) AS v (at)"
+            )
+            noon, late = (row[0] for row in cursor.fetchall())
+            assert noon == late
 
 
 @pytest.mark.parametrize(

@@ -203,5 +203,15 @@ def test_a_path_that_begins_another_grants_nothing_by_itself():
     assert Cutter(["Data", "Data.NAME"]).cut(b'{"Data":"c"}')[0] == b"{}"
 
 
-def test_without_fields_nothing_is_left():
-    assert Cutter([]).cut(b'{"Data":"c"}')[0] == b"{}"
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [('{"Data":"c"}', "{}"), ('["CANARY",1,{"a":"CANARY"},["CANARY"],null]', "[[]]"), ("[[[true]]]", "[[[]]]")],
+)
+def test_without_fields_nothing_is_left(given, left):
+    assert Cutter([]).cut(given.encode()) == (left.encode(), 0)
+
+
+def test_a_list_of_plain_values_is_given_where_it_is_what_was_granted():
+    assert Cutter(["[]"]).cut(b'["a", 1, {"x":"CANARY"}, null]') == (b'["a",1,null]', 1)
+    with pytest.raises(NotWellFormed):
+        Cutter(["[]"]).cut(b'"a"')

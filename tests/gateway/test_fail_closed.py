@@ -36,12 +36,12 @@ def breakable(world, provider, tmp_path):
         wait_for_epoch(process.url, current_epoch())
         token = ask_token(process.url, world.credential.client_id, world.secret)
 
-        def call(part: str):
+        def call(part: str, path: str = world.path):
             switch.write_text(part)
             try:
                 return send(
                     process.url,
-                    path=world.path,
+                    path=path,
                     headers={"Authorization": f"Bearer {token}", "X-Purpose-Code": world.purpose.code},
                 )
             finally:
@@ -88,6 +88,12 @@ def test_gw_16_a_try_of_a_paused_provider_that_fails_here_leaves_the_next_call_t
     provider.answer("/api/companies/0999999999", ANSWER)
     until(lambda: breakable("way out").code == "internal", "nobody tries")
     assert breakable("").json == CUT
+
+
+def test_gw_16_what_an_account_may_call_is_told_or_it_is_said_that_it_cannot_be(breakable):
+    assert breakable("", "/gw/me").status == 200
+    answer = breakable("description", "/gw/me")
+    assert (answer.status, answer.code) == (503, "not_ready")
 
 
 def test_gw_16_a_policy_that_cannot_be_read_anew_refuses_what_it_refused(breakable, world, provider):
@@ -186,4 +192,4 @@ def test_gw_16_a_consumer_whose_right_cannot_be_read_is_not_told_that_it_has_non
 def test_gw_16_every_part_that_can_be_broken_is_broken_by_a_list_above():
     source = Path(__file__).with_name("broken.py").read_text()
     named = set(re.findall(r'_guard\([^"]+"[a-z_]+", "([a-z ]+)"', source))
-    assert named == {part for part in (*BEFORE, *AFTER, "policy store") if not part.startswith("row ")}
+    assert named == {part for part in (*BEFORE, *AFTER, "policy store", "description") if not part.startswith("row ")}

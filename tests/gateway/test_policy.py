@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import socket
 import uuid
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from django.utils import timezone
 from apps.agreements.models import Grant
 from apps.gateway import policy_rows, policy_source
 from apps.gateway.decision import Call, Token, decide
-from apps.gateway.group_commit import connect
+from apps.gateway.group_commit import LedgerDown, connect
 from apps.gateway.policy import Policy
 from apps.gateway.policy_kinds import FOREVER, Unreadable
 from apps.gateway.refusals import TABLE, Refused
@@ -203,6 +204,49 @@ def test_a_row_written_behind_everybodys_back_is_found_at_the_next_look_and_noth
         assert runtime.counts["policy_not_verified",] == 1
         assert runtime.policy.rows["grant"][world.grant.pk].per_day == 1_000_000
         runtime._reader.terminate()
+
+    asyncio.run(work())
+
+
+def test_a_policy_that_was_found_false_is_not_put_back_by_a_read_that_began_before(world, monkeypatch):
+    """A read that had it in hand when it was taken away, and found no newer epoch, would have published it once more."""
+    began, go_on, whole = asyncio.Event(), asyncio.Event(), policy_source.advance
+
+    async def slow_advance(reader, old):
+        began.set()
+        await go_on.wait()
+        return await whole(reader, old)
+
+    async def work():
+        runtime = Runtime(database_url())
+        monkeypatch.setattr(runtime, "tokens", SimpleNamespace(forget=lambda: None), raising=False)
+        monkeypatch.setattr(runtime, "field_sets", SimpleNamespace(forget=lambda: None), raising=False)
+        false = await runtime.refresh()
+        async with await psycopg.AsyncConnection.connect(database_url()) as connection:
+            await connection.execute("UPDATE agreements_grant SET quota_per_day = 1000000 WHERE id = %s", [world.grant.pk])
+        monkeypatch.setattr(policy_source, "advance", slow_advance)
+        reading = asyncio.ensure_future(runtime.refresh())
+        await began.wait()
+        runtime.policy = None  # as `_verify` does
+        go_on.set()
+        assert await reading is not false
+        assert runtime.policy is not false
+        assert runtime.policy.rows["grant"][world.grant.pk].per_day == 1_000_000
+        runtime._reader.terminate()
+
+    asyncio.run(work())
+
+
+def test_a_database_that_is_away_is_no_row_that_cannot_be_read():
+    """The operator is sent to the database, not to broken rows."""
+
+    async def work():
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))  # bound and not listening: nobody else takes the port
+            runtime = Runtime(f"postgresql://nobody@127.0.0.1:{nobody.getsockname()[1]}/none")
+            with pytest.raises(LedgerDown):
+                await runtime.refresh()
+        assert (runtime.unreadable, runtime.counts["policy_unreadable",]) == ("", 0)
 
     asyncio.run(work())
 

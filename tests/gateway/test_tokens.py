@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from base64 import b64encode
+from datetime import timedelta
 
 import pytest
 from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
 from django.db import connection, transaction
+from django.utils import timezone
 from oauthlib.oauth2 import BackendApplicationClient
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
@@ -160,13 +162,31 @@ def test_a_revoked_account_gets_no_token_even_before_the_policy_is_read(url, wor
     assert send(url, "POST", "/oauth/token", FORM, body.encode()).status == 401
 
 
+def test_an_account_whose_time_is_over_gets_no_token_and_is_told_why(url, world, call):
+    """Its tokens end with it. "Ask for a new token" would be asked for ever: it is the account that is to be made anew."""
+    assert call().status == 200
+    over = timezone.now() - timedelta(minutes=1)
+    world.change(world.credential, "credential", expires_at=over)
+    AccessToken.objects.update(expires_at=over)
+    world.change(world.grant, "accesstoken")
+    body = f"grant_type=client_credentials&client_id={world.credential.client_id}&client_secret={world.secret}"
+    answer = send(url, "POST", "/oauth/token", FORM, body.encode())
+    assert (answer.status, answer.json["error"]) == (401, "invalid_client")
+    assert "expired" in answer.json["error_description"]
+    assert call().code == "credential_expired"
+    wrong = send(url, "POST", "/oauth/token", FORM, (body + "x").encode())
+    assert "error_description" not in wrong.json, "only who knows the secret is told"
+
+
+def test_a_token_says_how_long_it_lasts_in_the_last_hour_of_its_account_too(url, world):
+    world.change(world.credential, "credential", expires_at=timezone.now() + timedelta(minutes=10))
+    body = f"grant_type=client_credentials&client_id={world.credential.client_id}&client_secret={world.secret}"
+    answer = send(url, "POST", "/oauth/token", FORM, body.encode())
+    assert 500 < answer.json["expires_in"] <= 600
+
+
 def test_an_expired_token_is_refused_by_the_databases_clock(call, world):
     """FI-38, as far as tokens go; rights: `test_policy`, quotas: `test_calls`, agreements: `tests/agreements/test_clock.py`."""
-
-    from datetime import timedelta
-
-    from django.utils import timezone
-
     AccessToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     world.change(world.grant, "accesstoken")
     assert call().code == "token_expired"

@@ -10,6 +10,7 @@ import random
 import pytest
 from defusedxml import ElementTree
 
+from apps.gateway import xml_cutting
 from apps.gateway.cutting import NotWellFormed
 from apps.gateway.xml_cutting import Fault, SoapCutter, XmlCutter
 from lgsp.dev.testing import is_full
@@ -47,12 +48,39 @@ def cut(paths: list[str], text: str) -> str:
         (["a"], "<r><a><![CDATA[<b>&]]></a></r>", "<r><a>&lt;b&gt;&amp;</a></r>"),
         (["g.a"], "<r><g/><g><a>1</a></g></r>", "<r><g><a>1</a></g></r>"),
         ([], "<r><a>CANARY</a></r>", "<r></r>"),
+        ([], "<r>CANARY</r>", "<r></r>"),
+        (["a", "b"], "<r><a>CANARY</a><b>2</b><a>1</a></r>", "<r><b>2</b><a>1</a></r>"),
     ],
 )
 def test_only_the_granted_part_is_written(paths, given, expected):
     out = cut(paths, given)
     assert out == expected
     assert CANARY not in out
+
+
+def test_rl_03_a_name_that_is_repeated_costs_its_length_and_no_more(monkeypatch):
+    """Twice the answer, twice the looks at its elements: one answer of 1 MB would stop the process for minutes otherwise."""
+    looks = 0
+
+    class Watched(xml_cutting.Element):
+        @property
+        def name(self):
+            nonlocal looks
+            looks += 1
+            return self.local
+
+        @name.setter
+        def name(self, value):
+            self.local = value
+
+    def looks_at(count: int) -> int:
+        nonlocal looks
+        looks = 0
+        cut(["i[]", "t"], "<r>" + "<i/>" * count + "<t/>" * count + "</r>")
+        return looks
+
+    monkeypatch.setattr(xml_cutting, "Element", Watched)
+    assert 0 < looks_at(1_000) < 2.5 * looks_at(500)
 
 
 LAUGHS = '<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><r><a>&b;</a></r>'
