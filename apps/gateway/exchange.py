@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from apps.gateway.kill_points import NAME, is_due
 from apps.gateway.problems import language_of
 from apps.gateway.refusals import Refused
-from apps.gateway.server import MARK, answer
+from apps.gateway.server import MARK, answer, written
 from apps.gateway.tokens import hash_token
 
 _READ = frozenset(
@@ -138,7 +138,7 @@ class Exchange:
         cycle = self.scope.get("extensions", {}).get(MARK)
         if cycle is not None:
             if cycle.flow.write_paused and not cycle.disconnected:
-                await cycle.flow.drain()
+                await written(cycle.transport, cycle.flow)
             if NAME and status == 200 and headers[0][0] == b"x-call-id" and is_due("answering"):
                 await die_half_way(cycle.transport, status, headers, body)
             answer(cycle, status, headers, body)

@@ -19,7 +19,7 @@ from apps.gateway.exchange import Exchange, die_half_way
 from apps.gateway.facade import PATH as FACADE
 from apps.gateway.kill_points import NAME, is_due
 from apps.gateway.refusals import Refused
-from apps.gateway.server import StrictProtocol, whole_answer
+from apps.gateway.server import StrictProtocol, whole_answer, written
 
 log = logging.getLogger("lgsp.gateway")
 
@@ -104,7 +104,7 @@ class PlainExchange(Exchange):
         self.answered = True
         protocol = self._protocol
         if protocol.flow.write_paused and not self.disconnected:
-            await protocol.flow.drain()
+            await written(protocol.transport, protocol.flow)
         if NAME and status == 200 and headers[0][0] == b"x-call-id" and is_due("answering"):
             await die_half_way(protocol.transport, status, headers, body)
         if self.disconnected:

@@ -8,6 +8,7 @@ after a body is never a header; no upgrade; a refused request that had a body is
 
 from __future__ import annotations
 
+import asyncio
 from functools import lru_cache
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -29,6 +30,8 @@ MARK = "lgsp.strict"
 """In the scope of every request that came this way; the application serves no others."""
 SWEEP_SECONDS = 5.0
 """So often all connections are looked at for those that have been idle for too long."""
+STALLED_SECONDS = 30.0
+"""Of an answer that waits to be read, something must have left in this time; who reads nothing keeps neither a place nor the bytes."""
 
 
 class _Refused(Exception):
@@ -46,6 +49,8 @@ class StrictProtocol(HttpToolsProtocol):
         self._progress = False
         self._in_message = self._lingers = False
         self.idle_since: float | None = None
+        self.left: tuple[int, float] = (0, 0.0)
+        """How many bytes waited to be read when it was last looked at and fewer than before, and when that was."""
         self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
         _Sweep.of(self)
 
@@ -111,8 +116,8 @@ class StrictProtocol(HttpToolsProtocol):
             else:
                 self.transport.abort()
             return
-        if self._in_head and self._timer.cancelled() and self._head_bytes and self.parser is not None:
-            # A head that did not come in one piece: its time runs from here.
+        if self._in_head and self._timer.cancelled() and self.parser is not None:
+            # A head that did not come in one piece, were it only its first letter: its time runs from here.
             self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def on_url(self, url: bytes) -> None:
@@ -192,10 +197,33 @@ class _Sweep:
         for protocol in list(self._state.connections):
             if protocol.idle_since is not None and protocol.idle_since < before:
                 protocol.timeout_keep_alive_handler()
+            if protocol.transport.is_closing():
+                self._end_if_nothing_leaves(protocol)
         if self._state.connections:
             self._again()
         else:
             self._state.lgsp_sweep = None
+
+    def _end_if_nothing_leaves(self, protocol: StrictProtocol) -> None:
+        """A connection that is closed waits until the rest of its answer was taken: not for ever."""
+        now, size = self._loop.time(), protocol.transport.get_write_buffer_size()
+        if not protocol.left[1] or size < protocol.left[0]:
+            protocol.left = size, now
+        elif now - protocol.left[1] >= STALLED_SECONDS:
+            protocol.transport.abort()
+
+
+async def written(transport, flow) -> None:
+    """Until the answers before this one have left; a connection from which nobody reads is ended."""
+    while flow.write_paused:
+        left = transport.get_write_buffer_size()
+        try:
+            async with asyncio.timeout(STALLED_SECONDS):
+                await flow.drain()
+        except TimeoutError:
+            if transport.get_write_buffer_size() >= left:
+                transport.abort()
+                return
 
 
 _date: tuple[list, bytes] = ([], b"")

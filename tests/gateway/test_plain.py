@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
 import uvicorn
 
+from apps.gateway import server
 from apps.gateway.exchange import Exchange
 from apps.gateway.plain import REMEMBERED, PlainExchange, PlainProtocol
 from apps.gateway.tokens import hash_token
@@ -28,6 +29,7 @@ class Shortcut:
         self.known = {hash_token(TOKEN)}
         self.gate = asyncio.Event()
         self.gate.set()
+        self.longer = 0
         tokens = SimpleNamespace(remembered=lambda digest: digest if digest in self.known else None)
         self.runtime = SimpleNamespace(tokens=tokens, trusted_proxies=frozenset())
 
@@ -35,7 +37,7 @@ class Shortcut:
         try:
             await self.gate.wait()
             told = f"plain {service} {major} {path.decode()} {exchange.query.decode()} {exchange.purpose()}"
-            await exchange.answer(200, [(b"x-way", b"plain")], told.encode())
+            await exchange.answer(200, [(b"x-way", b"plain")], told.encode() + b" " * self.longer)
         finally:
             exchange.done()
 
@@ -52,16 +54,16 @@ async def serving(**config):
     settings = uvicorn.Config(
         ordinary, host="127.0.0.1", port=free_port(), http=protocol, lifespan="off", log_config=None, **config
     )
-    server = uvicorn.Server(settings)
-    shortcut.connections = lambda: list(server.server_state.connections)
-    running = asyncio.create_task(server.serve())
+    served = uvicorn.Server(settings)
+    shortcut.connections = lambda: list(served.server_state.connections)
+    running = asyncio.create_task(served.serve())
     try:
         async with asyncio.timeout(60):
-            while not server.started:
+            while not served.started:
                 await asyncio.sleep(0.01)
             yield lambda: asyncio.open_connection("127.0.0.1", settings.port), shortcut, protocol
     finally:
-        server.should_exit = True
+        served.should_exit = True
         await running
 
 
@@ -250,6 +252,63 @@ def test_idle_connections_are_ended():
             return await reader.read()
 
     assert asyncio.run(run()) == b""
+
+
+def test_rl_01_a_first_letter_is_a_head_that_must_come_to_its_end(monkeypatch):
+    """After an answer, too: a connection on which one letter came would be neither idle nor late, for ever."""
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
+
+    async def run() -> bytes:
+        async with serving() as (connect, _shortcut, _protocol), asyncio.timeout(60):
+            reader, writer = await connect()
+            writer.write(LINE + BLOCK)
+            await read(reader)
+            writer.write(b"G")
+            with suppress(ConnectionResetError):
+                return await reader.read()
+            return b""
+
+    assert asyncio.run(run()) == b""
+
+
+def test_rl_01_an_answer_that_nobody_reads_is_not_kept(monkeypatch):
+    """Neither the place of the call behind it, nor its bytes once the connection has been idle for too long."""
+    monkeypatch.setattr(server, "STALLED_SECONDS", 0.3)
+
+    async def run(calls: int, **config) -> None:
+        async with serving(**config) as (connect, shortcut, _protocol), asyncio.timeout(60):
+            reader, writer = await connect()
+            writer.write(LINE + BLOCK)
+            await read(reader)
+            shortcut.longer = 20_000_000
+            reader._transport.pause_reading()
+            for _call in range(calls):
+                writer.write(LINE + BLOCK)
+                await asyncio.sleep(0.1)
+            assert shortcut.connections()
+            await _until(lambda: not shortcut.connections())
+
+    asyncio.run(run(2))
+    asyncio.run(run(1, timeout_keep_alive=1))
+
+
+def test_an_answer_that_is_read_slowly_is_read_to_its_end(monkeypatch):
+    monkeypatch.setattr(server, "STALLED_SECONDS", 0.3)
+
+    async def run() -> int:
+        async with serving(timeout_keep_alive=1) as (connect, shortcut, _protocol), asyncio.timeout(60):
+            reader, writer = await connect()
+            writer.write(LINE + BLOCK)
+            await read(reader)
+            shortcut.longer = 12_000_000
+            writer.write(LINE + BLOCK)
+            taken = 0
+            while taken < shortcut.longer:
+                taken += len(await reader.read(400_000))
+                await asyncio.sleep(0.1)
+            return taken
+
+    assert asyncio.run(run()) >= 12_000_000
 
 
 # --- the whole stack ------------------------------------------------------------------------------
