@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.db import connection
-from django.utils import timezone
 from msgspec.structs import replace
 from psycopg import RawCursor
 from psycopg.rows import dict_row
@@ -47,10 +46,15 @@ class Reading:
     request: str
     purpose: str = ""
     source: str = ""
-    call_id: str = field(default_factory=lambda: call_ids.make_text(int(time.time() * 1000)))
+    at: float = field(default_factory=lambda: _database_time())
+    """The instant by the database's clock, which judges: this machine's own may be minutes off (FI-38)."""
+    call_id: str = field(init=False)
     began: float = field(default_factory=time.perf_counter)
     grant: p.Grant | None = None
     operation: p.Operation | None = None
+
+    def __post_init__(self) -> None:
+        self.call_id = call_ids.make_text(int(self.at * 1000))
 
     @property
     def system(self):
@@ -127,9 +131,8 @@ def _right(reading: Reading, grants: list[Grant]) -> Right:
     active = {grant.purpose.code for grant in grants if grant.status == "active"}
     if not reading.purpose and len(active) == 1:
         reading.purpose = active.pop()  # where there is one only, it need not be named
-    now = timezone.now().timestamp()
     token = tokens[reading.system.pk, Environment.PRODUCTION]
-    right = right_of(policy, token, operation.pk, reading.purpose, reading.source, now)
+    right = right_of(policy, token, operation.pk, reading.purpose, reading.source, reading.at)
     reading.grant = right.grant
     return right
 
@@ -201,6 +204,10 @@ class _Row(dict):
 
     def __getitem__(self, key):
         return list(self.values())[key] if isinstance(key, slice) else super().__getitem__(key)
+
+
+def _database_time() -> float:
+    return _fetch("SELECT extract(epoch FROM clock_timestamp())::float8 AS now", [])[0]["now"]
 
 
 def _fetch(statement: str, given: Sequence[object]) -> list[_Row]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 import hashlib
 import secrets
+import time
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 
@@ -171,6 +173,17 @@ def test_a_reading_is_in_the_access_log_like_a_call(source, operation, system):
     assert outcome.delivered.names == sorted(ALL[:2])
     assert outcome.withheld.names == ALL[2:]
     assert answer["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_fi_38_a_reading_is_of_the_databases_clock(source, grant, system, minutes):
+    """A portal whose clock is off reads all the same, and an intent it leaves is closed as soon as any other."""
+    token, really = token_of(system), time.time()
+    with time_machine.travel(timezone.now() + datetime.timedelta(minutes=minutes)):
+        answer = ask(token)
+    assert answer.status_code == 200
+    made = int(CallIntent.objects.get().call_id.hex[:12], 16) / 1000
+    assert abs(made - really) < 60
 
 
 def test_consumer_and_provider_find_the_reading_in_their_log_and_strangers_do_not(source, grant, system):
