@@ -108,7 +108,8 @@ _ROWS = (
             _("Call again next month, or ask for a larger quota."), CONTENT, "change"),
     # --- the same call again
     Refusal("already_completed", 409, _("A call with this Idempotency-Key was already completed."),
-            _("Its id, status and digest are in this answer; bodies are not kept.")),
+            _("Its id, outcome and digest are in this answer; bodies are not kept. "
+              "Where the outcome is not “delivered”, no answer was given: call again with a fresh key.")),
     Refusal("still_running", 409, _("A call with this Idempotency-Key is still running."), _("Wait, then repeat with the same key."), retry_after=5),
     Refusal("idempotency_key_reused", 409, _("This Idempotency-Key was used for a different call."), _("Use a fresh key.")),
     # --- the platform

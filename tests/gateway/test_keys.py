@@ -48,6 +48,20 @@ def test_a_repeat_is_told_what_became_of_the_first_call(post, provider):
     assert CallRefusal.objects.get().code == "already_completed"
 
 
+def test_whose_first_call_got_no_answer_is_told_to_take_a_fresh_key(post, provider):
+    async def hang_up(_seen, writer):
+        writer.close()
+
+    provider.behave("/api/search", hang_up)
+    assert post().status == 502
+    provider.answer("/api/search", ANSWER)
+    again = post()
+    assert (again.code, again.json["first_call"]["outcome"]) == ("already_completed", "provider_failed")
+    assert "delivered" in again.json["next_step"]
+    assert "khóa mới" in again.json["next_step"]
+    assert post(key="key-2").json == {"Status": "1"}
+
+
 def test_the_same_key_for_another_body_is_refused(post, provider):
     post()
     other = post(body=b'{"code":"1"}')
