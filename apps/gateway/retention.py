@@ -1,8 +1,8 @@
 """How long the log of calls is kept, and its purge with a record (NĐ 47/2020 Điều 45(3), LOG-03).
 
 The calls of a grant are kept for the months that the service's usage regulation sets or a version of the agreement promised,
-whichever is longer; 12 where neither says anything; calls under an agreement with an open dispute until it is resolved. The rule
-is the database's (`gateway_retention()`, migration 0004), because the application's role may not delete a line of the log: it asks
+whichever is longer; the rule `log.retention_default` as it stands today where neither says anything; calls under an agreement with an open dispute until it is resolved. The rule
+is the database's (`gateway_retention()`, migrations 0004, 0005), because the application's role may not delete a line of the log: it asks
 for a month to be purged, and the database takes out what is due and nothing else.
 """
 

@@ -14,6 +14,7 @@ from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
 from apps.registry.choices import Classification, Environment, Protocol, SharingForm, UpstreamAuth
 from apps.registry.models import DataService, UsageRegulation
+from apps.registry.terms import usual_months
 
 LONG = forms.Textarea(attrs={"rows": 4})
 
@@ -174,7 +175,9 @@ class TermsFacts(forms.Form):
     issued_on = forms.DateField(label=_("issued on"), widget=DAY)
     effective_from = forms.DateField(label=_("effective from"), widget=DAY)
     effective_to = forms.DateField(label=_("effective to"), widget=DAY, required=False)
-    log_retention_months = forms.IntegerField(label=_("access log kept for (months)"), min_value=1, max_value=600, initial=12)
+    log_retention_months = forms.IntegerField(
+        label=_("access log kept for (months)"), min_value=1, max_value=600, initial=usual_months
+    )
     usage_duration = forms.CharField(label=_("how long received data may be used"), max_length=200, required=False)
     terms = forms.CharField(
         label=_("standard terms of default sharing"),

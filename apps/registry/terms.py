@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from apps.core.canonical import content_hash
+from apps.legal.models import LegalRule
 from apps.registry.models import UsageRegulation
 
 
@@ -23,3 +26,8 @@ def terms_content(regulation: UsageRegulation) -> dict:
 def terms_hash(regulation: UsageRegulation) -> str:
     """Lower-case hex SHA-256 of the canonical content."""
     return content_hash(terms_content(regulation))
+
+
+def usual_months() -> int:
+    """How many months the log is kept where a regulation does not say it otherwise: the rule in force today. Raises InvalidFact without one."""
+    return int(LegalRule.objects.rule("log.retention_default", timezone.localdate()).value)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import threading
 import uuid
 
+import psycopg
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
@@ -14,10 +16,13 @@ from apps.disputes.choices import DisputeCategory
 from apps.disputes.models import Dispute
 from apps.gateway import call_ids, retention, tasks
 from apps.gateway.models import CallIntent, CallOutcome, CallRefusal
+from apps.legal.models import LegalRule
 from apps.organizations.choices import Role
 from tests.factories.organizations import officer
 from tests.factories.registry import UsageRegulationFactory
+from tests.gateway.processes import database_url
 from tests.gateway.world import make_world
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db
 ZONE = timezone.get_default_timezone()
@@ -131,6 +136,20 @@ def test_a_month_goes_as_a_whole_when_nothing_of_it_stays(brief, usual, clock):
     assert set(AuditEvent.objects.get(event="call_log.purged").facts["dropped"]) == set(retention.TABLES)
 
 
+def test_what_is_usual_is_the_legal_officers_rule(usual, clock):
+    """Calls and refusals to which no regulation applies go by `log.retention_default` as it stands today."""
+    month = months_ago(13)
+    called(usual, month)
+    type(usual.service).objects.filter(pk=usual.service.pk).update(usage_regulation=None)
+    assert month in retention.due_months()
+    LegalRule.objects.filter(code="log.retention_default").update(value=24)
+    assert month not in retention.due_months()
+    assert not any(row["gone"] for row in retention.purge_month(month, by=clock).values())
+    assert len(left()) == 1
+    LegalRule.objects.filter(code="log.retention_default").update(effective_from="2099-01-01")
+    assert retention.due_months() == [], "without a rule nothing goes"
+
+
 def test_one_month_less_than_the_regulation_says_is_too_early(brief, clock):
     month = months_ago(5)
     kept = called(brief, month)
@@ -211,6 +230,35 @@ def test_a_month_of_many_calls_is_not_given_up_for_its_length(work, clock):
         )
         cursor.execute("SET LOCAL statement_timeout = 50")
     work(month, clock)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_calls_go_on_while_a_month_is_counted_and_copied(brief, usual, clock):
+    """What waits for the lines of refusals waits alone: the tables into which each call is written are not held yet."""
+    month = months_ago(6)
+    called(brief, month)
+    called(usual, month)
+    done = []
+
+    def purge():
+        try:
+            done.append(retention.purge_month(month, by=clock))
+        finally:
+            connection.close()
+
+    with psycopg.connect(database_url()) as reader, psycopg.connect(database_url(), autocommit=True) as caller:
+        reader.execute(f"LOCK TABLE call_refusal_{month} IN ROW EXCLUSIVE MODE")
+        worker = threading.Thread(target=purge)
+        worker.start()
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        until(lambda: caller.execute(waits).fetchone()[0], "the purge does not come to the refusals", every=0.01)
+        caller.execute("SET lock_timeout = '200ms'")
+        for table in ("call_intent", "call_outcome"):
+            with caller.transaction():
+                caller.execute(f"LOCK TABLE ONLY {table} IN ROW EXCLUSIVE MODE")  # as an INSERT into another month does
+        reader.rollback()
+        worker.join(timeout=60)
+    assert done[0]["call_intent"] == {"gone": 1, "kept": 1}
 
 
 def test_who_was_asked_about_is_found_by_an_index_in_months_that_are_over(usual):

@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.audit.models import AuditEvent
 from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
+from apps.legal.models import LegalRule
 from apps.organizations.choices import Role
 from apps.registry import actions
 from apps.registry.choices import Environment, ServiceStatus, SharingForm, VersionStatus
@@ -644,7 +645,9 @@ TERMS = {
 
 
 def test_one_writes_the_terms_and_another_signs_them(provider, owner):
+    LegalRule.objects.filter(code="log.retention_default").update(value=18)
     regulation = actions.write_terms(provider, by=owner, **TERMS)
+    assert regulation.log_retention_months == 18, "what is usual is the legal officer's rule"
     signer = officer(Role.SIGNER, provider)
     actions.sign_terms(regulation, by=signer)
     assert regulation.terms_signed_by == signer

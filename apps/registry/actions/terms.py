@@ -16,7 +16,7 @@ from apps.core.text import clean
 from apps.core.workflow import came_second, stale
 from apps.organizations.models import Organization
 from apps.registry.models import UsageRegulation
-from apps.registry.terms import terms_hash
+from apps.registry.terms import terms_hash, usual_months
 
 FACTS = ("number", "title", "issued_on", "effective_from", "effective_to", "log_retention_months", "usage_duration", "terms")
 
@@ -32,14 +32,14 @@ def write_terms(
     effective_from: datetime.date,
     terms: str = "",
     effective_to: datetime.date | None = None,
-    log_retention_months: int = 12,
+    log_retention_months: int | None = None,
     usage_duration: str = "",
 ) -> UsageRegulation:
     """Enter a regulation on use (NĐ 47/2020 Điều 22) with the standard terms of default sharing. `by` is its author."""
     require(by, "registry.write_terms", organization)
     regulation = UsageRegulation(
         organization=organization, number=clean(number), title=clean(title), issued_on=issued_on,
-        effective_from=effective_from, effective_to=effective_to, log_retention_months=log_retention_months,
+        effective_from=effective_from, effective_to=effective_to, log_retention_months=log_retention_months or usual_months(),
         usage_duration=clean(usage_duration), terms=terms.strip(), written_by=by,
     )  # fmt: skip
     save_valid(regulation)
