@@ -104,3 +104,19 @@ def test_the_container_files_hold_together():
     copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "deploy/container/Containerfile").read_text(), re.MULTILINE)
     assert copied
     assert [path for line in copied for path in line.split() if not (ROOT / path).exists()] == []
+
+
+NOT_FOR_OPERATORS = {
+    "DEBUG", "DJANGO_SETTINGS_MODULE", "LGSP_HANG_AT", "LGSP_KILL_AT", "LGSP_READY_FILE", "LGSP_SANDBOX_KEY", "LGSP_SANDBOX_SECRET",
+    "LGSP_SANDBOX_URL", "LGSP_TEST_DATABASE",
+}  # fmt: skip
+"""Of development, the demonstration and tests."""
+
+
+def test_every_setting_is_in_the_operators_book():
+    read = {
+        name for path in (ROOT / "lgsp").glob("*.py") for name in re.findall(r'env(?:\.\w+)?\(\s*"([A-Z_]+)"', path.read_text())
+    }  # fmt: skip
+    assert len(read) > 20
+    book = (ROOT / "docs" / "operations.md").read_text()
+    assert {name for name in read - NOT_FOR_OPERATORS if f"`{name}" not in book} == set()
