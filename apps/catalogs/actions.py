@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import actions as audit
-from apps.catalogs import crosswalk_release, judgement, publication, render, staging, unchanged, webhooks
+from apps.catalogs import crosswalk_release, judgement, publication, render, staging, tree, unchanged, webhooks
 from apps.catalogs.calendar import proposed_day
 from apps.catalogs.choices import NEVER_ACCEPTED, HoldReason, ReleaseStatus, RowProblem, Scope
 from apps.catalogs.models import Catalog, Entry, Release
@@ -174,7 +174,7 @@ def reject_release(release: Release, *, by, note: str, version: int | None = Non
 def undo_release(release: Release, *, by, note: str, version: int | None = None) -> Release:
     """Publish the inverse of `release` as a new release and return it. What `release` answered can still be asked.
 
-    Raises LaterReleaseBuildsOnIt when a newer release rests on what it wrote.
+    Raises LaterReleaseBuildsOnIt when a newer release rests on what it wrote, or stands under or over it in the tree.
     """
     if not note.strip():
         raise FactMissing(_("Say why the release is undone."), fields=["note"])
@@ -191,6 +191,9 @@ def undo_release(release: Release, *, by, note: str, version: int | None = None)
         judged_on=catalog.current, staged_by=by, published_by=by, published_at=_now(),
     )  # fmt: skip
     publication.write_inverse(release, number)
+    if broken := tree.broken_by(catalog, number, accepted=release.number - 1):
+        newest = tree.newest_touch(catalog, number, broken) or 0
+        raise LaterReleaseBuildsOnIt(number=max(newest, release.number + 1))
     _make_current(catalog, inverse)
     audit.record("release.undone", release, by=by, undone_by=str(inverse.uuid), number=number, note=note)
     return inverse
@@ -223,6 +226,7 @@ def correct_entry(entry: Entry, *, by, note: str, instrument: str = "", **facts)
             corrected.save(force_insert=True)
     except IntegrityError as error:
         raise InvalidFact(_("The dates overlap the code's own history."), fields=["valid_from", "valid_to"]) from error
+    _refuse_broken(tree.broken_by(catalog, number), corrected, fields=sorted(facts))
     _make_current(catalog, release)
     audit.record(
         "entry.corrected", release, by=by, code=entry.code, level=entry.level, note=note, fields=sorted(facts), number=number
@@ -266,6 +270,19 @@ def _parent_holds(catalog: Catalog, columns: dict) -> bool:
         return True
     rows = Entry.objects.valid_on(columns["valid_from"]).filter(catalog=catalog)
     return rows.filter(level=columns["parent_level"], code=columns["parent_code"]).exists()
+
+
+def _refuse_broken(broken: tree.Broken, corrected: Entry, *, fields: list[str]) -> None:
+    """Raise InvalidFact when the correction leaves an entry without its parent on any day, or closes a circle."""
+    if broken.circles:
+        raise InvalidFact(_("The corrected row is refused."), problems=[RowProblem.CYCLIC_PARENT], fields=fields)
+    under = sorted({orphan.code for orphan in broken.orphans if orphan[:2] != (corrected.level, corrected.code)})
+    if under:
+        shown = ", ".join(under[:10]) + (" …" if len(under) > 10 else "")
+        text = _("Codes under it would be without their parent: %(codes)s.") % {"codes": shown}
+        raise InvalidFact(text, problems=[RowProblem.UNKNOWN_PARENT], fields=fields)
+    if broken.orphans:
+        raise InvalidFact(_("The corrected row is refused."), problems=[RowProblem.UNKNOWN_PARENT], fields=fields)
 
 
 def _judge(release: Release, *, by) -> Release:
