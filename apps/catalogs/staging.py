@@ -45,8 +45,9 @@ _GARBLED = re.compile(f"[\x00-\x08\x0e-\x1b\x7f-\x9f\u200b-\u200f\u202a-\u202e\u
 _ONLY_SAID = frozenset({"problems", "closes", "valid_from", "valid_to", "parent_level"})  # seldom said; never on the shortcut
 _RISKY = frozenset("'\"=+@-|\uff1d\uff0b\uff20")
 _FORMULA = re.compile(rf"(?:\A|{_SEP})['\"\s]*[=+@\uff1d\uff0b\uff20|-]")
-_ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
-_LOCAL = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
+_ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_LOCAL = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", re.ASCII)
+_FOREIGN_DIGITS = re.compile(r"[^\D0-9]")  # full-width, Arabic, mathematical: `\d` of a pattern would take them for ours
 
 
 def parse_date(value: object) -> dt.date | None:
@@ -73,6 +74,10 @@ class LevelRule:
     code: str
     pattern: re.Pattern
     parents: tuple[str, ...]
+
+    def fits(self, code: str) -> bool:
+        """True for a code of this level's pattern. Digits are those from 0 to 9, also where the pattern says `\\d`."""
+        return self.pattern.fullmatch(code) is not None and (code.isascii() or _FOREIGN_DIGITS.search(code) is None)
 
 
 class RowReader:
@@ -114,7 +119,7 @@ class RowReader:
             return None
         level = get("level") or self.only
         rule = self.levels.get(level) if type(level) is str else None
-        if rule is None or not name or not code or len(code) > CODE_LENGTH or rule.pattern.fullmatch(code) is None:
+        if rule is None or not name or not code or len(code) > CODE_LENGTH or not rule.fits(code):
             return None
         parent_level = ""
         if parent and (parent == code or not (parent_level := self._known_parent_level(level, parent))):
@@ -212,12 +217,12 @@ class RowReader:
             problems.append(P.WRONG_SHAPE)
             level = ""
         if not level:
-            level = self.only or next((rule.code for rule in self.levels.values() if rule.pattern.fullmatch(code)), "")
+            level = self.only or next((rule.code for rule in self.levels.values() if rule.fits(code)), "")
         rule = self.levels.get(level)
         if rule is None:
             problems.append(P.CODE_PATTERN if not level else P.UNKNOWN_LEVEL)
             return _tidy(str(level))[:30]
-        if code and not rule.pattern.fullmatch(code):
+        if code and not rule.fits(code):
             problems.append(P.CODE_PATTERN)
         return level
 
@@ -225,7 +230,7 @@ class RowReader:
         rule = self.levels.get(level)
         given = given if isinstance(given, str) else "?"
         for candidate in (given,) if given else (rule.parents if rule else ()):
-            if candidate in self.levels and self.levels[candidate].pattern.fullmatch(parent):
+            if candidate in self.levels and self.levels[candidate].fits(parent):
                 if parent == code and candidate == level:
                     break
                 return candidate

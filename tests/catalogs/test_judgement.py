@@ -35,6 +35,8 @@ BAD_ROWS = {
     "month 13": ({"code": "B1", "name": "Tên", "valid_to": "05/13/2026"}, "impossible_date"),
     "a year of two digits": ({"code": "B1", "name": "Tên", "valid_from": "01/01/25"}, "impossible_date"),
     "date is a number": ({"code": "B1", "name": "Tên", "valid_from": 45000}, "impossible_date"),
+    "a day in full-width digits": ({"code": "B1", "name": "Tên", "valid_from": "０１/０６/２０２５"}, "impossible_date"),
+    "a day in Arabic digits, ISO": ({"code": "B1", "name": "Tên", "valid_from": "٢٠٢٥-٠٦-٠١"}, "impossible_date"),
     "ends before it begins": ({"code": "B1", "name": "Tên", "valid_from": "2025-05-01", "valid_to": "2025-05-01"}, "ends_before_start"),
     "replacement character": ({"code": "B1", "name": "H\ufffd N\ufffdi"}, "wrong_encoding"),
     "UTF-8 read as Latin-1": ({"code": "B1", "name": "Hà Nội".encode().decode("latin-1")}, "wrong_encoding"),
@@ -83,6 +85,25 @@ def test_a_good_row_is_stored_as_it_was_meant(operator, row):
     entry = Entry.objects.get(catalog=catalog)
     assert entry.name == " ".join(row["name"].split())
     assert entry.attributes == row.get("attributes", {})
+
+
+@pytest.mark.parametrize("code", ["０００１１", "0001１", "٠٠٠١١", "०००११", "𝟎𝟎𝟎𝟏𝟏"])
+def test_digits_of_another_script_are_no_code_where_the_pattern_wants_digits(operator, code):
+    """Half the world's scripts have digits of their own, and `\\d` in a pattern means all of them."""
+    catalog = TreeCatalogFactory()
+    published(catalog, [{"code": "01", "name": "Tỉnh Một"}, {"code": "00011", "name": "Xã", "parent_code": "01"}], by=operator)
+    twins = [{"code": code, "level": "commune", "name": "Xã Giả"}, {"code": code, "name": "Xã Giả", "parent_code": "01"}]
+    child = {"code": "00012", "name": "Xã Con", "parent_code": "０１"}
+    release = judged(catalog, [*twins, child], by=operator, scope="changes", effective_on=JUN)
+    assert release.status == ReleaseStatus.HELD
+    problems = [staged.problems for staged in StagedEntry.objects.filter(release=release).order_by("row_no")]
+    assert ["code_pattern" in problems[0], "code_pattern" in problems[1], problems[2]] == [True, True, ["unknown_parent"]]
+
+
+def test_letters_of_the_language_still_fit_a_pattern_of_letters(operator):
+    catalog = CatalogFactory(levels=[{"code": "item", "name": "Mục", "pattern": r"\w{2,5}", "parents": []}])
+    published(catalog, [{"code": "Đồ1", "name": "Đồ một"}], by=operator)
+    assert Entry.objects.get(catalog=catalog).code == "Đồ1"
 
 
 def test_the_fifth_of_december_is_not_the_twelfth_of_may(operator):
