@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -333,12 +334,21 @@ def _says_the_same(waiting: Release, facts: dict, day: dt.date) -> bool:
 
 
 def _is_live_already(release: Release) -> bool:
-    """True when the newest settled release of this very content is still what the catalog shows: nothing to compare."""
+    """True when the newest settled release of this very content is still what the catalog shows: nothing to compare.
+
+    Between the day for which it was settled and the day of `release` no entry may begin or end: what is live changes by time alone.
+    """
     if release.judged_on is None:
         return False
     same = Release.objects.filter(
         catalog=release.catalog, content_digest=release.content_digest, scope=release.scope, levels=release.levels
     )
-    published = same.filter(pk=release.judged_on_id, status=ReleaseStatus.PUBLISHED)
-    found = same.filter(judged_on=release.judged_on_id, status=ReleaseStatus.UNCHANGED).exclude(pk=release.pk)
-    return published.exists() or found.exists()
+    published = Q(pk=release.judged_on_id, status=ReleaseStatus.PUBLISHED)
+    found = Q(judged_on=release.judged_on_id, status=ReleaseStatus.UNCHANGED) & ~Q(pk=release.pk)
+    days = set(same.filter(published | found).values_list("effective_on", flat=True))
+    before = max((day for day in days if day <= release.effective_on), default=None)
+    after = min((day for day in days if day >= release.effective_on), default=None)
+    entries = Entry.objects.filter(catalog=release.catalog)
+    return (before is not None and not entries.moves_between(before, release.effective_on)) or (
+        after is not None and not entries.moves_between(release.effective_on, after)
+    )
