@@ -272,6 +272,35 @@ def test_a_suspended_system_is_not_told(catalog, operator, system, person, recei
     assert receiver.got == []
 
 
+def stand(system, status: str) -> None:
+    """The agency is suspended, or lifted."""
+    system.organization.status = status
+    system.organization.save()
+
+
+def test_what_was_published_under_a_suspension_is_covered_by_the_next_message(catalog, operator, system, person, receive):
+    receiver = receive((503, {}), 200, 200)
+    webhook = hooked(catalog, system, person, receiver)
+    stand(system, "suspended")
+    publish(catalog, operator, 1)
+    publish(catalog, operator, 2)
+    outbox.deliver_due()
+    stand(system, "active")
+    publish(catalog, operator, 3)
+    webhook.refresh_from_db()
+    assert (webhook.told_release, receiver.got) == (1, [])
+    outbox.deliver_due()
+    publish(catalog, operator, 4)
+    later()
+    outbox.deliver_due()
+    told = [message.body["data"] for message in receiver.got]
+    assert [(data["release"], data["since"]) for data in told] == [(4, 1), (4, 1), (5, 4)]
+    assert [data["changes"].rpartition("?")[2] for data in told] == ["since=1", "since=1", "since=4"]
+    assert receiver.got[0].message_id == receiver.got[1].message_id
+    kept = [row.payload["event"]["data"]["since"] for row in webhooks.deliveries(webhook)[:2]]
+    assert kept == [4, 1], "what left is what the row holds"
+
+
 def test_the_secret_rests_encrypted_and_both_sign_while_it_is_renewed(catalog, operator, system, person, receive):
     receiver = receive()
     webhook = hooked(catalog, system, person, receiver)
