@@ -180,8 +180,7 @@ def _counts(release: Release) -> dict[str, int]:
 
 
 def _drop_waiting(webhook: Webhook) -> None:
-    waiting = deliveries(webhook).filter(sent_at__isnull=True, failed_at__isnull=True)
-    waiting.update(failed_at=timezone.now(), last_error=str(webhook.get_status_display())[:500])
+    deliveries(webhook).drop(str(webhook.get_status_display()))
 
 
 def _officers(webhook: Webhook):
