@@ -10,11 +10,12 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import actions as audit
-from apps.catalogs import crosswalk_release, judgement, publication, render, staging, unchanged, webhooks
+from apps.catalogs import crosswalk_release, judgement, publication, render, staging, tree, unchanged, webhooks
 from apps.catalogs.calendar import proposed_day
 from apps.catalogs.choices import NEVER_ACCEPTED, HoldReason, ReleaseStatus, RowProblem, Scope
 from apps.catalogs.models import Catalog, Entry, Release
@@ -174,7 +175,7 @@ def reject_release(release: Release, *, by, note: str, version: int | None = Non
 def undo_release(release: Release, *, by, note: str, version: int | None = None) -> Release:
     """Publish the inverse of `release` as a new release and return it. What `release` answered can still be asked.
 
-    Raises LaterReleaseBuildsOnIt when a newer release rests on what it wrote.
+    Raises LaterReleaseBuildsOnIt when a newer release rests on what it wrote, or stands under or over it in the tree.
     """
     if not note.strip():
         raise FactMissing(_("Say why the release is undone."), fields=["note"])
@@ -191,6 +192,9 @@ def undo_release(release: Release, *, by, note: str, version: int | None = None)
         judged_on=catalog.current, staged_by=by, published_by=by, published_at=_now(),
     )  # fmt: skip
     publication.write_inverse(release, number)
+    if broken := tree.broken_by(catalog, number, accepted=release.number - 1):
+        newest = tree.newest_touch(catalog, number, broken) or 0
+        raise LaterReleaseBuildsOnIt(number=max(newest, release.number + 1))
     _make_current(catalog, inverse)
     audit.record("release.undone", release, by=by, undone_by=str(inverse.uuid), number=number, note=note)
     return inverse
@@ -223,6 +227,7 @@ def correct_entry(entry: Entry, *, by, note: str, instrument: str = "", **facts)
             corrected.save(force_insert=True)
     except IntegrityError as error:
         raise InvalidFact(_("The dates overlap the code's own history."), fields=["valid_from", "valid_to"]) from error
+    _refuse_broken(tree.broken_by(catalog, number), corrected, fields=sorted(facts))
     _make_current(catalog, release)
     audit.record(
         "entry.corrected", release, by=by, code=entry.code, level=entry.level, note=note, fields=sorted(facts), number=number
@@ -266,6 +271,19 @@ def _parent_holds(catalog: Catalog, columns: dict) -> bool:
         return True
     rows = Entry.objects.valid_on(columns["valid_from"]).filter(catalog=catalog)
     return rows.filter(level=columns["parent_level"], code=columns["parent_code"]).exists()
+
+
+def _refuse_broken(broken: tree.Broken, corrected: Entry, *, fields: list[str]) -> None:
+    """Raise InvalidFact when the correction leaves an entry without its parent on any day, or closes a circle."""
+    if broken.circles:
+        raise InvalidFact(_("The corrected row is refused."), problems=[RowProblem.CYCLIC_PARENT], fields=fields)
+    under = sorted({orphan.code for orphan in broken.orphans if orphan[:2] != (corrected.level, corrected.code)})
+    if under:
+        shown = ", ".join(under[:10]) + (" …" if len(under) > 10 else "")
+        text = _("Codes under it would be without their parent: %(codes)s.") % {"codes": shown}
+        raise InvalidFact(text, problems=[RowProblem.UNKNOWN_PARENT], fields=fields)
+    if broken.orphans:
+        raise InvalidFact(_("The corrected row is refused."), problems=[RowProblem.UNKNOWN_PARENT], fields=fields)
 
 
 def _judge(release: Release, *, by) -> Release:
@@ -316,12 +334,21 @@ def _says_the_same(waiting: Release, facts: dict, day: dt.date) -> bool:
 
 
 def _is_live_already(release: Release) -> bool:
-    """True when the newest settled release of this very content is still what the catalog shows: nothing to compare."""
+    """True when the newest settled release of this very content is still what the catalog shows: nothing to compare.
+
+    Between the day for which it was settled and the day of `release` no entry may begin or end: what is live changes by time alone.
+    """
     if release.judged_on is None:
         return False
     same = Release.objects.filter(
         catalog=release.catalog, content_digest=release.content_digest, scope=release.scope, levels=release.levels
     )
-    published = same.filter(pk=release.judged_on_id, status=ReleaseStatus.PUBLISHED)
-    found = same.filter(judged_on=release.judged_on_id, status=ReleaseStatus.UNCHANGED).exclude(pk=release.pk)
-    return published.exists() or found.exists()
+    published = Q(pk=release.judged_on_id, status=ReleaseStatus.PUBLISHED)
+    found = Q(judged_on=release.judged_on_id, status=ReleaseStatus.UNCHANGED) & ~Q(pk=release.pk)
+    days = set(same.filter(published | found).values_list("effective_on", flat=True))
+    before = max((day for day in days if day <= release.effective_on), default=None)
+    after = min((day for day in days if day >= release.effective_on), default=None)
+    entries = Entry.objects.filter(catalog=release.catalog)
+    return (before is not None and not entries.moves_between(before, release.effective_on)) or (
+        after is not None and not entries.moves_between(release.effective_on, after)
+    )

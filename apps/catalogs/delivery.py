@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.catalogs import webhooks
 from apps.catalogs.choices import WebhookStatus
 from apps.catalogs.models import Webhook
-from apps.catalogs.webhooks import give_up
 from apps.core.errors import TransitionNotAllowed
 from apps.core.outbound import OutboundError
 from apps.notices import webhooks as signed
@@ -19,6 +19,7 @@ from apps.organizations.choices import OrganizationStatus, SystemStatus
 def send(message: OutboxMessage) -> None:
     """POST the message, signed. Raises OutboundError (to be tried again) or Undeliverable (nobody to send to)."""
     webhook = _receiver(message)
+    _reach_back(message, webhook)
     try:
         signed.post(webhook.url, message.payload["event"], message=message, secrets=_secrets(webhook))
     except OutboundError as error:
@@ -40,6 +41,14 @@ def _receiver(message: OutboxMessage) -> Webhook:
     return webhook
 
 
+def _reach_back(message: OutboxMessage, webhook: Webhook) -> None:
+    """Let the message begin where the receiver stands: earlier ones may have been dropped (its agency was suspended)."""
+    data, told = message.payload["event"]["data"], webhook.told_release or 0
+    if "since" in data and told < data["since"]:
+        data |= webhooks.since_facts(webhook, told)
+        OutboxMessage.objects.filter(pk=message.pk).update(payload=message.payload)
+
+
 def _secrets(webhook: Webhook) -> list[str]:
     """The secret, and the one before it while both are good."""
     both = webhook.old_secret and webhook.old_secret_until and webhook.old_secret_until > timezone.now()
@@ -48,7 +57,7 @@ def _secrets(webhook: Webhook) -> list[str]:
 
 def _give_up(webhook: Webhook, error: OutboundError) -> None:
     try:
-        give_up(webhook, error.code)
+        webhooks.give_up(webhook, error.code)
     except TransitionNotAllowed:
         return  # somebody paused or ended it meanwhile
 

@@ -19,6 +19,14 @@ _LIVE = """
     AND live.valid_from <= {day} AND (live.valid_to IS NULL OR live.valid_to > {day})
 """
 
+# A list that goes on naming a code with its end, after that end, says what is on record.
+_ENDED_SO = """EXISTS (
+    SELECT FROM catalogs_entry AS ended WHERE ended.catalog_id = %(catalog)s AND ended.superseded_in IS NULL
+        AND (ended.level, ended.code, ended.valid_to) = (staged.level, staged.code, staged.valid_to)
+        AND ended.valid_from = coalesce(staged.valid_from, ended.valid_from)
+        AND (ended.name, ended.full_name, ended.parent_level, ended.parent_code, ended.attributes)
+          = (staged.name, staged.full_name, staged.parent_level, staged.parent_code, staged.attributes))"""
+
 _CREATE = f"""
 CREATE TEMPORARY TABLE catalogs_diff ON COMMIT DROP AS
 SELECT staged.id AS staged_id, live.id AS live_id, live.valid_from AS live_from, live.valid_to AS live_to,
@@ -41,6 +49,7 @@ CROSS JOIN LATERAL (SELECT (staged.name, staged.full_name) IS DISTINCT FROM (liv
 CROSS JOIN LATERAL (SELECT renames OR moves OR staged.attributes IS DISTINCT FROM live.attributes AS differs) AS whole
 WHERE staged.release_id = %(release)s AND staged.problems = '{{}}'
     AND (differs OR staged.closes OR (staged.valid_to IS NOT NULL AND live.valid_to IS NULL))
+    AND NOT (live.id IS NULL AND staged.valid_to <= %(day)s AND NOT staged.closes AND {_ENDED_SO})
 """
 
 _MISSING = f"""

@@ -55,21 +55,26 @@ SELECT DISTINCT ON (line.old_level, line.old_code, line.new_level, line.new_code
 FROM catalogs_stagedsuccession AS line WHERE line.release_id = %(release)s AND line.problems = '{{}}'
 ORDER BY line.old_level, line.old_code, line.new_level, line.new_code, coalesce(line.effective_on, %(day)s), line.row_no
 """
-# A code re-used with another meaning, and nobody says what became of the old unit: it ended, its namesake is no heir.
+# A code re-used with another meaning, and nobody says what became of the old unit: it ended, its namesake is no heir. The old
+# unit is the live entry that this release ends, or the one that an earlier release let end on the very day.
 _REUSED_ENDS = f"""
 INSERT INTO catalogs_succession ({_SUCCESSION_COLUMNS})
-SELECT %(catalog)s, diff.level, diff.code, '', '', 'ended', diff.cut, %(instrument)s, 'none', 'none', '', %(number)s
+SELECT %(catalog)s, diff.level, diff.code, '', '', 'ended', diff.starts, %(instrument)s, 'none', 'none', '', %(number)s
 FROM catalogs_diff AS diff JOIN catalogs_stagedentry AS staged ON staged.id = diff.staged_id AND staged.reused
-WHERE diff.live_id IS NOT NULL AND diff.cut > diff.live_from AND NOT EXISTS (
+WHERE NOT diff.closed AND EXISTS (
+    SELECT FROM catalogs_entry AS old WHERE old.catalog_id = %(catalog)s AND old.superseded_in IS NULL
+        AND old.level = diff.level AND old.code = diff.code AND old.valid_to = diff.starts AND old.name <> staged.name
+) AND NOT EXISTS (
     SELECT FROM catalogs_succession AS known WHERE known.catalog_id = %(catalog)s AND known.superseded_in IS NULL
-        AND known.old_level = diff.level AND known.old_code = diff.code AND known.effective_on = diff.cut)
+        AND known.old_level = diff.level AND known.old_code = diff.code AND known.effective_on = diff.starts)
 """
 
 
 def write(release: Release, number: int) -> None:
     """Write what `catalogs_diff` says as release `number`. The release row must have its number already."""
     given = {**difference.parameters(release), "number": number, "instrument": release.instrument}
-    ends, reused = ((_SUPERSEDE, _CLOSE, _SHORTEN), (_REUSED_ENDS,)) if _ends_anything() else ((), ())
+    ends = (_SUPERSEDE, _CLOSE, _SHORTEN) if _ends_anything() else ()
+    reused = (_REUSED_ENDS,) if release.counts.get("reused") else ()
     _run((*ends, _OPEN, _CORRECT_LINEAGE, _LINEAGE, *reused), given)
     crosswalk_release.write(release, number)
 

@@ -76,6 +76,13 @@ class EntryQuerySet(models.QuerySet):
 
     as_of = valid_on
 
+    def moves_between(self, earlier: dt.date, later: dt.date) -> bool:
+        """True when an entry begins or ends after `earlier` and not after `later`, as known now: the two days differ."""
+        if earlier == later:
+            return False
+        begins = Q(valid_from__gt=earlier, valid_from__lte=later)
+        return self.current().filter(begins | Q(valid_to__gt=earlier, valid_to__lte=later)).exists()
+
     def search(self, text: str):
         """Each word of `text` begins a word of the entry, without tones: "dong nai" finds Đồng Nai. A text without a word finds nothing."""
         wanted, rows = words(text), self

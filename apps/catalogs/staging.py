@@ -19,7 +19,9 @@ import orjson
 from django.db import connection
 
 from apps.catalogs import keys
+from apps.catalogs.attributes import as_json
 from apps.catalogs.choices import RowProblem
+from apps.catalogs.garbled import GARBLED, TRACES, may_be_garbled
 from apps.catalogs.models import Catalog, Release
 
 P = RowProblem
@@ -38,15 +40,12 @@ _NO_PROBLEM = "\t{}\tf\t"
 
 _SEP = "\u2502"  # between the values of a row, so that one search looks at all of them
 _SPACE_SEP, _SEP_SPACE = f" {_SEP}", f"{_SEP} "
-# Bytes read in the wrong encoding leave such traces; no Vietnamese text holds them.
-_MOJIBAKE = "[ÃÄÂÆ][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|á[º»]|\ufffd"
-_TRACES = re.compile(_MOJIBAKE)
-_GARBLED = re.compile(f"[\x00-\x08\x0e-\x1b\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]|{_MOJIBAKE}")
 _ONLY_SAID = frozenset({"problems", "closes", "valid_from", "valid_to", "parent_level"})  # seldom said; never on the shortcut
 _RISKY = frozenset("'\"=+@-|\uff1d\uff0b\uff20")
 _FORMULA = re.compile(rf"(?:\A|{_SEP})['\"\s]*[=+@\uff1d\uff0b\uff20|-]")
-_ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
-_LOCAL = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
+_ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_LOCAL = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", re.ASCII)
+_FOREIGN_DIGITS = re.compile(r"[^\D0-9]")  # full-width, Arabic, mathematical: `\d` of a pattern would take them for ours
 
 
 def parse_date(value: object) -> dt.date | None:
@@ -73,6 +72,10 @@ class LevelRule:
     code: str
     pattern: re.Pattern
     parents: tuple[str, ...]
+
+    def fits(self, code: str) -> bool:
+        """True for a code of this level's pattern. Digits are those from 0 to 9, also where the pattern says `\\d`."""
+        return self.pattern.fullmatch(code) is not None and (code.isascii() or _FOREIGN_DIGITS.search(code) is None)
 
 
 class RowReader:
@@ -114,7 +117,7 @@ class RowReader:
             return None
         level = get("level") or self.only
         rule = self.levels.get(level) if type(level) is str else None
-        if rule is None or not name or not code or len(code) > CODE_LENGTH or rule.pattern.fullmatch(code) is None:
+        if rule is None or not name or not code or len(code) > CODE_LENGTH or not rule.fits(code):
             return None
         parent_level = ""
         if parent and (parent == code or not (parent_level := self._known_parent_level(level, parent))):
@@ -122,8 +125,9 @@ class RowReader:
         attributes = get("attributes") or {}
         if type(attributes) is not dict:
             return None
-        text = self._attributes([], attributes)
-        if "\\" in text or (attributes and text == "{}"):
+        problems: list[str] = []
+        text = as_json(problems, attributes)
+        if problems or "\\" in text:
             return None
         line, key = keys.both(code, name, full_name)
         content = f"{level}\t{code}\t{name}\t{full_name}\t{parent_level}\t{parent}\t{NULL}\t{NULL}\tf\t{text}"
@@ -188,7 +192,7 @@ class RowReader:
             problems.append(P.NO_NAME)
         parent_level = self._parent_level(problems, level, code, parent, get("parent_level") or "") if parent else ""
         start, end = self._dates(problems, get("valid_from"), get("valid_to"), closes)
-        attributes = self._attributes(problems, get("attributes"))
+        attributes = as_json(problems, get("attributes"))
         return level, code, name, full_name, parent_level, parent, start, end, closes, attributes, problems
 
     @staticmethod
@@ -201,7 +205,7 @@ class RowReader:
     @staticmethod
     def _mended(problems: list[str], value: str) -> str:
         """Spaces are put right silently; traces of a wrong encoding refuse the row (shown without what cannot be stored)."""
-        if _GARBLED.search(value) or _SEP in value:
+        if GARBLED.search(value) or _SEP in value:
             problems.append(P.WRONG_ENCODING)
         return _tidy(value.replace("\x00", "\ufffd").replace(_SEP, "\ufffd").encode("utf-8", "replace").decode())
 
@@ -212,12 +216,12 @@ class RowReader:
             problems.append(P.WRONG_SHAPE)
             level = ""
         if not level:
-            level = self.only or next((rule.code for rule in self.levels.values() if rule.pattern.fullmatch(code)), "")
+            level = self.only or next((rule.code for rule in self.levels.values() if rule.fits(code)), "")
         rule = self.levels.get(level)
         if rule is None:
             problems.append(P.CODE_PATTERN if not level else P.UNKNOWN_LEVEL)
             return _tidy(str(level))[:30]
-        if code and not rule.pattern.fullmatch(code):
+        if code and not rule.fits(code):
             problems.append(P.CODE_PATTERN)
         return level
 
@@ -225,7 +229,7 @@ class RowReader:
         rule = self.levels.get(level)
         given = given if isinstance(given, str) else "?"
         for candidate in (given,) if given else (rule.parents if rule else ()):
-            if candidate in self.levels and self.levels[candidate].pattern.fullmatch(parent):
+            if candidate in self.levels and self.levels[candidate].fits(parent):
                 if parent == code and candidate == level:
                     break
                 return candidate
@@ -253,23 +257,6 @@ class RowReader:
             self.dates[value] = parse_date(value)
         return self.dates[value]
 
-    @staticmethod
-    def _attributes(problems: list[str], attributes: object) -> str:
-        if not attributes:
-            return "{}"
-        try:
-            text = orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS).decode()
-        except (TypeError, ValueError):
-            problems.append(P.WRONG_SHAPE)
-            return "{}"
-        if type(attributes) is not dict and not isinstance(attributes, Mapping):
-            problems.append(P.WRONG_SHAPE)
-            return "{}"
-        if "\\u0000" in text:
-            problems.append(P.WRONG_ENCODING)
-            return "{}"
-        return text
-
 
 def _row_number(row: object, position: int) -> int:
     """The row's own number where its reader counted (a file's lines), else its position."""
@@ -292,20 +279,7 @@ def _is_suspect(joined: str) -> bool:
         or joined[0] == " "
         or joined[-1] == " "
         or joined.count(_SEP) != 3
-        or (not joined.isascii() and _may_be_garbled(joined) and _TRACES.search(joined) is not None)
-    )
-
-
-def _may_be_garbled(joined: str) -> bool:
-    """True when a trace may be there: a look for single letters costs a tenth of the search for traces."""
-    return (
-        "Ã" in joined
-        or "Ä" in joined
-        or "Â" in joined
-        or "Æ" in joined
-        or "áº" in joined
-        or "á»" in joined
-        or "\ufffd" in joined
+        or (not joined.isascii() and may_be_garbled(joined) and TRACES.search(joined) is not None)
     )
 
 

@@ -149,24 +149,27 @@ def deliveries(webhook: Webhook):
 
 
 def _message(webhook: Webhook, release: Release, *, since: int, suffix: str = "") -> OutboxMessage:
-    address = f"{settings.SITE_URL}/api/v1/catalogs/{webhook.catalog.code}"
     event = {
         "type": "catalog.release.published",
         "timestamp": release.published_at.isoformat(),
         "data": {
             "catalog": webhook.catalog.code,
             "release": release.number,
-            "since": since,
             "effective_on": release.effective_on.isoformat(),
             "undoes": release.inverse_of.number if release.inverse_of else None,
             "counts": _counts(release),
-            "changes": f"{address}/changes?since={since}",
+            **since_facts(webhook, since),
         },
     }  # fmt: skip
     return OutboxMessage(
         channel=CHANNEL, key=f"{stream_of(webhook)}:{release.number}{suffix}", stream=stream_of(webhook),
         payload={"webhook": str(webhook.uuid), "event": event},
     )  # fmt: skip
+
+
+def since_facts(webhook: Webhook, since: int) -> dict:
+    """From which release on the changes are to be read, and where."""
+    return {"since": since, "changes": f"{settings.SITE_URL}/api/v1/catalogs/{webhook.catalog.code}/changes?since={since}"}
 
 
 def _counts(release: Release) -> dict[str, int]:
@@ -177,8 +180,7 @@ def _counts(release: Release) -> dict[str, int]:
 
 
 def _drop_waiting(webhook: Webhook) -> None:
-    waiting = deliveries(webhook).filter(sent_at__isnull=True, failed_at__isnull=True)
-    waiting.update(failed_at=timezone.now(), last_error=str(webhook.get_status_display())[:500])
+    deliveries(webhook).drop(str(webhook.get_status_display()))
 
 
 def _officers(webhook: Webhook):

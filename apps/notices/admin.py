@@ -44,12 +44,12 @@ class OutboxMessageAdmin(Register):
     def shown_key(self, message: OutboxMessage):
         return message.key
 
-    @display(description=_("state"), label={"sent": "success", "waits": "warning", "failed": "danger"})
+    @display(description=_("state"), label={"sent": "success", "waits": "warning", "failed": "danger", "dropped": "info"})
     def shown_state(self, message: OutboxMessage):
         return message.state, _STATES[message.state]
 
 
-_STATES = {"sent": _("sent"), "failed": _("given up"), "waits": _("waits")}
+_STATES = {"sent": _("sent"), "failed": _("given up"), "waits": _("waits"), "dropped": _("dropped")}
 
 
 def _all_again(request) -> None:

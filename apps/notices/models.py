@@ -54,6 +54,8 @@ class OutboxMessage(TimedModel):
     lease_until = models.DateTimeField(null=True, blank=True)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
     failed_at = models.DateTimeField(_("given up at"), null=True, blank=True)
+    dropped = models.BooleanField(_("dropped"), default=False, editable=False)
+    """Closed (`failed_at`) because nobody is to get it any more, as when its receiver was paused: no alarm, never sent again."""
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
 
     objects = OutboxQuerySet.as_manager()
@@ -62,6 +64,12 @@ class OutboxMessage(TimedModel):
         verbose_name = _("outgoing message")
         verbose_name_plural = _("outgoing messages")
         ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(dropped=False) | models.Q(failed_at__isnull=False),
+                name="notices_outboxmessage_dropped_is_closed",
+            ),
+        ]
         indexes = [
             # What waits is found among millions that left; so is an earlier message of the same stream.
             models.Index(fields=["id"], condition=_WAITS, name="notices_outbox_waiting"),
@@ -73,5 +81,5 @@ class OutboxMessage(TimedModel):
 
     @property
     def state(self) -> str:
-        """`sent`, `failed` (given up) or `waits`."""
-        return "sent" if self.sent_at else "failed" if self.failed_at else "waits"
+        """`sent`, `dropped` (nobody is to get it), `failed` (given up) or `waits`."""
+        return "sent" if self.sent_at else "dropped" if self.dropped else "failed" if self.failed_at else "waits"

@@ -56,7 +56,7 @@ def send_email(message: OutboxMessage) -> None:
 
 
 class Undeliverable(Exception):
-    """Raised by a sender: no later attempt can be right. The row is closed at once as given up."""
+    """Raised by a sender: nobody is to get it any more, no later attempt can be right. The row is closed at once as dropped."""
 
 
 SENDERS: dict[str, Callable[[OutboxMessage], None]] = {"email": send_email}
@@ -114,6 +114,7 @@ def _plan_again(message: OutboxMessage, error: Exception) -> None:
         "next_attempt_at": timezone.now() + wait,
         "last_error": f"{getattr(error, 'code', type(error).__name__)}: {error}"[:500],
     }
-    if message.attempts >= MOST_ATTEMPTS or isinstance(error, Undeliverable):
-        changes["failed_at"] = timezone.now()
+    dropped = isinstance(error, Undeliverable)
+    if dropped or message.attempts >= MOST_ATTEMPTS:
+        changes |= {"failed_at": timezone.now(), "dropped": dropped}
     OutboxMessage.objects.filter(pk=message.pk).update(**changes)

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 
 from apps.gateway.fitness import DISK_WARNING, disks
 from apps.notices.models import OutboxMessage
+from apps.notices.querysets import GIVEN_UP
 from apps.sync.models import Source, SyncRun, WorkerHeartbeat
 from apps.sync.schedule import worker_is_alive
 
@@ -60,10 +61,10 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _gauges() -> Iterator[tuple[str, list[tuple[str, float]]]]:
-    waits, failed = Q(sent_at__isnull=True, failed_at__isnull=True), Q(sent_at__isnull=True, failed_at__isnull=False)
+    waits = Q(sent_at__isnull=True, failed_at__isnull=True)
     rows = OutboxMessage.objects.filter(sent_at__isnull=True)
     box = rows.aggregate(
-        waiting=Count("pk", filter=waits), given_up=Count("pk", filter=failed),
+        waiting=Count("pk", filter=waits), given_up=Count("pk", filter=GIVEN_UP),
         oldest=Extract(Now() - Min("created_at", filter=waits), "epoch"),
     )  # fmt: skip
     yield "lgsp_outbox_waiting", [("", box["waiting"])]

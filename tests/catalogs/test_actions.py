@@ -64,6 +64,40 @@ def test_the_very_content_that_is_live_ends_as_unchanged_and_writes_nothing(cata
     assert (Entry.objects.count(), Release.objects.live().count()) == (before, 1)
 
 
+def test_the_same_list_is_compared_again_once_a_day_that_was_announced_has_come(operator, machine):
+    """What is live changes by time alone: A001 ends in September by a release of before, and the source goes on listing it."""
+    catalog, listed = CatalogFactory(), rows(100)
+    published(catalog, with_change(listed, 0, valid_to=SEP), by=operator)
+    feed = {"by": machine, "source": "feed"}
+    assert judged(catalog, listed, effective_on=JUN, **feed).status == ReleaseStatus.UNCHANGED
+    early = staged(catalog, listed, effective_on=SEP - dt.timedelta(days=1), **feed)
+    assert (early.status, early.counts) == (ReleaseStatus.UNCHANGED, {}), "nothing began or ended: no comparison"
+    late = judged(catalog, listed, effective_on=SEP, **feed)
+    assert (late.status, late.counts["added"]) == (ReleaseStatus.READY, 1)
+    actions.reject_release(late, by=operator, note="Nguồn nhầm")
+    back = staged(catalog, listed, effective_on=JUN + dt.timedelta(days=1), **feed)
+    assert back.status == ReleaseStatus.UNCHANGED, "it was compared for these days"
+
+
+def test_a_source_that_goes_on_listing_what_ended_with_its_end_says_nothing_new(operator, machine):
+    catalog, listed = CatalogFactory(), with_change(rows(100), 0, valid_to="2025-09-01")
+    published(catalog, listed, by=operator)
+    late = judged(catalog, listed, effective_on=SEP, by=machine)
+    assert (late.status, late.counts["refused"], late.counts["closed"]) == (ReleaseStatus.UNCHANGED, 0, 0)
+    other = judged(catalog, with_change(listed, 0, valid_to="2025-08-01"), effective_on=SEP, by=machine)
+    assert other.hold_reasons == [HoldReason.REFUSED_ROWS], "another end than the one on record"
+
+
+def test_the_live_list_itself_is_compared_again_once_a_code_of_another_release_has_begun(operator, machine):
+    catalog = CatalogFactory()
+    published(catalog, [{"code": "B1", "name": "Mã sau này", "valid_from": SEP}], by=operator, source="other", scope="changes")
+    published(catalog, rows(100), by=operator)
+    again = {"by": machine, "source": "test"}
+    assert staged(catalog, rows(100), effective_on=JUN, **again).status == ReleaseStatus.UNCHANGED
+    late = judged(catalog, rows(100), effective_on=SEP, **again)
+    assert (late.status, late.counts["closed"]) == (ReleaseStatus.READY, 1)
+
+
 def test_a_list_that_differs_in_form_only_ends_as_unchanged_after_comparison(catalog, machine):
     given = [{**row, "full_name": row["name"], "valid_from": "01/01/2025"} for row in rows(100)]
     release = judged(catalog, given, by=machine, effective_on=JUN)

@@ -5,10 +5,12 @@ import orjson
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from openpyxl import load_workbook
 from rest_framework.throttling import SimpleRateThrottle
 
 from apps.catalogs import actions, unchanged
+from apps.catalogs.api import questions
 from apps.catalogs.api.throttling import CatalogThrottle
 from apps.catalogs.models import Catalog, Entry, Release
 from tests.factories.catalogs import CatalogFactory, ClosedCatalogFactory, judged, published, rows
@@ -61,6 +63,42 @@ def test_a_moment_before_the_first_release_knows_nothing(client, units):
     assert read(client, f"{UNITS}/items", known_at="2020-01-01T08:00:00+07:00")["count"] == 0
 
 
+@pytest.mark.parametrize("part", ["items", "items/00004", "items/00004/history", "snapshot", "translate", "crosswalk"])
+def test_a_time_that_is_not_over_is_no_known_at(client, units, part):
+    """The next release of today would change the answer of the very same question."""
+    given = {
+        "translate": {"code": "00004", "level": "commune", "from": "2025-06-30", "to": "2025-07-01"},
+        "crosswalk": {"code": "00004", "level": "commune", "to": "countries"},
+        "items/00004/history": {"level": "commune"},
+    }.get(part, {})
+    now = timezone.localtime()
+    for known_at in (now.date(), now.date() + dt.timedelta(days=1), (now + dt.timedelta(minutes=1)).isoformat(), "9999-12-31"):
+        response = client.get(f"{UNITS}/{part}", {**given, "known_at": str(known_at)})
+        assert (response.status_code, response.json()["code"], list(response.json()["fields"])) == (
+            400,
+            "invalid",
+            ["known_at"],
+        )
+    for known_at in (now.date() - dt.timedelta(days=1), (now - dt.timedelta(minutes=1)).isoformat()):
+        assert client.get(f"{UNITS}/{part}", {**given, "known_at": str(known_at)}).json().get("code") != "invalid"
+
+
+def test_a_day_means_its_end_where_it_is_known_and_its_beginning_where_it_changed(operator):
+    catalog, noon = CatalogFactory(), timezone.localtime().replace(hour=12) - dt.timedelta(days=3)
+    for number in (1, 2):
+        release = Release.objects.create(
+            catalog=catalog, number=number, status="published", source="test", effective_on=JUN, staged_by=operator,
+            published_by=operator, published_at=noon + dt.timedelta(days=number - 1),
+        )  # fmt: skip
+    catalog.current = release
+    days = [str(noon.date() + dt.timedelta(days=n)) for n in (-1, 0, 1, 2)]
+    assert [questions.known_number(catalog, day) for day in days] == [0, 1, 2, 2]
+    assert [questions._release_number(catalog, day, "changed_since") for day in days] == [0, 0, 1, 2]
+    moments = [(noon + dt.timedelta(minutes=minutes)).isoformat() for minutes in (-1, 0, 1)]
+    assert [questions.known_number(catalog, moment) for moment in moments] == [0, 1, 1]
+    assert questions.known_number(catalog, moments[1].replace("+", " ")) == 1, "a plus sign that became a space"
+
+
 def test_search_ignores_tones_and_case_and_folds_d(client, units):
     found = read(client, f"{UNITS}/items", q="dong NAI", level="province")
     assert [item["full_name"] for item in found["items"]] == ["Thành phố Đồng Nai"]
@@ -95,6 +133,7 @@ def test_sorted_by_name_means_the_vietnamese_alphabet(client, units):
         ("items", {"known_at": "yesterday"}, "known_at"),
         ("items", {"known_at": "20250630"}, "known_at"),
         ("items", {"known_at": "4"}, "known_at"),
+        ("items", {"known_at": "2025-W27-1"}, "known_at"),
         ("items", {"as_of": "20250630"}, "as_of"),
         ("items", {"as_of": "2025-W27-1"}, "as_of"),
         ("items", {"as_of": ["2025-06-30", "2025-07-01"]}, "as_of"),

@@ -35,6 +35,8 @@ BAD_ROWS = {
     "month 13": ({"code": "B1", "name": "Tên", "valid_to": "05/13/2026"}, "impossible_date"),
     "a year of two digits": ({"code": "B1", "name": "Tên", "valid_from": "01/01/25"}, "impossible_date"),
     "date is a number": ({"code": "B1", "name": "Tên", "valid_from": 45000}, "impossible_date"),
+    "a day in full-width digits": ({"code": "B1", "name": "Tên", "valid_from": "０１/０６/２０２５"}, "impossible_date"),
+    "a day in Arabic digits, ISO": ({"code": "B1", "name": "Tên", "valid_from": "٢٠٢٥-٠٦-٠١"}, "impossible_date"),
     "ends before it begins": ({"code": "B1", "name": "Tên", "valid_from": "2025-05-01", "valid_to": "2025-05-01"}, "ends_before_start"),
     "replacement character": ({"code": "B1", "name": "H\ufffd N\ufffdi"}, "wrong_encoding"),
     "UTF-8 read as Latin-1": ({"code": "B1", "name": "Hà Nội".encode().decode("latin-1")}, "wrong_encoding"),
@@ -49,6 +51,22 @@ BAD_ROWS = {
     "formula behind a quote": ({"code": "B1", "name": "'=1+1"}, "formula"),
     "full-width formula": ({"code": "B1", "name": "\uff1d1+1"}, "formula"),
     "command": ({"code": "B1", "name": "Tên", "full_name": "@SUM(1)"}, "formula"),
+    **{f"attribute: {why}": ({"code": "B1", "name": "Tên", "attributes": attributes}, problem) for why, attributes, problem in [
+        ("formula", {"ghi chú": "=cmd|' /C calc'!A0"}, "formula"),
+        ("formula behind a quote", {"ghi chú": "'=1+1"}, "formula"),
+        ("formula with a minus", {"ghi chú": "-2+3+cmd|' /C calc'!A0"}, "formula"),
+        ("full-width formula", {"ghi chú": "\uff1d1+1"}, "formula"),
+        ("formula behind an escape", {"a": "\\", "ghi chú": "@SUM(1)"}, "formula"),
+        ("formula as a name", {"=1+1": "x"}, "formula"),
+        ("formula deep down", {"a": [{"b": ["=1+1"]}]}, "formula"),
+        ("decomposed", {"ghi chú": unicodedata.normalize("NFD", "Hà Nội")}, "not_nfc"),
+        ("decomposed name", {unicodedata.normalize("NFD", "tên cũ"): "x"}, "not_nfc"),
+        ("zero-width space", {"ghi chú": "Hà\u200bNội"}, "wrong_encoding"),
+        ("text that turns direction", {"ghi chú": "\u202eHà Nội"}, "wrong_encoding"),
+        ("control", {"ghi chú": "Hà\x07Nội"}, "wrong_encoding"),
+        ("UTF-8 read as Latin-1", {"ghi chú": "Hà Nội".encode().decode("latin-1")}, "wrong_encoding"),
+        ("too long", {"ghi chú": "ấ" * 2_001}, "too_long"),
+    ]},
     "unknown level": ({"code": "B1", "name": "Tên", "level": "nowhere"}, "unknown_level"),
     "parent in a flat list": ({"code": "B1", "name": "Tên", "parent_code": "G1"}, "unknown_parent"),
     "ends a code that is not live": ({"code": "B1", "closes": True}, "unknown_code"),
@@ -73,9 +91,15 @@ def test_a_bad_row_is_refused_with_its_reason_and_the_good_ones_are_not(machine,
         {"code": "B1", "name": "  Hà \u00a0 Nội "},
         {"code": "B1", "name": "Hà Nội", "valid_from": "01/06/2024"},
         {"code": "B1", "name": "A (B) – “C” / D’E: 1-2 \\ x\ty"},
+        {
+            "code": "B1",
+            "name": "Số",
+            "attributes": {"a": "-12,5", "b": "+84 (24) 3825-1234", "c": "-", "d": "2-3", "e": -5, "f": "a=b"},
+        },
+        {"code": "B1", "name": "Dài", "attributes": {"a": "ấ" * 2_000, "b": "x" * 2_000, "c": "một\n- hai\u00a0ba"}},
         {"code": "B1", "name": "Ấn Độ", "attributes": {"a": "\\N \t {x} \n ' \" \\u0041", "n": None, "l": [1, {"b": "Đ"}]}},
     ],
-    ids=["spaces", "local date", "punctuation", "odd attributes"],
+    ids=["spaces", "local date", "punctuation", "numbers in attributes", "long attributes", "odd attributes"],
 )
 def test_a_good_row_is_stored_as_it_was_meant(operator, row):
     catalog = CatalogFactory()
@@ -83,6 +107,25 @@ def test_a_good_row_is_stored_as_it_was_meant(operator, row):
     entry = Entry.objects.get(catalog=catalog)
     assert entry.name == " ".join(row["name"].split())
     assert entry.attributes == row.get("attributes", {})
+
+
+@pytest.mark.parametrize("code", ["０００１１", "0001１", "٠٠٠١١", "०००११", "𝟎𝟎𝟎𝟏𝟏"])
+def test_digits_of_another_script_are_no_code_where_the_pattern_wants_digits(operator, code):
+    """Half the world's scripts have digits of their own, and `\\d` in a pattern means all of them."""
+    catalog = TreeCatalogFactory()
+    published(catalog, [{"code": "01", "name": "Tỉnh Một"}, {"code": "00011", "name": "Xã", "parent_code": "01"}], by=operator)
+    twins = [{"code": code, "level": "commune", "name": "Xã Giả"}, {"code": code, "name": "Xã Giả", "parent_code": "01"}]
+    child = {"code": "00012", "name": "Xã Con", "parent_code": "０１"}
+    release = judged(catalog, [*twins, child], by=operator, scope="changes", effective_on=JUN)
+    assert release.status == ReleaseStatus.HELD
+    problems = [staged.problems for staged in StagedEntry.objects.filter(release=release).order_by("row_no")]
+    assert ["code_pattern" in problems[0], "code_pattern" in problems[1], problems[2]] == [True, True, ["unknown_parent"]]
+
+
+def test_letters_of_the_language_still_fit_a_pattern_of_letters(operator):
+    catalog = CatalogFactory(levels=[{"code": "item", "name": "Mục", "pattern": r"\w{2,5}", "parents": []}])
+    published(catalog, [{"code": "Đồ1", "name": "Đồ một"}], by=operator)
+    assert Entry.objects.get(catalog=catalog).code == "Đồ1"
 
 
 def test_the_fifth_of_december_is_not_the_twelfth_of_may(operator):

@@ -14,7 +14,7 @@ from apps.catalogs import actions
 from apps.catalogs.first_releases import DATA
 from apps.catalogs.lineage import translate, translate_many
 from apps.catalogs.models import Catalog, Entry
-from tests.factories.catalogs import CatalogFactory, TreeCatalogFactory, published
+from tests.factories.catalogs import DAY, CatalogFactory, TreeCatalogFactory, published
 
 pytestmark = pytest.mark.django_db
 EVE, REFORM, LATER = dt.date(2025, 6, 30), dt.date(2025, 7, 1), dt.date(2026, 11, 23)
@@ -198,6 +198,31 @@ def test_a_reused_code_is_no_heir_of_its_namesake(operator):
     assert translate(catalog, "item", "A", dt.date(2025, 5, 1), day).result == "ended"
     assert translate(catalog, "item", "A", day, dt.date(2025, 5, 1)).result == "unknown"
     assert translate(catalog, "item", "B", dt.date(2025, 5, 1), day).result == "exact"
+
+
+def test_a_code_closed_and_reused_on_one_day_by_two_releases_is_no_heir_of_its_namesake(operator):
+    catalog, day, eve = CatalogFactory(), dt.date(2025, 6, 1), dt.date(2025, 5, 31)
+    published(catalog, [{"code": "A", "name": "Bạch Đằng"}, {"code": "B", "name": "Kim Liên"}], by=operator)
+    closing = {"by": operator, "scope": "changes", "effective_on": day}
+    published(catalog, [{"code": "A", "closes": True}, {"code": "B", "closes": True}], **closing)
+    back = [{"code": "A", "name": "Thượng Lý"}, {"code": "B", "name": "Kim Liên"}]
+    reuse = published(catalog, back, source="another", **closing)
+    assert reuse.counts["reused"] == 1
+    assert translate(catalog, "item", "A", eve, day).result == "ended"
+    assert translate(catalog, "item", "A", day, eve).result == "unknown"
+    assert translate(catalog, "item", "B", eve, day).result == "exact"
+    actions.undo_release(reuse, by=operator, note="Nhầm")
+    assert not catalog.successions.known_in(None).exists()
+
+
+def test_a_meaning_corrected_on_the_day_of_a_renaming_is_no_heir_either(operator):
+    """The second list of the day corrects the first: the entry that began on it never held."""
+    catalog, day, eve = CatalogFactory(), dt.date(2025, 6, 1), dt.date(2025, 5, 31)
+    for name, source in (("Bạch Đằng", "one"), ("Bạch Đằng Một", "two"), ("Thượng Lý", "three")):
+        published(
+            catalog, [{"code": "A", "name": name}], by=operator, source=source, effective_on=DAY if source == "one" else day
+        )
+    assert translate(catalog, "item", "A", eve, day).result == "ended"
 
 
 def test_a_renaming_is_exact_and_says_so(operator):

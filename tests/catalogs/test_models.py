@@ -9,7 +9,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from apps.catalogs import actions
-from apps.catalogs.models import Entry, Release, Succession
+from apps.catalogs.models import Correspondence, Entry, Release, Succession
 from apps.organizations.choices import Role
 from tests.factories.catalogs import CatalogFactory, published, staged
 from tests.factories.organizations import officer
@@ -91,6 +91,61 @@ def test_record_time_must_be_a_release_of_the_catalog(catalog, number):
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     with pytest.raises(IntegrityError), transaction.atomic():
         Entry.objects.filter(catalog=catalog).update(superseded_in=number)
+
+
+def refused_writes(*writes) -> list[bool]:
+    """For each write past the verbs: whether the database refused it."""
+    outcomes = []
+    for write in writes:
+        try:
+            with transaction.atomic():
+                write()
+                transaction.set_rollback(True)
+            outcomes.append(False)
+        except DatabaseError:
+            outcomes.append(True)
+    return outcomes
+
+
+def test_record_time_is_written_in_the_newest_release_only(catalog, operator):
+    """Whatever is written under an older number changes what that release answered."""
+    published(catalog, [{"code": "B", "name": "Hai"}], by=operator, scope="changes", source="other")
+    entries = Entry.objects.filter(catalog=catalog, code="A")
+    for number, is_refused in ((1, True), (2, False)):
+        outcomes = refused_writes(
+            lambda number=number: entry(catalog, code="C", recorded_in=number).save(),
+            lambda number=number: entry(catalog, code="C", recorded_in=2, valid_to=JUN, closed_in=number).save(),
+            lambda number=number: entry(catalog, code="C", recorded_in=2, superseded_in=number).save(),
+            lambda number=number: entries.update(superseded_in=number),
+            lambda number=number: entries.update(valid_to=JUN, closed_in=number),
+        )
+        assert outcomes == [is_refused] * 5, number
+    assert refused_writes(lambda: entries.update(valid_to=JUN, closed_in=1, superseded_in=2)) == [True]
+
+
+def test_record_time_of_lineage_and_crosswalks_is_written_in_the_newest_release_only(catalog, operator):
+    other = CatalogFactory()
+    published(other, [{"code": "X", "name": "Bảng kia"}], by=operator)
+    line = {"old_code": "A", "kind": "ended", "effective_on": JUN}
+    pair = {"code": "A", "other": other.code, "other_code": "X", "relation": "exact"}
+    closing = {"by": operator, "scope": "changes", "effective_on": JUN}
+    published(catalog, [{"code": "A", "closes": True}], successions=[line], **closing)
+    published(catalog, (), by=operator, correspondences=[pair], source="crosswalk", effective_on=JAN)
+    for model, facts in (
+        (Succession, {"effective_on": MAR}),
+        (Correspondence, {"valid_from": dt.date(2020, 1, 1), "valid_to": JAN}),
+    ):
+        known = model.objects.get(catalog=catalog)
+        for number, is_refused in ((1, True), (2, True), (3, False)):
+            fresh = model.objects.get(pk=known.pk)
+            fresh.pk, fresh.recorded_in = None, number
+            for name, value in facts.items():
+                setattr(fresh, name, value)
+            outcomes = refused_writes(
+                lambda fresh=fresh: fresh.save(force_insert=True),
+                lambda model=model, number=number: model.objects.filter(catalog=catalog).update(superseded_in=number),
+            )
+            assert outcomes == [is_refused] * 2, (model, number)
 
 
 @pytest.mark.parametrize(

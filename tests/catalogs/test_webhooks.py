@@ -15,6 +15,7 @@ from apps.catalogs.workflow import WEBHOOK
 from apps.core.egress import EgressRefused
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion, TransitionNotAllowed
 from apps.notices import outbox
+from apps.notices.actions import send_again, send_all_again
 from apps.notices.models import Notice, OutboxMessage
 from apps.notices.webhooks import sign
 from apps.organizations.choices import Role
@@ -66,6 +67,12 @@ def hooked(catalog, system, person, receiver) -> Webhook:
 
 def publish(catalog, operator, number: int) -> None:
     published(catalog, rows(5, f"Tên gọi bản {number} số"), by=operator, effective_on=DAYS[number])
+
+
+def stand(system, status: str) -> None:
+    """The agency is suspended, or lifted."""
+    system.organization.status = status
+    system.organization.save()
 
 
 def later() -> None:
@@ -262,6 +269,39 @@ def test_what_waits_when_a_webhook_is_paused_or_ended_is_not_sent(catalog, opera
     assert receiver.got == []
 
 
+@pytest.mark.parametrize("how", ["paused", "paused while it leaves", "ended", "suspended", "gone"])
+def test_what_nobody_is_to_get_is_dropped_and_alarms_nobody(catalog, operator, system, person, receive, client, how):
+    receiver = receive(410)
+    webhook = hooked(catalog, system, person, receiver)
+    publish(catalog, operator, 1)
+    if how == "paused":
+        webhooks.pause_webhook(webhook, by=person, reason="Bảo trì")
+    elif how == "paused while it leaves":
+        Webhook.objects.filter(pk=webhook.pk).update(status=WebhookStatus.PAUSED)
+    elif how == "ended":
+        webhooks.end_webhook(webhook, by=person)
+    elif how == "suspended":
+        stand(system, "suspended")
+    outbox.deliver_due()
+    row = webhooks.deliveries(webhook).get()
+    assert (row.state, len(receiver.got)) == ("dropped", 1 if how == "gone" else 0)
+    assert not OutboxMessage.objects.stuck().filter(channel=webhooks.CHANNEL).exists()
+    assert not OutboxMessage.objects.given_up().exists()
+    assert "lgsp_outbox_given_up 0" in client.get("/metrics").content.decode()
+    assert send_all_again(by=operator) == 0
+    with pytest.raises(TransitionNotAllowed):
+        send_again(row, by=operator)
+    client.force_login(operator)
+    later()
+    OutboxMessage.objects.exclude(channel=webhooks.CHANNEL).delete()
+    assert client.get("/api/v1/outbox-messages", {"failed": "true"}).json()["count"] == 0
+    assert client.get("/api/v1/outbox-messages").json()["results"][0]["state"] == "dropped"
+    assert "Xem vì sao thư không gửi đi được" not in client.get("/").content.decode()
+    assert "đã bỏ, không gửi" in client.get(f"/portal/catalog-webhooks/{webhook.uuid}/").content.decode()
+    (line,) = client.get(f"/api/v1/catalog-webhooks/{webhook.uuid}/deliveries").json()
+    assert (line["dropped"], line["sent_at"]) == (True, None)
+
+
 def test_a_suspended_system_is_not_told(catalog, operator, system, person, receive):
     receiver = receive()
     hooked(catalog, system, person, receiver)
@@ -270,6 +310,29 @@ def test_a_suspended_system_is_not_told(catalog, operator, system, person, recei
     system.organization.save()
     outbox.deliver_due()
     assert receiver.got == []
+
+
+def test_what_was_published_under_a_suspension_is_covered_by_the_next_message(catalog, operator, system, person, receive):
+    receiver = receive((503, {}), 200, 200)
+    webhook = hooked(catalog, system, person, receiver)
+    stand(system, "suspended")
+    publish(catalog, operator, 1)
+    publish(catalog, operator, 2)
+    outbox.deliver_due()
+    stand(system, "active")
+    publish(catalog, operator, 3)
+    webhook.refresh_from_db()
+    assert (webhook.told_release, receiver.got) == (1, [])
+    outbox.deliver_due()
+    publish(catalog, operator, 4)
+    later()
+    outbox.deliver_due()
+    told = [message.body["data"] for message in receiver.got]
+    assert [(data["release"], data["since"]) for data in told] == [(4, 1), (4, 1), (5, 4)]
+    assert [data["changes"].rpartition("?")[2] for data in told] == ["since=1", "since=1", "since=4"]
+    assert receiver.got[0].message_id == receiver.got[1].message_id
+    kept = [row.payload["event"]["data"]["since"] for row in webhooks.deliveries(webhook)[:2]]
+    assert kept == [4, 1], "what left is what the row holds"
 
 
 def test_the_secret_rests_encrypted_and_both_sign_while_it_is_renewed(catalog, operator, system, person, receive):

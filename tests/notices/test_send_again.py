@@ -35,6 +35,7 @@ def message(state: str = "failed", **facts) -> OutboxMessage:
     known = {
         "failed": {"failed_at": now, "attempts": outbox.MOST_ATTEMPTS, "last_error": "timed_out"},
         "sent": {"sent_at": now},
+        "dropped": {"failed_at": now, "dropped": True, "last_error": "paused"},
         "waits": {},
     }
     number = OutboxMessage.objects.count()
@@ -63,7 +64,7 @@ def test_a_message_that_was_given_up_leaves_after_all(operator):
     assert "ha@example.vn" not in str(event.facts)
 
 
-@pytest.mark.parametrize("state", ["sent", "waits"])
+@pytest.mark.parametrize("state", ["sent", "waits", "dropped"])
 def test_what_waits_or_has_left_is_not_sent_again(operator, state):
     row = message(state)
     with pytest.raises(TransitionNotAllowed):
@@ -98,14 +99,14 @@ def test_when_the_audit_row_cannot_be_written_nothing_is_sent_again(operator, mo
 
 
 def test_everything_given_up_goes_on_its_way_at_once_and_each_is_on_record(operator):
-    rows = [message(), message("waits"), message("sent"), message()]
+    rows = [message(), message("waits"), message("sent"), message(), message("dropped")]
     assert send_all_again(by=operator) == 2
-    assert [OutboxMessage.objects.get(pk=row.pk).state for row in rows] == ["waits", "waits", "sent", "waits"]
+    assert [OutboxMessage.objects.get(pk=row.pk).state for row in rows] == ["waits", "waits", "sent", "waits", "dropped"]
     assert AuditEvent.objects.filter(event="outbox_message.sent_again").count() == 2
 
 
 def test_the_api_lists_messages_without_addresses_and_sends_again(operator):
-    rows = [message("sent"), message()]
+    rows = [message("sent"), message(), message("dropped")]
     found = api(operator, "?failed=true", "get")
     assert [row["uuid"] for row in found.json()["results"]] == [str(rows[1].uuid)]
     assert b"ha@example.vn" not in found.content
@@ -125,7 +126,7 @@ def test_others_do_not_find_messages_in_the_api():
 def test_the_operators_pages_offer_it_where_it_can_be_done(operator):
     client = Client()
     client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
-    rows = {state: message(state) for state in ("failed", "waits", "sent")}
+    rows = {state: message(state) for state in ("failed", "waits", "sent", "dropped")}
     for state, row in rows.items():
         button = reverse("admin:notices_outboxmessage_verb", args=[row.uuid, "send-again"])
         page = client.get(reverse("admin:notices_outboxmessage_change", args=[row.uuid])).content.decode()

@@ -144,7 +144,10 @@ def question(request, code: str, *, allowed: tuple[str, ...] = FILTERS) -> Quest
 
 
 def known_number(catalog: Catalog, known_at: str | None) -> int:
-    """`known_at` → release number: now when absent; a number, a moment, or a day (its end) otherwise."""
+    """`known_at` → release number: now when absent; a number, a moment, or a day (its end) otherwise.
+
+    A release or a time to come is refused, today too: the same question would have another answer later.
+    """
     current = catalog.current.number if catalog.current else 0
     if not known_at:
         return current
@@ -162,15 +165,27 @@ def _release_number(catalog: Catalog, text: str, name: str) -> int:
     if text.isascii() and text.isdigit() and len(text) < 10:
         return int(text)
     try:
-        if moment := parse_datetime(text.replace(" ", "+")):
-            return catalog.releases.number_at(moment if timezone.is_aware(moment) else timezone.make_aware(moment))
-        day = _iso_day(text)
+        moment = _moment(text, dt.time.max if name == "known_at" else dt.time.min)
     except (ValueError, OverflowError) as error:
         raise invalid(
             name, _("A release number, a date or a moment is expected (2026-11-23, 2026-11-23T08:00:00+07:00).")
         ) from error
-    end = dt.time.max if name == "known_at" else dt.time.min
-    return catalog.releases.number_at(timezone.make_aware(dt.datetime.combine(day, end)))
+    if name == "known_at" and moment > timezone.now():
+        raise invalid(
+            name, _("That time is not over: what is known then can still change. Without it, what is known now is told.")
+        )
+    return catalog.releases.number_at(moment)
+
+
+def _moment(text: str, of_day: dt.time) -> dt.datetime:
+    """A moment, or a day at the time `of_day` in Vietnam. Raises ValueError or OverflowError for another text.
+
+    The day comes first: a parser of moments takes it for its midnight.
+    """
+    moment = parse_datetime(text.replace(" ", "+")) if len(text) > 10 else dt.datetime.combine(_iso_day(text), of_day)
+    if moment is None:
+        raise ValueError(text)
+    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
 
 
 def _day(given: dict[str, str], name: str) -> dt.date | None:

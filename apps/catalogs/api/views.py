@@ -30,7 +30,9 @@ def _parameter(name: str, kind=TEXT, text: str = "", required: bool = False) -> 
 
 
 AS_OF = _parameter("as_of", DATE, "The day on which the entries hold; today when absent.")
-KNOWN_AT = _parameter("known_at", text="As known then: a release number, a day (its end) or a moment.")
+KNOWN_AT = _parameter(
+    "known_at", text="As known then: a release number, a day that is over (its end) or a moment that has been."
+)
 LEVEL = _parameter("level", text="Level of the catalog.")
 LIST_PARAMETERS = [
     AS_OF, KNOWN_AT, LEVEL,

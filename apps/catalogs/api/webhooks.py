@@ -92,6 +92,7 @@ class DeliverySerializer(serializers.ModelSerializer):
             "next_attempt_at",
             "sent_at",
             "failed_at",
+            "dropped",
             "last_error",
         ]
 

@@ -10,6 +10,7 @@ from apps.core.api.views import VisibleRows
 from apps.notices import actions
 from apps.notices.models import Notice, OutboxMessage
 from apps.notices.outbox import render
+from apps.notices.querysets import GIVEN_UP
 
 
 class NoticeSerializer(serializers.ModelSerializer):
@@ -50,7 +51,7 @@ class Notices(VisibleRows, mixins.ListModelMixin, viewsets.GenericViewSet):
 class OutboxMessageSerializer(serializers.ModelSerializer):
     """A message without its address and text."""
 
-    state = serializers.ChoiceField(choices=["sent", "failed", "waits"], read_only=True)
+    state = serializers.ChoiceField(choices=["sent", "failed", "dropped", "waits"], read_only=True)
 
     class Meta:
         model = OutboxMessage
@@ -71,15 +72,18 @@ class OutboxMessageSerializer(serializers.ModelSerializer):
 
 class OutboxFilter(filters.FilterSet):
     sent = filters.BooleanFilter(field_name="sent_at", lookup_expr="isnull", exclude=True)
-    failed = filters.BooleanFilter(field_name="failed_at", lookup_expr="isnull", exclude=True)
+    failed = filters.BooleanFilter(method="of_failed")
 
     class Meta:
         model = OutboxMessage
         fields = ["channel"]
 
+    def of_failed(self, rows, name: str, value: bool):
+        return rows.filter(GIVEN_UP) if value else rows.exclude(GIVEN_UP)
+
 
 class Outbox(VisibleRows, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
-    """Messages to the outside (e-mail, webhooks): what waits, left, was given up. For the operator."""
+    """Messages to the outside (e-mail, webhooks): what waits, left, was given up or dropped. For the operator."""
 
     queryset = OutboxMessage.objects.order_by("-id")
     serializer_class = OutboxMessageSerializer

@@ -103,6 +103,8 @@ def _release_number(request: HttpRequest, row: Catalog) -> tuple[int | None, boo
         day = parse_date(text)
     except ValueError:
         return None, False
+    if day >= today():  # the day is not over: what is known now, when it has begun
+        return None, day == today()
     return row.releases.number_at(timezone.make_aware(dt.datetime.combine(day, dt.time.max))), True
 
 
