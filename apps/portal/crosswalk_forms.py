@@ -66,5 +66,5 @@ class CrosswalkForm(forms.Form):
     def facts(self, user) -> dict:
         """Facts for `stage_release`. An officer's crosswalk waits beside their list, and beside the ones to other tables."""
         names = ("effective_on", "instrument", "instrument_date", "note")
-        source = f"crosswalk:{user.username}:{self.cleaned_data['other'].code}"[:100]
+        source = f"crosswalk:{user.uuid}:{self.cleaned_data['other'].code}"[:100]
         return {**{name: self.cleaned_data[name] for name in names}, "source": source}

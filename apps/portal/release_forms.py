@@ -115,4 +115,4 @@ class StageForm(forms.Form):
     def facts(self, user) -> dict:
         """Facts for `stage_release`. Each person's own list waits beside those of others."""
         names = ("scope", "effective_on", "instrument", "instrument_date", "note")
-        return {**{name: self.cleaned_data[name] for name in names}, "source": f"portal:{user.username}"[:100]}
+        return {**{name: self.cleaned_data[name] for name in names}, "source": f"portal:{user.uuid}"}

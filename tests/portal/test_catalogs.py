@@ -249,3 +249,39 @@ def test_attributes_and_sources_are_words_not_codes(units, as_person, operator):
         assert "legal_basis" not in text
         assert "loại đơn vị" in text
     assert "tệp đi kèm nền tảng (administrative-unit-changes-2026)" in pages[0]
+
+
+def test_whose_list_a_release_was_is_for_the_platform_s_own_people(client, as_person, operator, consumer):
+    """Neither answers nor filters of the open API tell outsiders an officer's user name or identifier: new rows, and rows of old."""
+    catalog, other = CatalogFactory(), CatalogFactory()
+    published(other, [{"code": "B1", "name": "Đồng tên"}], by=operator)
+    published(catalog, rows(5), by=operator, source=f"portal:{operator.username}")
+    office = as_person(operator)
+    typed = {"scope": "changes", "effective_on": "01/06/2025", "text": "code,name\nB1,Mục thêm"}
+    office.post(reverse("portal:catalog-stage", args=[catalog.code]), typed)
+    lines = {"other": other.code, "effective_on": "01/06/2025", "text": "code,other_code,relation\nA001,B1,exact"}
+    office.post(reverse("portal:crosswalk-stage", args=[catalog.code]), lines)
+    sources = [f"portal:{operator.username}"]
+    for release in Release.objects.filter(catalog=catalog, number=None):
+        actions.publish_release(release, by=operator, accept=release.hold_reasons)
+        sources.append(release.source)
+    assert set(sources[1:]) == {f"portal:{operator.uuid}", f"crosswalk:{operator.uuid}:{other.code}"}
+
+    operator.full_name = ""
+    operator.save()
+    url = f"/api/v1/catalogs/{catalog.code}/releases"
+    for asker in (client, as_person(consumer)):
+        answers = [asker.get(url), *(asker.get(f"/api/v1/catalog-releases/{row.uuid}") for row in catalog.releases.all())]
+        for answer in answers:
+            assert answer.status_code == 200
+            assert not any(
+                word in answer.content.decode() for word in (operator.username, str(operator.uuid), operator.uuid.hex)
+            )
+        assert [row["source"] for row in answers[0].json()["results"]] == ["crosswalk", "portal", "portal"]
+        assert [asker.get(url, {"source": source}).json()["count"] for source in sources] == [0, 0, 0]
+        assert asker.get(url, {"source": "portal"}).json()["count"] == 2
+    assert {row["source"] for row in office.get(url).json()["results"]} == set(sources)
+    assert [office.get(url, {"source": source}).json()["count"] for source in sources] == [1, 1, 1]
+    for row in catalog.releases.all():
+        assert str(operator.uuid) not in read(as_person(consumer), "portal:catalog-release", row.uuid)
+        assert str(operator.uuid) not in read(office, "portal:catalog-release", row.uuid), "people read words, not identifiers"
