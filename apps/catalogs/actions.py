@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit import actions as audit
 from apps.catalogs import crosswalk_release, judgement, publication, render, staging, unchanged, webhooks
 from apps.catalogs.calendar import proposed_day
-from apps.catalogs.choices import NEVER_ACCEPTED, HoldReason, ReleaseStatus, RowProblem, Scope
+from apps.catalogs.choices import NEVER_ACCEPTED, OPEN_STATUSES, HoldReason, ReleaseStatus, RowProblem, Scope
 from apps.catalogs.models import Catalog, Entry, Release
 from apps.catalogs.succession_lines import read_successions
 from apps.catalogs.workflow import RELEASE
@@ -113,6 +113,17 @@ def judge_release(release: Release, *, by) -> Release:
         raise NotPermitted(permission="catalogs.stage_release")
     release.catalog = _lock(release.catalog)
     return _judge(release, by=by)
+
+
+@transaction.atomic
+def judge_if_moved(release: Release, *, by) -> Release:
+    """Judge a waiting release unless it was judged on what is live now. The catalog stays locked until the caller's transaction
+    ends: what the release is found to be holds until then."""
+    release.catalog = _lock(release.catalog)
+    is_judged = release.status != ReleaseStatus.STAGED and release.judged_on_id == release.catalog.current_id
+    if release.status not in OPEN_STATUSES or is_judged:
+        return release
+    return judge_release(release, by=by)
 
 
 @transaction.atomic
