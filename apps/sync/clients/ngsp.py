@@ -48,8 +48,9 @@ class NgspClient(Client):
             params = {"from_date": f"{first:%d/%m/%Y}", "to_date": f"{last:%d/%m/%Y}", "offset": len(found), "limit": size}
             page, announced = self._page(self.read(self._path("dossiers"), params))
             total = announced if total is None else total
-            fresh = {str(row.get("IN_JOURNAL_NO")) for row in page}
-            if announced != total or len(fresh) != len(page) or fresh & numbers:
+            given = [str(row["IN_JOURNAL_NO"]) for row in page if row.get("IN_JOURNAL_NO") is not None]
+            fresh = set(given)
+            if announced != total or len(fresh) != len(given) or fresh & numbers:
                 raise PassingError(_("The list changed while it was read."), code="inconsistent_pages")
             numbers |= fresh
             found += page
