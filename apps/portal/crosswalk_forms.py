@@ -38,7 +38,7 @@ class CrosswalkForm(forms.Form):
     file = forms.FileField(label=_("File (CSV UTF-8 or XLSX)"), required=False)
     text = forms.CharField(
         label=_("Or lines typed here"), required=False, widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
-        help_text=_("First line: code,other_code,relation – and, where needed, level, other_level, valid_from, valid_to, legal_basis, note. Relations: exact, broader (the other one is broader), narrower, related, none (leave other_code empty)."),
+        help_text=_("First line: code,other_code,relation – and, where needed, level, other_level, valid_from, valid_to, legal_basis, note. Relations: exact, broader (the other one is broader), narrower, related, none (leave other_code empty). valid_to is the first day on which the line no longer holds; a column with the Vietnamese name for it holds the last day."),
     )  # fmt: skip
     effective_on = forms.DateField(label=_("Effective day"), input_formats=DATES)
     instrument = forms.CharField(label=_("Legal instrument"), max_length=300, required=False)
