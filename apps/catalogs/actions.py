@@ -104,14 +104,16 @@ def stage_release(
 
 
 @transaction.atomic
-def judge_release(release: Release, *, by) -> Release:
+def judge_release(release: Release, *, by, effective_on: dt.date | None = None) -> Release:
     """Compare a staged release with what is live: it becomes `unchanged`, `ready` or `held` with coded reasons.
 
-    Writes `counts` and, beside each refused row, why. Judging again (the live list moved) is allowed while it waits.
+    Writes `counts` and, beside each refused row, why. Judging again (the live list moved, or `effective_on` is another day,
+    which is kept) is allowed while it waits.
     """
     if not by.has_perm("catalogs.stage_release", None):
         raise NotPermitted(permission="catalogs.stage_release")
     release.catalog = _lock(release.catalog)
+    release.effective_on = effective_on or release.effective_on
     return _judge(release, by=by)
 
 

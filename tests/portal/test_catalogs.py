@@ -16,7 +16,7 @@ from apps.catalogs import actions, first_releases
 from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Catalog, Entry, Release
 from apps.organizations.choices import Role
-from tests.factories.catalogs import CatalogFactory, ClosedCatalogFactory, judged, published, rows
+from tests.factories.catalogs import CatalogFactory, ClosedCatalogFactory, TreeCatalogFactory, judged, published, rows
 from tests.factories.organizations import officer
 
 pytestmark = pytest.mark.django_db
@@ -136,6 +136,29 @@ def test_an_officer_sees_what_a_held_release_would_do_and_decides(as_person, ope
     client.post(step, {**facts, **{f"accept_{reason}": "on" for reason in held.hold_reasons}, "version": held.version})
     held.refresh_from_db()
     assert (held.status, held.number, held.published_by) == (ReleaseStatus.PUBLISHED, 2, operator)
+
+
+def test_a_changed_day_that_brings_a_reason_brings_its_box_too(as_person, operator):
+    """From September on the province is no more: the day is kept, the page asks for the new reason, and with it the list goes out."""
+    catalog, client = TreeCatalogFactory(), as_person(operator)
+    units = [{"code": "10", "name": "Tỉnh Lào Cai"}, {"code": "11", "name": "Tỉnh Điện Biên", "valid_to": "2025-09-01"}]
+    communes = [{"code": f"{n:05}", "name": f"Xã {n}", "parent_code": "10"} for n in range(1, 60)]
+    published(catalog, [*units, *communes], by=operator)
+    added = [{"code": "00099", "name": "Xã Mường Phăng", "parent_code": "11"}]
+    release = judged(catalog, added, by=operator, scope="changes", effective_on=JUN)
+    assert (release.status, release.hold_reasons) == (ReleaseStatus.READY, [])
+    step = reverse("portal:catalog-release-step", args=[release.uuid, "publish"])
+    facts = {"effective_on": "01/10/2025", "version": release.version}
+    client.post(step, facts)
+    release.refresh_from_db()
+    assert (release.status, release.effective_on) == (ReleaseStatus.HELD, dt.date(2025, 10, 1))
+    page = read(client, "portal:catalog-release", release.uuid)
+    (reason,) = release.hold_reasons
+    assert f'name="accept_{reason}"' in page
+    assert 'value="01/10/2025"' in page
+    client.post(step, {**facts, "version": release.version, f"accept_{reason}": "on"})
+    release.refresh_from_db()
+    assert (release.status, release.accepted) == (ReleaseStatus.PUBLISHED, [reason])
 
 
 def test_an_old_page_gets_409(as_person, operator, held):
