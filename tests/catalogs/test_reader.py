@@ -242,6 +242,31 @@ def test_a_release_published_between_two_looks_hides_nothing(transactional_db):
     assert asyncio.run(look_twice()) == [first.number, first.number + 1]
 
 
+def test_behind_a_trusted_proxy_the_shortcut_counts_the_reader_whom_it_names(transactional_db):
+    catalog = CatalogFactory()
+    published(catalog, rows(3), by=officer(Role.OPERATOR))
+    url = f"{ROOT}/{catalog.code}/items/A001".encode()
+
+    async def look() -> CatalogReader:
+        reader = CatalogReader(database_url(), per_minute=2, trusted_proxies=frozenset({"10.0.0.1"}))
+        await reader._look_now()
+        await reader.close()
+        assert reader._answer({"raw_path": url, "query_string": b""}) is not None
+        return reader
+
+    def asks(*lines: bytes, peer: str = "10.0.0.1") -> bool:
+        reader.looked_at, reader._minute = time.monotonic(), int(time.monotonic() // 60)
+        return reader.ready(b"\r\n".join((b"GET " + url + b" HTTP/1.1", b"Host: x", *lines, b"", b"")), peer) is not None
+
+    reader = asyncio.run(look())
+    assert [asks(b"X-Lgsp-Client-Ip: 192.0.2.1") for _n in range(3)] == [True, True, False]
+    assert asks(b"x-lgsp-client-ip:192.0.2.2")
+    assert not asks()
+    assert not asks(b"X-Lgsp-Client-Ip: 192.0.2.3", b"X-Lgsp-Client-Ip: 192.0.2.4")
+    own = [asks(b"X-Lgsp-Client-Ip: 192.0.2.5", peer="10.0.0.2") for _n in range(3)]
+    assert own == [True, True, False], "nobody else names readers"
+
+
 def fast_snapshot(catalog: Catalog) -> bytes | None:
     """The whole list as the fast reader has it ready; None where it leaves it to the portal."""
 
