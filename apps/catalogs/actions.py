@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit import actions as audit
 from apps.catalogs import crosswalk_release, judgement, publication, render, staging, tree, unchanged, webhooks
 from apps.catalogs.calendar import proposed_day
-from apps.catalogs.choices import NEVER_ACCEPTED, HoldReason, ReleaseStatus, RowProblem, Scope
+from apps.catalogs.choices import NEVER_ACCEPTED, OPEN_STATUSES, HoldReason, ReleaseStatus, RowProblem, Scope
 from apps.catalogs.models import Catalog, Entry, Release
 from apps.catalogs.succession_lines import read_successions
 from apps.catalogs.workflow import RELEASE
@@ -105,15 +105,28 @@ def stage_release(
 
 
 @transaction.atomic
-def judge_release(release: Release, *, by) -> Release:
+def judge_release(release: Release, *, by, effective_on: dt.date | None = None) -> Release:
     """Compare a staged release with what is live: it becomes `unchanged`, `ready` or `held` with coded reasons.
 
-    Writes `counts` and, beside each refused row, why. Judging again (the live list moved) is allowed while it waits.
+    Writes `counts` and, beside each refused row, why. Judging again (the live list moved, or `effective_on` is another day,
+    which is kept) is allowed while it waits.
     """
     if not by.has_perm("catalogs.stage_release", None):
         raise NotPermitted(permission="catalogs.stage_release")
     release.catalog = _lock(release.catalog)
+    release.effective_on = effective_on or release.effective_on
     return _judge(release, by=by)
+
+
+@transaction.atomic
+def judge_if_moved(release: Release, *, by) -> Release:
+    """Judge a waiting release unless it was judged on what is live now. The catalog stays locked until the caller's transaction
+    ends: what the release is found to be holds until then."""
+    release.catalog = _lock(release.catalog)
+    is_judged = release.status != ReleaseStatus.STAGED and release.judged_on_id == release.catalog.current_id
+    if release.status not in OPEN_STATUSES or is_judged:
+        return release
+    return judge_release(release, by=by)
 
 
 @transaction.atomic

@@ -197,7 +197,12 @@ class Release(StatefulModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.catalog.code} {self.number or '–'} ({self.source})"
+        return f"{self.catalog.code} {self.number or '–'} ({self.source_kind})"
+
+    @property
+    def source_kind(self) -> str:
+        """What everybody may know of the source: behind the colon stands whose list it is, or which feed."""
+        return self.source.partition(":")[0]
 
 
 class Entry(models.Model):

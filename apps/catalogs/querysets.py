@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from django.db import models
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, Func, Q, Value, When
 
 from apps.catalogs.choices import LIVE_STATUSES, OPEN_STATUSES, WebhookStatus
 from apps.core.text import words
@@ -27,6 +27,11 @@ class CatalogQuerySet(models.QuerySet):
         return rows if wanted or not text.strip() else rows.none()
 
 
+def sees_waiting(user) -> bool:
+    """True for the platform's own people: they see what waits or was refused, and whose list it is."""
+    return bool(getattr(user, "is_authenticated", False) and user.is_active and user.has_perm("catalogs.view_release"))
+
+
 class ReleaseQuerySet(models.QuerySet):
     def open(self):
         return self.filter(status__in=OPEN_STATUSES)
@@ -39,7 +44,14 @@ class ReleaseQuerySet(models.QuerySet):
         """Published releases are public as their catalog is; what waits or was refused is for the platform's own people."""
         if not (getattr(user, "is_authenticated", False) and user.is_active):
             return self.live().filter(catalog__is_public=True)
-        return self.all() if user.has_perm("catalogs.view_release") else self.live()
+        return self.all() if sees_waiting(user) else self.live()
+
+    def from_source(self, source: str, *, user):
+        """Releases of `source` as `user` is told it: who may not know whose list it is cannot find out by asking."""
+        if sees_waiting(user):
+            return self.filter(source=source)
+        kind = Func(F("source"), Value(":"), Value(1), function="split_part", output_field=models.CharField())
+        return self.alias(source_kind=kind).filter(source_kind=source)
 
     def number_at(self, moment: dt.datetime) -> int:
         """The number of the release (of one catalog) that was current at `moment`; 0 before the first."""

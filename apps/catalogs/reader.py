@@ -24,6 +24,7 @@ from apps.catalogs import render
 from apps.catalogs.calendar import today
 
 PREFIX = f"{render.ROOT}/".encode()
+_NAMED = b"\nx-lgsp-client-ip:"
 LOOK_SECONDS = 1.0
 """How old an answer may be after a release was published."""
 STALE_SECONDS = 60.0
@@ -155,11 +156,11 @@ class CatalogReader:
         """
         if not data.startswith(b"GET " + PREFIX) or not data.endswith(b" HTTP/1.1\r\n", 0, end := data.find(b"\r\n") + 2):
             return None
-        if time.monotonic() - self.looked_at > LOOK_SECONDS or peer in self.trusted_proxies or not _is_plain(data):
+        if time.monotonic() - self.looked_at > LOOK_SECONDS or not _is_plain(data):
             return None
         target = data[4 : end - 11]
-        answer = self._cached(target)
-        if answer is None or not self._admits(peer):
+        answer, asker = self._cached(target), self._asker(data, peer)
+        if answer is None or asker is None or not self._admits(asker):
             return None
         head = data.lower()
         if b"\nconnection:" in head and b"close" in head:
@@ -167,6 +168,16 @@ class CatalogReader:
         if b"\nif-none-match:" in head and answer.etag in data:
             return answer.unchanged_head + self._date_line(), None
         return answer.head + self._date_line(), answer
+
+    def _asker(self, data: bytes, peer: str) -> str | None:
+        """Whose question it is: the peer's, or that of whom a proxy we trust names; None where it names none, or several."""
+        if peer not in self.trusted_proxies:
+            return peer
+        head = data.lower()
+        at = head.find(_NAMED)
+        if at < 0 or head.count(_NAMED) > 1:
+            return None
+        return data[at + len(_NAMED) : data.find(b"\r\n", at)].strip().decode("latin-1")
 
     def _cached(self, target: bytes) -> Answer | None:
         name = target[len(PREFIX) : target.find(b"/", len(PREFIX))]

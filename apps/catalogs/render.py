@@ -89,23 +89,25 @@ def write_snapshots(catalog: Catalog, release: Release) -> None:
     Snapshot.objects.filter(catalog=catalog).delete()
     if not catalog.is_public:
         return
-    boundaries = _boundaries(catalog)
-    for start, end in zip(boundaries, [*boundaries[1:], None], strict=True):
+    for start, end in _stretches(catalog):
         for level in catalog.level_codes:
             _write_snapshot(catalog, release, level, start, end)
 
 
-def _boundaries(catalog: Catalog) -> list[dt.date]:
-    """Today and the next days on which something begins or ends. The last stretch is open only when nothing follows."""
+def _stretches(catalog: Catalog) -> list[tuple[dt.date, dt.date | None]]:
+    """(first day, first day after it) of each stretch without a change, from today on. The last one has no end only when nothing
+    follows: what lies beyond SEGMENTS changes has no ready-made bytes, and is answered from the entries."""
     day = today()
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT day FROM (SELECT valid_from AS day FROM catalogs_entry WHERE catalog_id = %(c)s AND superseded_in IS NULL"
             " AND valid_from > %(d)s UNION SELECT valid_to FROM catalogs_entry WHERE catalog_id = %(c)s"
             " AND superseded_in IS NULL AND valid_to > %(d)s) AS days ORDER BY day LIMIT %(n)s",
-            {"c": catalog.pk, "d": day, "n": SEGMENTS},
+            {"c": catalog.pk, "d": day, "n": SEGMENTS + 1},
         )
-        return [day, *(row[0] for row in cursor.fetchall())]
+        days = [day, *(row[0] for row in cursor.fetchall())]
+    end = [] if len(days) > SEGMENTS + 1 else [None]  # a day too many is where the last stretch ends
+    return list(zip(days, [*days[1:], *end], strict=False))
 
 
 def _write_snapshot(catalog: Catalog, release: Release, level: str, start: dt.date, end: dt.date | None) -> None:

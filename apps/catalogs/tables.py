@@ -1,6 +1,9 @@
 """Rows from a CSV or XLSX file that a person brings. The file is taken for hostile; what is wrong is said row by row.
 
 Columns are found by their names (ours, or the Vietnamese ones): code and name are required. Unknown columns become attributes.
+
+A day under our heading `valid_to` is the first on which the code no longer holds, as in our exports; under a Vietnamese heading
+("until the day") it is the last on which it holds, as people write it, and becomes the day after.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.catalogs.choices import RowProblem
 from apps.catalogs.export import rearm
+from apps.catalogs.staging import parse_date
 from apps.core.archives import DAMAGED
 from apps.core.errors import InvalidFact
 from apps.core.text import fold
@@ -26,6 +30,7 @@ MAX_RATIO = 100
 MAX_ROWS = 200_000
 MAX_CELL = 32_767
 
+LAST_DAY = "last_day"
 _COLUMNS = {
     "code": "code", "ma": "code", "ma so": "code",
     "name": "name", "ten": "name", "ten goi": "name",
@@ -34,7 +39,7 @@ _COLUMNS = {
     "parent_code": "parent_code", "parent code": "parent_code", "ma cha": "parent_code", "ma cap tren": "parent_code",
     "parent_level": "parent_level", "cap cha": "parent_level",
     "valid_from": "valid_from", "valid from": "valid_from", "hieu luc tu": "valid_from", "tu ngay": "valid_from",
-    "valid_to": "valid_to", "valid to": "valid_to", "hieu luc den": "valid_to", "den ngay": "valid_to",
+    "valid_to": "valid_to", "valid to": "valid_to", "hieu luc den": LAST_DAY, "den ngay": LAST_DAY, "ngay ket thuc": LAST_DAY,
     "closes": "closes", "ket thuc": "closes",
     "attributes": "attributes", "thuoc tinh": "attributes",
 }  # fmt: skip
@@ -45,7 +50,7 @@ CROSSWALK_COLUMNS = {
     "other_level": "other_level", "other level": "other_level", "cap doi chieu": "other_level", "cap bang kia": "other_level",
     "relation": "relation", "quan he": "relation",
     "valid_from": "valid_from", "valid from": "valid_from", "hieu luc tu": "valid_from", "tu ngay": "valid_from",
-    "valid_to": "valid_to", "valid to": "valid_to", "hieu luc den": "valid_to", "den ngay": "valid_to",
+    "valid_to": "valid_to", "valid to": "valid_to", "hieu luc den": LAST_DAY, "den ngay": LAST_DAY, "ngay ket thuc": LAST_DAY,
     "legal_basis": "legal_basis", "legal basis": "legal_basis", "can cu": "legal_basis", "can cu phap ly": "legal_basis",
     "note": "note", "ghi chu": "note",
 }  # fmt: skip
@@ -53,7 +58,7 @@ _RELATIONS = {
     "giong": "exact", "giong nhau": "exact", "tuong duong": "exact", "rong hon": "broader", "hep hon": "narrower",
     "lien quan": "related", "co lien quan": "related", "khong co": "none", "khong co ma tuong ung": "none", "khong tuong ung": "none",
 }  # fmt: skip
-_YES = {"1", "x", "true", "yes", "co", "dung"}
+_YES, _NO = {"1", "x", "true", "yes", "co", "dung"}, {"", "0", "false", "no", "khong", "sai"}
 
 
 class UnreadableFile(InvalidFact):
@@ -77,6 +82,8 @@ def read_crosswalk(name: str, content: bytes, *, other: str) -> Iterator[dict]:
         if unknown := sorted({name for name in header if name} - set(columns.values())):
             raise UnreadableFile(_("Unknown columns: %(names)s.") % {"names": ", ".join(unknown)[:200]})
         row = dict(zip(header, cells, strict=False))
+        if LAST_DAY in row:
+            row["valid_to"] = _day_after(row.pop(LAST_DAY))
         row["relation"] = _RELATIONS.get(fold(row.get("relation", "")), row.get("relation", ""))
         beyond = [RowProblem.WRONG_SHAPE] if any(cells[len(header) :]) else []
         yield {**row, "other": other, "problems": [*problems, *beyond], "row_no": number}
@@ -106,7 +113,8 @@ def _header(cells: Sequence[str], columns: dict[str, str], needed: Sequence[str]
     missing = set(needed) - set(names)
     if missing:
         raise UnreadableFile(_("Columns are missing: %(names)s.") % {"names": ", ".join(sorted(missing))})
-    if doubled := {name for name in names if name and names.count(name) > 1}:
+    said = ["valid_to" if name == LAST_DAY else name for name in names]  # one end, whichever way it is told
+    if doubled := {name for name in said if name and said.count(name) > 1}:
         raise UnreadableFile(_("Columns appear twice: %(names)s.") % {"names": ", ".join(sorted(doubled))})
     return names
 
@@ -119,12 +127,24 @@ def _row(header: Sequence[str], cells: Sequence[str], problems: list[str]) -> di
         if name == "attributes":
             _merge_attributes(row, cell)
         elif name == "closes":
-            row["closes"] = fold(cell) in _YES
+            row["closes"] = (word := fold(cell).strip()) in _YES
+            row["problems"] += [] if word in _YES | _NO else [RowProblem.WRONG_SHAPE]
+        elif name == LAST_DAY:
+            row["valid_to"] = _day_after(cell)
         elif name in _COLUMNS.values():
             row[name] = cell
         elif name and cell:
             row["attributes"][name] = cell
     return row
+
+
+def _day_after(cell: str) -> str:
+    """The first day after the last one. What is no date stays as it came: the row will be refused for it."""
+    try:
+        day = parse_date(cell)
+        return (day + dt.timedelta(days=1)).isoformat() if day else ""
+    except (ValueError, OverflowError):
+        return cell
 
 
 def _merge_attributes(row: dict, cell: str) -> None:

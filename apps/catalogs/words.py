@@ -31,8 +31,10 @@ def attribute_name(name: str) -> str:
 
 
 def source_words(source: str) -> str:
-    """Where a release came from: `sync:ngsp-positions` → synchronization (ngsp-positions)."""
+    """Where a release came from: `sync:ngsp-positions` → synchronization (ngsp-positions). Whose list it is stands elsewhere."""
     kind, _colon, name = source.partition(":")
+    if kind in ("portal", "crosswalk"):
+        name = name.partition(":")[2]
     known = {
         "sync": _("synchronization"),
         "data": _("file that comes with the platform"),

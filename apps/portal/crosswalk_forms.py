@@ -38,7 +38,7 @@ class CrosswalkForm(forms.Form):
     file = forms.FileField(label=_("File (CSV UTF-8 or XLSX)"), required=False)
     text = forms.CharField(
         label=_("Or lines typed here"), required=False, widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
-        help_text=_("First line: code,other_code,relation – and, where needed, level, other_level, valid_from, valid_to, legal_basis, note. Relations: exact, broader (the other one is broader), narrower, related, none (leave other_code empty)."),
+        help_text=_("First line: code,other_code,relation – and, where needed, level, other_level, valid_from, valid_to, legal_basis, note. Relations: exact, broader (the other one is broader), narrower, related, none (leave other_code empty). valid_to is the first day on which the line no longer holds; a column with the Vietnamese name for it holds the last day."),
     )  # fmt: skip
     effective_on = forms.DateField(label=_("Effective day"), input_formats=DATES)
     instrument = forms.CharField(label=_("Legal instrument"), max_length=300, required=False)
@@ -66,5 +66,5 @@ class CrosswalkForm(forms.Form):
     def facts(self, user) -> dict:
         """Facts for `stage_release`. An officer's crosswalk waits beside their list, and beside the ones to other tables."""
         names = ("effective_on", "instrument", "instrument_date", "note")
-        source = f"crosswalk:{user.username}:{self.cleaned_data['other'].code}"[:100]
+        source = f"crosswalk:{user.uuid}:{self.cleaned_data['other'].code}"[:100]
         return {**{name: self.cleaned_data[name] for name in names}, "source": source}

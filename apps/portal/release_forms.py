@@ -87,7 +87,7 @@ class StageForm(forms.Form):
     file = forms.FileField(label=_("File (CSV UTF-8 or XLSX)"), required=False)
     text = forms.CharField(
         label=_("Or lines typed here"), required=False, widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
-        help_text=_("First line: names of the columns, for example: code,name,level,parent_code"),
+        help_text=_("First line: names of the columns, for example: code,name,level,parent_code. valid_to is the first day on which the code no longer holds; a column with the Vietnamese name for it holds the last day. closes (does the code end?) takes yes or no; a row with anything else is refused."),
     )  # fmt: skip
     scope = forms.ChoiceField(label=_("What the list is"), choices=Scope.choices, initial=Scope.CHANGES)
     effective_on = forms.DateField(label=_("Effective day"), input_formats=DATES)
@@ -115,4 +115,4 @@ class StageForm(forms.Form):
     def facts(self, user) -> dict:
         """Facts for `stage_release`. Each person's own list waits beside those of others."""
         names = ("scope", "effective_on", "instrument", "instrument_date", "note")
-        return {**{name: self.cleaned_data[name] for name in names}, "source": f"portal:{user.username}"[:100]}
+        return {**{name: self.cleaned_data[name] for name in names}, "source": f"portal:{user.uuid}"}

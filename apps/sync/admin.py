@@ -19,7 +19,7 @@ from apps.core.errors import DomainError, StaleVersion
 from apps.core.registers import Overtaken, shown
 from apps.sync import actions
 from apps.sync.advice import advice_of
-from apps.sync.choices import STEPS, RunStatus, SourceKind, Stage
+from apps.sync.choices import STEPS, DossierProblem, RunStatus, SourceKind, Stage
 from apps.sync.condition import Condition, State, condition_of, newest_runs, waits_for_a_decision
 from apps.sync.models import Source, SyncRun
 
@@ -262,6 +262,12 @@ def _table(run: SyncRun) -> dict:
     return {"report_columns": columns, "report_rows": rows}
 
 
+def _refused_dossiers(run: SyncRun) -> list[tuple[str, str]]:
+    """Number and reason in words of the dossiers that a run of changes left out."""
+    named = dict(DossierProblem.choices)
+    return [(row["number"], named.get(row["reason"], row["reason"])) for row in run.report.get("refused", [])]
+
+
 def _steps(run: SyncRun) -> list[dict]:
     """The stages of this kind of run, with what is done and where it stands."""
     stages = STEPS[SourceKind(run.source.kind)]
@@ -322,6 +328,7 @@ class SyncRunAdmin(PlatformAdmin):
             "release_waits": release_waits,
             "release_reasons": [HoldReason(reason).label for reason in run.release.hold_reasons] if release_waits else [],
             "report": run.report if is_push and run.report else None,
+            "refused_dossiers": _refused_dossiers(run),
             **_table(run),
             "may_approve": waits and request.user.has_perm("sync.approve_push", run),
         }

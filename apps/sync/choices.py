@@ -54,6 +54,16 @@ class Trigger(models.TextChoices):
     PERSON = "person", _("by hand")
 
 
+class DossierProblem(models.TextChoices):
+    """Why a dossier of a list is left out of the feed; the others of the list are recorded."""
+
+    NO_CODE = "no_code", _("no enterprise code (yet)")
+    NO_NUMBER = "no_number", _("no dossier number")
+    NO_DAY = "no_day", _("no readable date of receipt")
+    UNREADABLE = "unreadable", _("too long, or with signs that no text has")
+    TWICE = "twice", _("its number is in the list twice")
+
+
 COUNT_LABELS = {
     "parts": _("lists"),
     "fetched": _("fetched"),

@@ -12,7 +12,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.catalogs.actions import judge_release, publish_release, stage_release
+from apps.catalogs.actions import judge_if_moved, publish_release, stage_release
 from apps.catalogs.choices import ReleaseStatus
 from apps.core.errors import DomainError
 from apps.core.killpoints import reach
@@ -72,21 +72,23 @@ def sync_catalog(lease: Lease) -> None:
             source.catalog, rows, by=machine, source=f"sync:{source.code}", levels=[part.level for part in parts if part.level]
         )
         reach("sync.staging")
-        if release.status == ReleaseStatus.STAGED:
-            release = judge_release(release, by=machine)
+        release = judge_if_moved(release, by=machine)
     reach("sync.staged")
     lease.progress(Stage.PUBLISHING, **{name: int(n) for name, n in release.counts.items() if isinstance(n, int)})
     reach("sync.deciding")
-    if release.status == ReleaseStatus.UNCHANGED:
-        closing.succeed(lease, RunStatus.UNCHANGED, release=release)
-    elif release.status == ReleaseStatus.READY and source.catalog.publishes_itself:
-        with closing.together():
+    with closing.together():
+        # Another release may have been published since: what is harmless is decided on what is live, under the catalog's lock.
+        release = judge_if_moved(release, by=machine)
+        if release.status == ReleaseStatus.READY and source.catalog.publishes_itself:
             publish_release(release, by=machine)
             reach("sync.publishing")
-            closing.succeed(lease, RunStatus.PUBLISHED, release=release)
+        closing.succeed(lease, ENDS.get(ReleaseStatus(release.status), RunStatus.HELD), release=release)
+    if release.status == ReleaseStatus.PUBLISHED:
         reach("sync.published")
-    else:
-        closing.succeed(lease, RunStatus.HELD, release=release)
+
+
+ENDS = {ReleaseStatus.PUBLISHED: RunStatus.PUBLISHED, ReleaseStatus.UNCHANGED: RunStatus.UNCHANGED}
+"""What became of the list → how its run ends; whatever else it is, it waits for a person."""
 
 
 WALKS: dict[SourceKind, Callable[[Lease], None]] = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime as dt
 import http.client
 import socket
 import threading
@@ -11,9 +12,11 @@ from urllib.parse import urlsplit
 
 import orjson
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client
 
+from apps.catalogs.calendar import today
 from apps.catalogs.models import Catalog, Snapshot
 from apps.catalogs.reader import CatalogReader
 from apps.organizations.choices import Role
@@ -237,6 +240,62 @@ def test_a_release_published_between_two_looks_hides_nothing(transactional_db):
         return found
 
     assert asyncio.run(look_twice()) == [first.number, first.number + 1]
+
+
+def test_behind_a_trusted_proxy_the_shortcut_counts_the_reader_whom_it_names(transactional_db):
+    catalog = CatalogFactory()
+    published(catalog, rows(3), by=officer(Role.OPERATOR))
+    url = f"{ROOT}/{catalog.code}/items/A001".encode()
+
+    async def look() -> CatalogReader:
+        reader = CatalogReader(database_url(), per_minute=2, trusted_proxies=frozenset({"10.0.0.1"}))
+        await reader._look_now()
+        await reader.close()
+        assert reader._answer({"raw_path": url, "query_string": b""}) is not None
+        return reader
+
+    def asks(*lines: bytes, peer: str = "10.0.0.1") -> bool:
+        reader.looked_at, reader._minute = time.monotonic(), int(time.monotonic() // 60)
+        return reader.ready(b"\r\n".join((b"GET " + url + b" HTTP/1.1", b"Host: x", *lines, b"", b"")), peer) is not None
+
+    reader = asyncio.run(look())
+    assert [asks(b"X-Lgsp-Client-Ip: 192.0.2.1") for _n in range(3)] == [True, True, False]
+    assert asks(b"x-lgsp-client-ip:192.0.2.2")
+    assert not asks()
+    assert not asks(b"X-Lgsp-Client-Ip: 192.0.2.3", b"X-Lgsp-Client-Ip: 192.0.2.4")
+    own = [asks(b"X-Lgsp-Client-Ip: 192.0.2.5", peer="10.0.0.2") for _n in range(3)]
+    assert own == [True, True, False], "nobody else names readers"
+
+
+def fast_snapshot(catalog: Catalog) -> bytes | None:
+    """The whole list as the fast reader has it ready; None where it leaves it to the portal."""
+
+    async def look() -> bytes | None:
+        reader = CatalogReader(database_url())
+        await reader._look_now()
+        await reader.close()
+        book = reader.books.get(catalog.code)
+        return book and book.body("snapshot", "")
+
+    return asyncio.run(look())
+
+
+@pytest.mark.parametrize("changes", [6, 8])
+def test_ready_made_bytes_end_where_the_changes_that_were_rendered_end(transactional_db, changes):
+    """Eight days on which something begins, and no release in between: on each of them both doors tell what holds then."""
+    catalog, first = CatalogFactory(), today()
+    begins = [{**row, "valid_from": str(first + dt.timedelta(days=n))} for n, row in enumerate(rows(changes + 1))]
+    published(catalog, begins, by=officer(Role.OPERATOR))
+    told, ready = [], []
+    for n in range(changes + 1):
+        with time_machine.travel(dt.datetime.combine(first, dt.time(5), dt.timezone.utc) + dt.timedelta(days=n)):
+            portal, fast = Client().get(f"{ROOT}/{catalog.code}/snapshot").content, fast_snapshot(catalog)
+        assert fast in (portal, None), n
+        told.append(orjson.loads(portal)["count"])
+        ready.append(fast is not None)
+    assert told == [n + 1 for n in range(changes + 1)]
+    assert ready == [n <= 6 for n in range(changes + 1)]
+    assert Snapshot.objects.filter(catalog=catalog, day_to=None).exists() == (changes == 6)
 
 
 def test_readers_see_all_old_or_all_new_while_releases_are_published(gateway):

@@ -1,6 +1,7 @@
 """Files that people bring, and files that people take away."""
 
 import csv
+import datetime as dt
 import io
 import random
 import zipfile
@@ -12,12 +13,10 @@ from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
 from apps.catalogs import export
-from apps.catalogs.tables import UnreadableFile, read_table
+from apps.catalogs.tables import UnreadableFile, read_crosswalk, read_table
 
 
 def item(**facts) -> dict:
-    import datetime as dt
-
     return {
         "code": "01", "level": "item", "name": "Tên", "full_name": "Tên", "parent": None, "valid_from": dt.date(2025, 1, 1),
         "valid_to": None, "scheme": None, "attributes": {}, "release": 1, **facts,
@@ -44,6 +43,66 @@ def test_vietnamese_and_our_own_column_names_are_understood():
         "code": "00004", "name": "Ba Đình", "parent_code": "01", "valid_from": "01/07/2025", "attributes": {"Ghi chú": "phường"},
         "problems": [], "row_no": 2,
     }  # fmt: skip
+
+
+UNTIL = ["Hiệu lực đến", "Đến ngày", "ĐẾN NGÀY", "Ngày kết thúc"]
+
+
+@pytest.mark.parametrize("heading", UNTIL)
+@pytest.mark.parametrize("day", ["29/04/2026", "2026-04-29"])
+def test_under_a_vietnamese_heading_a_day_is_the_last_one_on_which_the_code_holds(heading, day):
+    (row,) = read_table("x.csv", f"Mã,Tên,{heading}\n00001,Phúc Xá,{day}\n".encode())
+    assert row["valid_to"] == "2026-04-30"
+    (line,) = read_crosswalk("x.csv", f"Mã,Mã đối chiếu,Quan hệ,{heading}\n1,B1,giống,{day}\n".encode(), other="b")
+    assert (line["valid_to"], "last_day" in line) == ("2026-04-30", False)
+
+
+def test_a_last_day_in_a_workbook_is_read_alike():
+    (row,) = read_table("x.xlsx", workbook(["Mã", "Tên", "Đến ngày"], ["01", "Tên", dt.date(2026, 4, 29)]))
+    assert row["valid_to"] == "2026-04-30"
+
+
+@pytest.mark.parametrize(
+    ("cell", "read"), [("", ""), ("31/02/2026", "31/02/2026"), ("hết hạn", "hết hạn"), ("31/12/9999", "31/12/9999")]
+)
+def test_a_last_day_that_is_none_is_left_to_be_refused(cell, read):
+    (row,) = read_table("x.csv", f"Mã,Tên,Đến ngày\n01,Tên,{cell}\n".encode())
+    assert row["valid_to"] == read
+
+
+def test_our_own_heading_stays_the_first_day_without_and_exports_come_back_as_they_went():
+    (row,) = read_table("x.csv", "code,name,valid_to\n01,Tên,2026-04-29\n".encode())
+    assert row["valid_to"] == "2026-04-29"
+    ends = item(valid_to=dt.date(2026, 4, 30))
+    for name, content in (("x.csv", as_csv(ends)), ("x.xlsx", export.as_xlsx([ends], []))):
+        (row,) = read_table(name, content)
+        assert (row["valid_from"], row["valid_to"]) == ("2025-01-01", "2026-04-30")
+
+
+def test_an_end_told_both_ways_is_refused():
+    with pytest.raises(UnreadableFile, match="valid_to"):
+        list(read_table("x.csv", "code,name,valid_to,Đến ngày\n01,Tên,2026-04-29,2026-04-29\n".encode()))
+
+
+@pytest.mark.parametrize(
+    ("cell", "closes", "problems"),
+    [
+        ("x", True, []),
+        ("Có", True, []),
+        ("đúng", True, []),
+        ("", False, []),
+        ("Không", False, []),
+        ("sai", False, []),
+        ("0", False, []),
+        ("29/04/2026", False, ["wrong_shape"]),
+        ("y", False, ["wrong_shape"]),
+        ("kt", False, ["wrong_shape"]),
+    ],
+)
+@pytest.mark.parametrize("heading", ["Kết thúc", "closes"])
+def test_whether_a_code_ends_is_yes_or_no_and_never_guessed(heading, cell, closes, problems):
+    (row,) = read_table("x.csv", f"code,name,{heading}\n01,Tên,{cell}\n".encode())
+    assert (row["closes"], row["problems"]) == (closes, problems)
 
 
 def test_a_line_in_another_encoding_is_marked_and_the_others_are_read():
@@ -97,8 +156,6 @@ def test_formula_cells_are_marked_and_their_stored_result_is_not_believed():
 
 
 def test_number_cells_are_read_as_shown_so_that_the_code_pattern_can_speak():
-    import datetime as dt
-
     (row,) = read_table("x.xlsx", workbook(["code", "name", "valid_from"], [4, "Tên", dt.date(2025, 7, 1)]))
     assert (row["code"], row["valid_from"]) == ("4", "2025-07-01")
 

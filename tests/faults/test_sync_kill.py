@@ -32,6 +32,7 @@ from apps.sync.choices import STEPS, RunStatus, Stage
 from apps.sync.models import EnterpriseChange, SyncRun
 from apps.sync.walk import run_sync
 from lgsp.dev.testing import share
+from tests.factories.catalogs import published
 from tests.factories.organizations import OrganizationFactory, officer
 from tests.factories.sync import CatalogSourceFactory, ChangesSourceFactory, PushSourceFactory, at_sandbox
 from tests.fixtures.platform import SANDBOX_KEY, SANDBOX_SECRET, _test_database_url
@@ -203,6 +204,34 @@ def killed_after(process: subprocess.Popen, seconds: float) -> None:
     time.sleep(seconds)
     process.kill()
     process.communicate(timeout=180)
+
+
+MEANWHILE = {
+    RunStatus.HELD: lambda old: {**old, **{str(n): f"Nhóm {n}" for n in range(60, 80)}},
+    RunStatus.UNCHANGED: lambda old: {**old, "02": "Tày (Thổ)"},
+    RunStatus.PUBLISHED: lambda old: {**old, "60": "Nhóm 60"},
+}
+"""How the run that finds its list again must end → what an officer published while the judged list waited."""
+
+
+@pytest.mark.parametrize("end", MEANWHILE)
+def test_a_list_judged_before_an_officer_published_is_judged_again(sandbox, worker, end):  # noqa: F811
+    """The worker dies with its list judged harmless; what is live changes; the next worker must not go by the old judgement."""
+    source = CatalogSourceFactory(**at_sandbox(sandbox))
+    assert run_sync(SyncRun.objects.create(source=source).uuid) == RunStatus.PUBLISHED
+    old, kept = names(source), dict(Entry.objects.filter(catalog=source.catalog).values_list("code", "attributes"))
+    sandbox.fault("one_name", "/dmdc/*", times=0)
+    run = SyncRun.objects.create(source=source)
+    dies(worker(run, "sync.deciding"))
+    listed = [{"code": code, "name": name, "attributes": kept.get(code, {})} for code, name in MEANWHILE[end](old).items()]
+    published(source.catalog, listed, by=officer(Role.OPERATOR), effective_on=timezone.localdate())
+    live = names(source)
+    age_lease()
+    assert run_sync(run.uuid) == end
+    run.refresh_from_db()
+    assert (run.error_code, run.release.status) == ("", end)
+    assert names(source) == ({**old, "02": "Tày (Thổ)"} if end == RunStatus.PUBLISHED else live)
+    assert run_sync(SyncRun.objects.create(source=source).uuid) == (end if end == RunStatus.HELD else RunStatus.UNCHANGED)
 
 
 @pytest.mark.parametrize("step", HARMFUL_STEPS)

@@ -373,3 +373,72 @@ def test_sy_03_a_window_that_moves_while_it_is_read_is_read_again(allow, fault):
     assert (row.status, row.error_code) == (RunStatus.QUEUED, "inconsistent_pages")
     assert not EnterpriseChange.objects.exists()
     assert len(asked) <= 4
+
+
+def endless_dossiers(n: int) -> dict:
+    return {"Status": "1", "DataCount": 49, "Data": [dossier(n * 2), dossier(n * 2 + 1)]}
+
+
+def endless_items(n: int) -> dict:
+    rows = [{"Ma": f"{n:04d}", "Ten": f"Xã {n}", "Note": "x" * 200}]
+    return {"code": "200", "status": "OK", "response": {"total": 49, "page": n, "items": rows}}
+
+
+def announced(page, total: int):
+    """The same pages, with a count that no list has."""
+
+    def told(n: int) -> dict:
+        content = page(n)
+        if "response" in content:
+            content["response"]["total"] = total
+        else:
+            content["DataCount"] = total
+        return content
+
+    return told
+
+
+@pytest.mark.parametrize("adapter", ["ngsp", "envelope"])
+@pytest.mark.parametrize(
+    ("cap", "total", "pages"),
+    [({"MOST_ROWS": 60}, 10**12, 1), ({"MOST_BYTES": 4000}, 10**12, 40)],
+    ids=["more announced than the cap", "more bytes than the cap"],
+)
+def test_pages_without_end_are_given_up_at_the_cap(allow, monkeypatch, adapter, cap, total, pages):
+    """Fresh rows on every page, and always more to come: the run ends at once and needs a person, the memory does not fill."""
+    for name, value in cap.items():
+        monkeypatch.setattr(f"apps.sync.clients.base.{name}", value)
+    if "MOST_BYTES" in cap:
+        monkeypatch.setattr("apps.sync.clients.base.MOST_ROWS", 10**13)
+    page = announced(endless_dossiers if adapter == "ngsp" else endless_items, total)
+    asked = []
+
+    def answer(connection, head):
+        asked.append(head)
+        connection.sendall(reply("200 OK", json.dumps(page(len(asked))).encode(), JSON))
+
+    with allow(RawServer(answer)) as server:
+        if adapter == "ngsp":
+            source = ChangesSourceFactory(
+                settings={"start": timezone.localdate().isoformat(), "page_size": 2}, base_url=server.url
+            )
+        else:
+            source = catalog_source(
+                FaultyNgsp(), adapter="envelope", base_url=server.url, auth_kind="none", token_url="", secret=""
+            )
+        row = run(source)
+    assert (row.status, row.error_code) == (RunStatus.FAILED, "too_large")
+    assert 1 <= len(asked) <= pages
+    assert not EnterpriseChange.objects.exists()
+    assert not Release.objects.exists()
+
+
+def test_the_rows_of_all_lists_of_a_run_count_together(ngsp, monkeypatch):
+    monkeypatch.setattr("apps.sync.clients.base.MOST_ROWS", 100)
+    source = catalog_source(ngsp)
+    assert run(source).status == RunStatus.PUBLISHED
+    source.settings["parts"] *= 2
+    source.save()
+    row = run(source)
+    assert (row.status, row.error_code, len(ngsp.calls)) == (RunStatus.FAILED, "too_large", 4)
+    assert len(live(source)) == 63

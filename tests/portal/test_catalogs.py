@@ -17,7 +17,7 @@ from apps.catalogs import actions, first_releases
 from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Catalog, Entry, Release
 from apps.organizations.choices import Role
-from tests.factories.catalogs import CatalogFactory, ClosedCatalogFactory, judged, published, rows
+from tests.factories.catalogs import CatalogFactory, ClosedCatalogFactory, TreeCatalogFactory, judged, published, rows
 from tests.factories.organizations import officer
 
 pytestmark = pytest.mark.django_db
@@ -142,6 +142,29 @@ def test_an_officer_sees_what_a_held_release_would_do_and_decides(as_person, ope
     assert (held.status, held.number, held.published_by) == (ReleaseStatus.PUBLISHED, 2, operator)
 
 
+def test_a_changed_day_that_brings_a_reason_brings_its_box_too(as_person, operator):
+    """From September on the province is no more: the day is kept, the page asks for the new reason, and with it the list goes out."""
+    catalog, client = TreeCatalogFactory(), as_person(operator)
+    units = [{"code": "10", "name": "Tỉnh Lào Cai"}, {"code": "11", "name": "Tỉnh Điện Biên", "valid_to": "2025-09-01"}]
+    communes = [{"code": f"{n:05}", "name": f"Xã {n}", "parent_code": "10"} for n in range(1, 60)]
+    published(catalog, [*units, *communes], by=operator)
+    added = [{"code": "00099", "name": "Xã Mường Phăng", "parent_code": "11"}]
+    release = judged(catalog, added, by=operator, scope="changes", effective_on=JUN)
+    assert (release.status, release.hold_reasons) == (ReleaseStatus.READY, [])
+    step = reverse("portal:catalog-release-step", args=[release.uuid, "publish"])
+    facts = {"effective_on": "01/10/2025", "version": release.version}
+    client.post(step, facts)
+    release.refresh_from_db()
+    assert (release.status, release.effective_on) == (ReleaseStatus.HELD, dt.date(2025, 10, 1))
+    page = read(client, "portal:catalog-release", release.uuid)
+    (reason,) = release.hold_reasons
+    assert f'name="accept_{reason}"' in page
+    assert 'value="01/10/2025"' in page
+    client.post(step, {**facts, "version": release.version, f"accept_{reason}": "on"})
+    release.refresh_from_db()
+    assert (release.status, release.accepted) == (ReleaseStatus.PUBLISHED, [reason])
+
+
 def test_an_old_page_gets_409(as_person, operator, held):
     step = reverse("portal:catalog-release-step", args=[held.uuid, "reject"])
     assert as_person(operator).post(step, {"note": "x", "version": held.version - 1}).status_code in (302, 409)
@@ -253,3 +276,39 @@ def test_attributes_and_sources_are_words_not_codes(units, as_person, operator):
         assert "legal_basis" not in text
         assert "loại đơn vị" in text
     assert "tệp đi kèm nền tảng (administrative-unit-changes-2026)" in pages[0]
+
+
+def test_whose_list_a_release_was_is_for_the_platform_s_own_people(client, as_person, operator, consumer):
+    """Neither answers nor filters of the open API tell outsiders an officer's user name or identifier: new rows, and rows of old."""
+    catalog, other = CatalogFactory(), CatalogFactory()
+    published(other, [{"code": "B1", "name": "Đồng tên"}], by=operator)
+    published(catalog, rows(5), by=operator, source=f"portal:{operator.username}")
+    office = as_person(operator)
+    typed = {"scope": "changes", "effective_on": "01/06/2025", "text": "code,name\nB1,Mục thêm"}
+    office.post(reverse("portal:catalog-stage", args=[catalog.code]), typed)
+    lines = {"other": other.code, "effective_on": "01/06/2025", "text": "code,other_code,relation\nA001,B1,exact"}
+    office.post(reverse("portal:crosswalk-stage", args=[catalog.code]), lines)
+    sources = [f"portal:{operator.username}"]
+    for release in Release.objects.filter(catalog=catalog, number=None):
+        actions.publish_release(release, by=operator, accept=release.hold_reasons)
+        sources.append(release.source)
+    assert set(sources[1:]) == {f"portal:{operator.uuid}", f"crosswalk:{operator.uuid}:{other.code}"}
+
+    operator.full_name = ""
+    operator.save()
+    url = f"/api/v1/catalogs/{catalog.code}/releases"
+    for asker in (client, as_person(consumer)):
+        answers = [asker.get(url), *(asker.get(f"/api/v1/catalog-releases/{row.uuid}") for row in catalog.releases.all())]
+        for answer in answers:
+            assert answer.status_code == 200
+            assert not any(
+                word in answer.content.decode() for word in (operator.username, str(operator.uuid), operator.uuid.hex)
+            )
+        assert [row["source"] for row in answers[0].json()["results"]] == ["crosswalk", "portal", "portal"]
+        assert [asker.get(url, {"source": source}).json()["count"] for source in sources] == [0, 0, 0]
+        assert asker.get(url, {"source": "portal"}).json()["count"] == 2
+    assert {row["source"] for row in office.get(url).json()["results"]} == set(sources)
+    assert [office.get(url, {"source": source}).json()["count"] for source in sources] == [1, 1, 1]
+    for row in catalog.releases.all():
+        assert str(operator.uuid) not in read(as_person(consumer), "portal:catalog-release", row.uuid)
+        assert str(operator.uuid) not in read(office, "portal:catalog-release", row.uuid), "people read words, not identifiers"

@@ -16,6 +16,7 @@ from apps.sync import rows
 from apps.sync.choices import RunStatus
 from apps.sync.models import SyncRun
 from apps.sync.walk import backoff, run_sync
+from tests.factories.catalogs import published
 from tests.factories.sync import (
     AdministrativeSourceFactory,
     CatalogFactory,
@@ -192,6 +193,24 @@ def test_a_harmful_list_is_held_and_what_is_live_stays(source, sandbox, run_now,
     assert run.release.hold_reasons
     assert names(source.catalog) == before
     assert Notice.objects.filter(recipient=operator, kind="sync_held").exists()
+
+
+def test_a_release_published_at_the_last_instant_holds_a_list_that_was_harmless(
+    source, sandbox, run_now, operator, monkeypatch
+):
+    """Between the judgement and the publication an officer doubles the list: the machine must hold, not fail."""
+    run_now(source)
+    more = [{"code": str(n), "name": f"Nhóm {n}"} for n in range(60, 90)]
+
+    def meanwhile(step: str) -> None:
+        if step == "sync.deciding":
+            published(source.catalog, more, by=operator, scope="changes", effective_on=timezone.localdate())
+
+    sandbox.fault("one_name", "/dmdc/*", times=0)
+    monkeypatch.setattr("apps.sync.walk.reach", meanwhile)
+    run = run_now(source)
+    assert (run.status, run.error_code, run.release.status) == (RunStatus.HELD, "", "held")
+    assert len(names(source.catalog)) == 54 + 30
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from django.utils.functional import cached_property
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from apps.catalogs.choices import Relation, Scope, Share, SuccessionKind, TranslateResult
 from apps.catalogs.models import Catalog, Release
+from apps.catalogs.querysets import sees_waiting
 from apps.catalogs.workflow import RELEASE
 from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
 
@@ -188,6 +190,9 @@ class FeedSerializer(serializers.Serializer):
 
 class ReleaseSerializer(serializers.ModelSerializer):
     catalog = serializers.SlugRelatedField(slug_field="code", read_only=True)
+    source = serializers.SerializerMethodField(
+        help_text="The platform's own people read more: whose list it is, or which feed."
+    )
     published_by = serializers.SerializerMethodField()
     inverse_of = serializers.IntegerField(source="inverse_of.number", default=None)
 
@@ -198,10 +203,16 @@ class ReleaseSerializer(serializers.ModelSerializer):
             "rows", "counts", "hold_reasons", "accepted", "created_at", "judged_at", "published_at", "published_by", "inverse_of",
         ]  # fmt: skip
 
+    def get_source(self, release) -> str:
+        return release.source if self._tells_all else release.source_kind
+
+    @cached_property
+    def _tells_all(self) -> bool:
+        return sees_waiting(self.context["request"].user)
+
     def get_published_by(self, release) -> str | None:
-        """Who published it, by name and position: a public act."""
-        person = release.published_by
-        return str(person) if person else None
+        """Who published it, by full name: a public act. A login name is none of the public's business."""
+        return (release.published_by.full_name or None) if release.published_by else None
 
 
 class ReleaseDetailSerializer(ReleaseSerializer):

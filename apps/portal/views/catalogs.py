@@ -240,9 +240,9 @@ def release_step(request: HttpRequest, uuid, verb: str) -> HttpResponse:
             request, release_forms.VERBS[verb], row, release_forms.DONE[verb], version=version_of(request), **form.facts()
         )
     except actions.ReasonsNotAccepted as error:
-        # The list was judged again and is held for more: let the page show what there is to accept.
-        if Release.objects.filter(pk=row.pk, status__in=OPEN_STATUSES).exists():
-            actions.judge_release(Release.objects.get(pk=row.pk), by=request.user)
+        # The list was judged again, for the day that was given, and is held for more: let the page show what there is to accept.
+        if waiting := Release.objects.filter(pk=row.pk, status__in=OPEN_STATUSES).first():
+            actions.judge_release(waiting, by=request.user, effective_on=form.cleaned_data["effective_on"])
         return refused(request, error, back=back)
     except DomainError as error:
         return refused(request, error, back=back)

@@ -88,7 +88,7 @@ class RunSerializer(serializers.ModelSerializer):
 
 
 class RunDetailSerializer(RunSerializer):
-    """With the report: for an outgoing push, the difference a person approves."""
+    """With the report: for an outgoing push, the difference a person approves; for changes, the dossiers that were left out."""
 
     class Meta(RunSerializer.Meta):
         fields = [*RunSerializer.Meta.fields, "report"]

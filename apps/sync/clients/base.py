@@ -18,12 +18,28 @@ Progress = Callable[[int], None]
 _PERMANENT_FAULTS = frozenset({"900901", "900902", "900903", "900906", "900907", "900908", "900909", "900910"})
 
 
+MOST_ROWS = 1_000_000
+MOST_BYTES = 256 * 1024 * 1024
+"""What one run may fetch in all, over every list and page. Real lists have some thousand rows; a liar's have no end."""
+
+
 class Client:
-    """The base of adapters. `settings` are the source's own (`settings["adapter"]`): paths, page sizes, words."""
+    """The base of adapters. `settings` are the source's own (`settings["adapter"]`): paths, page sizes, words.
+
+    One run has one client, which counts what it fetches: beyond MOST_ROWS or MOST_BYTES, or where more is announced, it raises
+    PermanentError `too_large`.
+    """
 
     def __init__(self, upstream: Upstream, settings: dict) -> None:
         self.upstream = upstream
         self.settings = settings
+        self.rows_fetched = self.bytes_fetched = 0
+
+    def count_rows(self, number: int, *, announced: int = 0) -> None:
+        """Count the rows of a page; `announced` is how many its list shall have."""
+        self.rows_fetched += number
+        if max(self.rows_fetched, announced) > MOST_ROWS:
+            raise too_large()
 
     def rows(self, category: str, progress: Progress) -> list[dict]:
         """All rows of a list, as flat objects. Raises PassingError or PermanentError; never a part of a list."""
@@ -40,9 +56,13 @@ class Client:
     def read(self, path: str, params: dict | None = None, **options) -> object:
         """GET JSON; a gateway fault, with whatever status, becomes an error that names its code."""
         try:
-            return self._content(self.upstream.get(path, params, **options))
+            answer = self.upstream.get(path, params, **options)
         except OutboundError as error:
             raise with_fault(error) from error
+        self.bytes_fetched += len(answer.body)
+        if self.bytes_fetched > MOST_BYTES:
+            raise too_large()
+        return self._content(answer)
 
     def write(self, path: str, content: object) -> object:
         try:
@@ -55,6 +75,10 @@ class Client:
         if fault := fault_code(answer):
             raise fault_error(fault)
         return answer.json()
+
+
+def too_large() -> PermanentError:
+    return PermanentError(_("The answer is larger than any catalog could be."), code="too_large")
 
 
 def records(rows: object) -> list[dict]:

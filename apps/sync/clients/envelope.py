@@ -27,6 +27,7 @@ class EnvelopeClient(Client):
         for page in range(1, MAX_PAGES):
             items, announced = self._page(self.read(path, {**(self.settings.get("params") or {}), "page": page, "size": size}))
             total = announced if total is None else total
+            self.count_rows(len(items), announced=total)
             mark = content_hash(items)
             if announced != total or (items and mark in seen):
                 raise PassingError(_("The list changed while it was read."), code="inconsistent_pages")

@@ -25,6 +25,7 @@ class NgspClient(Client):
     def rows(self, category: str, progress: Progress) -> list[dict]:
         params = self.settings.get("params") or None
         found = records(self.read(self._path("category", category=category), params))
+        self.count_rows(len(found))
         progress(len(found))
         return found
 
@@ -48,8 +49,10 @@ class NgspClient(Client):
             params = {"from_date": f"{first:%d/%m/%Y}", "to_date": f"{last:%d/%m/%Y}", "offset": len(found), "limit": size}
             page, announced = self._page(self.read(self._path("dossiers"), params))
             total = announced if total is None else total
-            fresh = {str(row.get("IN_JOURNAL_NO")) for row in page}
-            if announced != total or len(fresh) != len(page) or fresh & numbers:
+            self.count_rows(len(page), announced=total)
+            given = [str(row["IN_JOURNAL_NO"]) for row in page if row.get("IN_JOURNAL_NO") is not None]
+            fresh = set(given)
+            if announced != total or len(fresh) != len(given) or fresh & numbers:
                 raise PassingError(_("The list changed while it was read."), code="inconsistent_pages")
             numbers |= fresh
             found += page
