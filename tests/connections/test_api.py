@@ -314,3 +314,14 @@ def test_an_operation_is_named_once(w):
     assert answer.status_code == 400
     assert "scope" in answer.json()["fields"]
     assert not ConnectionRequest.objects.exists()
+
+
+def test_a_paper_shows_its_day_and_who_signed_it_in_the_api_and_its_clock_runs(w):
+    body = body_of(w, received_on="2026-01-05", paper_signer="Trần Thị Ký")
+    made = post(w.operator, f"{LIST}/paper", body).json()
+    seen = browser(w.consumer_officer).get(f"{LIST}/{made['uuid']}").json()
+    assert (seen["paper_received_on"], seen["paper_signer"]) == ("2026-01-05", "Trần Thị Ký")
+    assert seen["due_at"].startswith("2026-01-07")
+    late = browser(w.operator).get(f"{LIST}?late=true").json()["results"]
+    assert [row["number"] for row in late] == [made["number"]]
+    assert browser(w.stranger).get(f"{LIST}/{made['uuid']}").status_code == 404

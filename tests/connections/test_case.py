@@ -233,7 +233,7 @@ def test_only_the_operator_enters_paper_and_not_from_the_future(w):
 def test_half_time_reminds_and_the_end_escalates_each_once(w):
     with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
         request = forwarded(w)  # Monday: half at the end of Tuesday, due at the end of Wednesday
-        assert run_clock() == {"lapsed": 0, "reminded": 0, "escalated": 0}
+        assert run_clock() == {"lapsed": 0, "recalled": 0, "reminded": 0, "escalated": 0}
     with time_machine.travel("2026-06-03T08:00:00+07:00", tick=False):
         assert run_clock()["reminded"] == 1
         assert run_clock()["reminded"] == 0
@@ -278,9 +278,9 @@ def test_a_paused_case_is_neither_reminded_nor_late_but_lapses(w):
     with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
         request = returned(w)
     with time_machine.travel("2026-06-05T08:00:00+07:00", tick=False):
-        assert run_clock() == {"lapsed": 0, "reminded": 0, "escalated": 0}
+        assert run_clock() == {"lapsed": 0, "recalled": 1, "reminded": 0, "escalated": 0}
     with time_machine.travel("2026-06-09T08:00:00+07:00", tick=False):
-        assert run_clock() == {"lapsed": 1, "reminded": 0, "escalated": 0}
+        assert run_clock() == {"lapsed": 1, "recalled": 0, "reminded": 0, "escalated": 0}
     request.refresh_from_db()
     assert request.status == RequestStatus.WITHDRAWN
 

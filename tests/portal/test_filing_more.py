@@ -109,6 +109,12 @@ def test_wf_17_the_operator_enters_a_paper_request_with_its_day(world, as_person
     assert answer["Location"] == edit(row, "who")
     assert world.system.name in browser.get(answer["Location"]).content.decode()
     assert browser.get(edit(row, "check")).status_code == 200
+    text = browser.get(reverse("portal:request", args=[row.uuid])).content.decode()
+    assert "02/11/2026" in text
+    assert "Giám đốc" in text
+    assert "Thời hạn bắt đầu tính khi gửi" not in text, "it runs already"
+    assert row.deadline_rule.citation in text
+    assert row.number in browser.get(reverse("portal:requests") + "?due=open").content.decode()
 
 
 def test_a_paper_received_tomorrow_is_refused(world, as_person):

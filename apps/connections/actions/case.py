@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
 from apps.audit import actions as audit
-from apps.connections import files
+from apps.connections import clock, files
 from apps.connections.actions.request import EDITABLE, bump, opened_once, write_content
 from apps.connections.announcements import people, tell, tell_signers
 from apps.connections.choices import AttachmentKind, Channel, DecisionStatus
@@ -139,6 +139,7 @@ def enter_paper_request(
 ) -> ConnectionRequest:
     """The operator enters a request that came on paper (NĐ 47/2020 Điều 35(1), WF-17): the clock runs from its own day.
 
+    It runs at once, not from the submission: a paper that was entered and forgotten is reminded of and becomes late.
     `paper_signer` is the name under the paper. The scan is attached before the request is submitted. `uuid` makes the
     act repeatable, as in `draft_request`.
     """
@@ -149,9 +150,14 @@ def enter_paper_request(
         raise FactMissing(fields={"paper_signer": [_("This field is required.")]})
     request, is_new = opened_once(
         uuid, consumer=consumer, created_by=by, channel=Channel.PAPER,
-        more={"paper_received_on": received_on, "paper_signer": paper_signer.strip()},
+        more={
+            "paper_received_on": received_on, "paper_signer": paper_signer.strip(), **clock.receipt_of_paper(received_on),
+        },
     )  # fmt: skip
     if is_new:
         write_content(request, by, content)
-        audit.record("request.entered_from_paper", request, by=by, organizations=[consumer], received_on=str(received_on))
+        audit.record(
+            "request.entered_from_paper", request, by=by, organizations=[consumer], received_on=str(received_on),
+            due_at=request.due_at.isoformat(),
+        )  # fmt: skip
     return request

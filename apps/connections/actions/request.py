@@ -14,7 +14,15 @@ from django.utils.translation import gettext_noop as N_
 
 from apps.audit import actions as audit
 from apps.connections import clock
-from apps.connections.announcements import tell_asked, tell_consumer, tell_desks, tell_operators, tell_providers, tell_signers
+from apps.connections.announcements import (
+    tell_asked,
+    tell_consumer,
+    tell_desks,
+    tell_filers,
+    tell_forwarded,
+    tell_operators,
+    tell_signers,
+)
 from apps.connections.choices import Channel, DecisionStatus, RequestKind, RequestStatus
 from apps.connections.completeness import missing, unsigned_by
 from apps.connections.content import is_too_far, request_hash
@@ -221,7 +229,7 @@ def submit_request(request: ConnectionRequest, *, by, version: int | None = None
     gaps = missing(request)
     if gaps:
         raise _incomplete(gaps)
-    facts = clock.receipt(request, clock.moment_of_receipt(request))
+    facts = clock.receipt(request, timezone.now())
     REQUEST.move(request, "submit", by=by, version=version, submitted_by=by, **facts)
     audit.record(
         "request.submitted", request, by=by, organizations=request.party_uuids(), content_hash=request_hash(request),
@@ -250,7 +258,7 @@ def return_request(
         "request.returned", request, by=by, organizations=request.party_uuids(), fields=[field for field, _text in remarks],
         lapses_at=request.lapses_at.isoformat(),
     )  # fmt: skip
-    tell_consumer("returned", request, N_("Request %(number)s was returned for completion."))
+    tell_filers("returned", request, N_("Request %(number)s was returned for completion."), by=by)
     tell_asked("returned", request, N_("Request %(number)s was returned for completion."), by=by)
     return request
 
@@ -280,7 +288,7 @@ def forward_request(request: ConnectionRequest, *, by, version: int | None = Non
             request=request, provider_id=provider_id, defaults={"requested_by": request.submitted_by}
         )
     audit.record("request.forwarded", request, by=by, organizations=request.party_uuids())
-    tell_providers("forwarded", request, N_("Request %(number)s awaits your decision."))
+    tell_forwarded(request)
     tell_consumer("forwarded", request, N_("Request %(number)s was forwarded to the provider."))
     return request
 
@@ -347,11 +355,18 @@ def open_parts(request: ConnectionRequest, by) -> list[ProviderDecision]:
 
 @transaction.atomic
 def withdraw_request(request: ConnectionRequest, *, by, version: int | None = None) -> ConnectionRequest:
-    """The consumer gives the request up, any time before it is approved."""
+    """The consumer gives the request up, any time before it is approved; the operator, one that was entered from paper.
+
+    Whoever had it in hand or on the desk is told, but for the one who acted.
+    """
     was = request.status
     REQUEST.move(request, "withdraw", by=by, version=version, **clock.stop())
     audit.record("request.withdrawn", request, by=by, organizations=request.party_uuids())
-    tell_desks("withdrawn", request, N_("Request %(number)s was withdrawn by the consumer."), by=by, was=was)
+    told = N_("Request %(number)s was withdrawn by the operator, who had entered it from paper.")
+    if organization_ids(by, Role.CONSUMER_OFFICER) & request.consumer_ids():
+        told = N_("Request %(number)s was withdrawn by the consumer.")
+    tell_desks("withdrawn", request, told, by=by, was=was)
+    tell_filers("withdrawn", request, told, by=by)
     return request
 
 
@@ -363,7 +378,7 @@ def lapse_request(request: ConnectionRequest, *, by) -> ConnectionRequest:
         raise FactMissing(code="not_yet")
     REQUEST.move(request, "lapse", by=by, **clock.stop())
     audit.record("request.lapsed", request, by=by, organizations=request.party_uuids())
-    tell_consumer("lapsed", request, N_("Request %(number)s was withdrawn by itself: it was not completed in time."))
+    tell_filers("lapsed", request, N_("Request %(number)s was withdrawn by itself: it was not completed in time."), by=by)
     tell_asked("lapsed", request, N_("Request %(number)s was withdrawn by itself: it was not completed in time."), by=by)
     return request
 

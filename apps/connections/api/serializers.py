@@ -121,7 +121,7 @@ class RequestDetailSerializer(RequestListSerializer):
         fields = [
             *RequestListSerializer.Meta.fields, "version", "systems", "scope", "purpose", "purpose_text", "solution", "legal_basis",
             "procedures", "method", "calls_per_day", "calls_per_second", "source_networks", "wanted_from", "wanted_to",
-            "codes_day", "technician", "exemption_reason", "special_reason", "alternatives", "note", "change_reason", "decisions", "remarks", "signatures", "attachments", "deadline_rule",
+            "paper_received_on", "paper_signer", "codes_day", "technician", "exemption_reason", "special_reason", "alternatives", "note", "change_reason", "decisions", "remarks", "signatures", "attachments", "deadline_rule",
             "deadline_citation", "lapses_at", "decided_at", "refusal_ground", "refusal_reason", "refusal_citation", "content_hash",
             "missing", "available_actions",
         ]  # fmt: skip
