@@ -43,9 +43,12 @@ def case_url(request: ConnectionRequest) -> str:
 
 
 def tell(recipients, event: str, request: ConnectionRequest, message: str, **params) -> None:
-    """Tell `recipients` once that `event` happened to `request` as it stands (its version is part of the key)."""
+    """Tell `recipients` once that `event` happened to `request` as it stands (its version is part of the key).
+
+    What follows a hyphen in `event` names one of several that happen to the same version.
+    """
     notify(
-        recipients, f"request.{event}", key=f"request.{event}:{request.uuid}:{request.version}",
+        recipients, f"request.{event.split('-')[0]}", key=f"request.{event}:{request.uuid}:{request.version}",
         message=message, url=case_url(request), number=request.number, **params,
     )  # fmt: skip
 

@@ -297,6 +297,22 @@ def test_a_case_is_given_to_somebody_by_api(w):
     assert answer.status_code == 200
     request.refresh_from_db()
     assert request.handler == w.operator
+    assert answer.json()["handler"] == str(w.operator)
+
+
+def test_each_side_reads_its_own_handler_and_no_other(w):
+    request = forwarded(w)
+    for person in (w.operator, w.provider_officer):
+        post(person, f"{LIST}/{request.uuid}/assign", {"handler": str(person.uuid)})
+
+    def seen(person):
+        row = browser(person).get(f"{LIST}/{request.uuid}").json()
+        return row["handler"], row["decisions"][0]["handler"]
+
+    assert seen(w.operator) == (str(w.operator), None)
+    assert seen(w.provider_officer) == (None, str(w.provider_officer))
+    assert seen(w.provider_signer) == (None, str(w.provider_officer))
+    assert seen(w.consumer_officer) == (None, None)
 
 
 def test_the_operator_enters_paper_by_api(w):

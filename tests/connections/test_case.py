@@ -94,6 +94,17 @@ def test_each_side_names_its_own_handler(w):
     assert Notice.objects.filter(recipient=colleague, kind__startswith="request.assigned").exists()
 
 
+def test_who_is_given_the_case_again_is_told_again_and_who_has_it_is_not(w):
+    request = forwarded(w)
+    first, second = officer(Role.PROVIDER_OFFICER, w.provider), officer(Role.PROVIDER_OFFICER, w.provider)
+    for handler in (first, first, second, first):
+        assign_request(request, by=w.provider_officer, handler=handler)
+    for _n in range(2):
+        assign_request(request, by=w.operator, handler=w.operator)
+    told = list(Notice.objects.filter(kind="request.assigned").order_by("id").values_list("recipient", flat=True))
+    assert told == [first.pk, second.pk, first.pk, w.operator.pk]
+
+
 def test_a_handler_holds_the_role_there(w):
     request = forwarded(w)
     with pytest.raises(InvalidFact):

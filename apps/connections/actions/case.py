@@ -68,7 +68,7 @@ def _readers(request: ConnectionRequest, organization: Organization, is_internal
 def assign_request(request: ConnectionRequest, *, by, handler) -> ConnectionRequest:
     """Name who handles the case on `by`'s side: the operator's person, or the provider's for its part.
 
-    Raises InvalidFact when `handler` does not hold the role there.
+    Who has it already is not told again. Raises InvalidFact when `handler` does not hold the role there.
     """
     require(by, "connections.assign_request", request)
     if handler is None:
@@ -78,14 +78,17 @@ def assign_request(request: ConnectionRequest, *, by, handler) -> ConnectionRequ
         for part in parts:
             if not has_role(handler, Role.PROVIDER_OFFICER, part.provider_id):
                 raise InvalidFact(_("This person is not a provider officer of that organization."), code="wrong_handler")
-        parts.update(handler=handler)
+        changed = parts.exclude(handler=handler).update(handler=handler)
     else:
         if not is_operator(handler):
             raise InvalidFact(_("This person is not an operator."), code="wrong_handler")
-        ConnectionRequest.objects.filter(pk=request.pk).update(handler=handler)
+        changed = ConnectionRequest.objects.filter(pk=request.pk).exclude(handler=handler).update(handler=handler)
     request.refresh_from_db()
+    if not changed:
+        return request
     audit.record("request.assigned", request, by=by, organizations=request.party_uuids(), handler=str(handler.uuid))
-    tell([handler], f"assigned-{handler.uuid}", request, N_("Request %(number)s was given to you."))
+    # A case that comes back is told anew: the content, and so the version, may be the same.
+    tell([handler], f"assigned-{timezone.now():%Y%m%d%H%M%S%f}", request, N_("Request %(number)s was given to you."))
     return request
 
 

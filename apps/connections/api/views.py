@@ -62,9 +62,9 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
         rows = super().get_queryset()
         if self.action == "list":
             return rows
-        return rows.select_related("purpose", "deadline_rule", "refusal_ground").prefetch_related(
+        return rows.select_related("purpose", "deadline_rule", "refusal_ground", "handler").prefetch_related(
             "systems__organization", "requested_operations__operation__version__service", "requested_operations__fields",
-            "decisions__provider", "decisions__decided_by", Prefetch("attachments", Attachment.objects.present()), "remarks__author", "signatures__organization", "signatures__signer",
+            "decisions__provider", "decisions__decided_by", "decisions__handler", Prefetch("attachments", Attachment.objects.present()), "remarks__author", "signatures__organization", "signatures__signer",
         )  # fmt: skip
 
     @extend_schema(responses=DETAIL)
