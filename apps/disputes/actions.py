@@ -149,7 +149,9 @@ def answer_dispute(
         document_date=document_date,
     )  # fmt: skip
     audit.record("dispute.answered", dispute, by=by, organizations=_sides(dispute), level=dispute.status)
-    tell(dispute, f"answered-{answer.uuid}", N_("Dispute %(number)s was answered."), [dispute.raised_for_id])
+    # What the digital unit or the body in charge answers, both sides have to carry out.
+    sides = [dispute.raised_for_id] + ([dispute.respondent_id] if dispute.status != DisputeStatus.LEVEL_1 else [])
+    tell(dispute, f"answered-{answer.uuid}", N_("Dispute %(number)s was answered."), sides, but=by)
     return answer
 
 
@@ -228,6 +230,7 @@ def close_dispute(dispute: Dispute, *, by, version: int | None = None) -> Disput
     """The operator has checked that what was agreed is done (NĐ 47/2020 Điều 50)."""
     DISPUTE.move(dispute, "close", by=by, version=version)
     audit.record("dispute.closed", dispute, by=by, organizations=_sides(dispute))
+    tell(dispute, "closed", N_("Dispute %(number)s is closed."), [dispute.raised_for_id, dispute.respondent_id], but=by)
     return dispute
 
 
@@ -302,8 +305,10 @@ def _time_again(ticket: Ticket) -> dict:
 
 @transaction.atomic
 def close_ticket(ticket: Ticket, *, by, version: int | None = None) -> Ticket:
+    """Who asked is done with it, answered or not; it leaves the other's desk, which is told."""
     TICKET.move(ticket, "close", by=by, version=version)
     audit.record("ticket.closed", ticket, by=by, organizations=[ticket.asked_by, ticket.asked_of])
+    tell(ticket, "closed", N_("The question %(number)s is closed."), [ticket.asked_by_id, ticket.asked_of_id], but=by)
     return ticket
 
 
@@ -311,10 +316,10 @@ def _sides(dispute: Dispute) -> list[Organization]:
     return [dispute.raised_for, dispute.respondent]
 
 
-def tell(obj, event: str, message: str, organizations: list[int], *, operators: bool = False, **params) -> None:
-    """Tell the officers of these organizations once that `event` happened to a dispute or a ticket as it stands."""
+def tell(obj, event: str, message: str, organizations: list[int], *, operators: bool = False, but=None, **params) -> None:
+    """Tell the officers of these organizations, but for one person, once that `event` happened to a dispute or a ticket as it stands."""
     kind = obj._meta.model_name
-    recipients = [person for role in OFFICERS for person in people(role, organizations)]
+    recipients = [person for role in OFFICERS for person in people(role, organizations) if person != but]
     recipients += people(Role.OPERATOR) if operators else []
     due = timezone.localtime(obj.due_at).strftime("%d/%m/%Y") if obj.due_at else ""
     notify(

@@ -79,7 +79,8 @@ def test_wf_51_to_54_through_the_three_levels(world, as_person):
         "why it came up a level"
     )
     with time_machine.travel(LATER, tick=False):
-        do(operator, dispute, "answer", text="Đề nghị nguồn sửa.")
+        said = do(operator, dispute, "answer", text="Đề nghị nguồn sửa.").content.decode()
+        assert "cả hai bên đã được thông báo" in said
         do(consumer, dispute, "escalate", reason="Thuộc thẩm quyền của bộ.")
     dispute.refresh_from_db()
     assert (dispute.status, dispute.deadline_rule.code) == ("level_3", "dispute.level_3")
