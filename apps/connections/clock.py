@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from apps.connections.models import ConnectionRequest
 from apps.legal import deadlines
+from apps.legal.models import LegalRule
 
 DECIDE = "connection.decide"
 COMPLETE = "connection.return_limit"
@@ -47,6 +48,14 @@ def pause(at: datetime.datetime) -> dict:
     """Facts to write when the request is returned `at`."""
     lapses = deadlines.start(COMPLETE, at).due_at
     return {"paused_at": at, "lapses_at": lapses, "return_half_at": deadlines.halfway(at, lapses)}
+
+
+def return_rule(request: ConnectionRequest) -> LegalRule | None:
+    """The rule by which a returned request lapses: the one in force when it was returned. None for one that is not."""
+    if request.paused_at is None or request.lapses_at is None:
+        return None
+    rules = LegalRule.objects.in_force(timezone.localdate(request.paused_at)).filter(code=COMPLETE)
+    return rules.order_by("-effective_from").first()
 
 
 def stop() -> dict:

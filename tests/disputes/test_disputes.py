@@ -338,6 +338,9 @@ def test_a_dispute_by_api_from_raising_to_closing(w):
     made = post(w.consumer_officer, "disputes", body)
     assert made.status_code == 201, made.content
     here = f"disputes/{made.json()['uuid']}"
+    seen = get(w.provider_officer, here).json()
+    assert "7" in seen["deadline_rule"]
+    assert seen["deadline_citation"] == "NĐ 47/2020/NĐ-CP Điều 49(1)"
     assert post(w.provider_officer, f"{here}/answer", {"text": "Sẽ sửa"}).json()["answers"][0]["text"] == "Sẽ sửa"
     assert post(w.consumer_officer, f"{here}/escalate", {"reason": "Chưa sửa"}).json()["status"] == "level_2"
     assert post(w.consumer_officer, f"{here}/resolve", {"outcome": "Đã sửa"}).json()["status"] == "resolved"
@@ -362,6 +365,8 @@ def test_a_ticket_by_api(w):
     made = post(w.consumer_officer, "tickets", body)
     assert made.status_code == 201, made.content
     assert "001" not in str(made.json().get("record_key", ""))
+    rule = Ticket.objects.get().deadline_rule
+    assert (made.json()["deadline_rule"], made.json()["deadline_citation"]) == (str(rule), rule.citation)
     here = f"tickets/{made.json()['uuid']}"
     assert post(w.provider_officer, f"{here}/answer", {"answer": "Đã sửa"}).json()["status"] == "answered"
     assert post(w.consumer_officer, f"{here}/ask-again", {"text": "Vẫn sai"}).json()["status"] == "open"

@@ -192,7 +192,10 @@ def test_wf_46_wrong_data_is_reported_answered_and_asked_again(world, as_person)
         assert consumer.post(address, facts).status_code == 302
     ticket = Ticket.objects.get()
     assert ticket.number in provider.get(reverse("home")).content.decode()
-    assert "0100109106" not in provider.get(reverse("portal:ticket", args=[ticket.uuid])).content.decode()
+    page = provider.get(reverse("portal:ticket", args=[ticket.uuid])).content.decode()
+    assert "0100109106" not in page
+    assert str(ticket.deadline_rule) in page, "by which rule it is due"
+    assert ticket.deadline_rule.citation in page
     do(provider, ticket, "answer", answer="Đã sửa.")
     assert "Đọc trả lời và đóng" in consumer.get(reverse("home")).content.decode()
     do(consumer, ticket, "ask_again", text="Vẫn sai.")

@@ -36,12 +36,16 @@ class DisputeListSerializer(serializers.ModelSerializer):
 
 class DisputeDetailSerializer(DisputeListSerializer):
     answers = AnswerSerializer(many=True, read_only=True)
+    deadline_rule = serializers.StringRelatedField()
+    deadline_citation = serializers.CharField(source="deadline_rule.citation", default="", read_only=True)
     available_actions = serializers.SerializerMethodField()
 
     class Meta(DisputeListSerializer.Meta):
         fields = [
             *DisputeListSerializer.Meta.fields,
             "version",
+            "deadline_rule",
+            "deadline_citation",
             "description",
             "outcome",
             "resolved_at",
@@ -101,6 +105,8 @@ class TicketListSerializer(serializers.ModelSerializer):
 
 
 class TicketDetailSerializer(TicketListSerializer):
+    deadline_rule = serializers.StringRelatedField()
+    deadline_citation = serializers.CharField(source="deadline_rule.citation", default="", read_only=True)
     answered_by = serializers.StringRelatedField()
     available_actions = serializers.SerializerMethodField()
 
@@ -108,6 +114,8 @@ class TicketDetailSerializer(TicketListSerializer):
         fields = [
             *TicketListSerializer.Meta.fields,
             "version",
+            "deadline_rule",
+            "deadline_citation",
             "text",
             "answer",
             "answered_by",

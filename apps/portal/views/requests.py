@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.connections import clock
 from apps.connections.choices import RequestKind, RequestStatus
 from apps.connections.models import ConnectionRequest, ProviderDecision, RequestedOperation
 from apps.connections.overdue import overdue_rows, told
@@ -133,6 +134,7 @@ def request_case(request: HttpRequest, uuid) -> HttpResponse:
         "may_preview": may_preview(request.user, row),
         "next_case": inbox.next_case(request.user, row),
         "is_late": row.is_late(timezone.now()),
+        "return_rule": clock.return_rule(row),
         "may_dispute": row.status == RequestStatus.REFUSED
         and bool(organization_ids(request.user, Role.CONSUMER_OFFICER) & row.consumer_ids()),
         **case.pieces(row, request.user),

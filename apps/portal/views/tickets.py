@@ -118,7 +118,9 @@ def _only_one(agreement: Agreement, side: str) -> Organization:
 @page
 def ticket(request: HttpRequest, uuid) -> HttpResponse:
     row = find(
-        Ticket.objects.select_related("asked_by", "asked_of", "author", "answered_by", "agreement"), request.user, uuid=uuid
+        Ticket.objects.select_related("asked_by", "asked_of", "author", "answered_by", "agreement", "deadline_rule"),
+        request.user,
+        uuid=uuid,
     )
     context = {
         "title": f"{row.get_kind_display().capitalize()} {row.number}",
