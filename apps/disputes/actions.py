@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid as uuids
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,6 +20,7 @@ from apps.connections.models import ConnectionRequest
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.fields import keyed_hash
 from apps.core.numbers import next_number
+from apps.core.once import made_before, made_once
 from apps.core.workflow import came_second, require, stale
 from apps.disputes import clock
 from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind
@@ -55,7 +56,7 @@ def raise_dispute(
     `respondent` names the other party where there are several. `uuid`, chosen by the caller, makes the act repeatable
     (CC-05). Raises NotPermitted for who is no party, InvalidFact for a respondent who is none, FactMissing for empty texts.
     """
-    again = _made_before(Dispute, uuid, raised_by=by)
+    again = made_before(Dispute, uuid, raised_by=by)
     if again is not None:
         return again
     _require_texts(title=title, description=description)
@@ -65,9 +66,9 @@ def raise_dispute(
         _about_agreement(subject, by, respondent) if isinstance(subject, Agreement) else _about_request(subject, by, respondent)
     )
     _hold_sides(facts["raised_for_id"], facts["respondent_id"])
-    facts.update(category=category, title=title.strip(), description=description.strip(), raised_by=by,
+    facts.update(category=category, title=title.strip(), description=description.strip(),
                  **clock.start("dispute.level_1", timezone.now()))  # fmt: skip
-    dispute, is_new = _made_once(Dispute, "VM", uuid, "raised_by", facts)
+    dispute, is_new = made_once(Dispute, uuid, _numbered(Dispute, "VM", raised_by=by, **facts), raised_by=by)
     if not is_new:
         return dispute
     audit.record("dispute.raised", dispute, by=by, organizations=_sides(dispute), category=category)
@@ -75,24 +76,9 @@ def raise_dispute(
     return dispute
 
 
-def _made_before(model, uuid: uuids.UUID | None, **author):
-    """The row that the same person made with this uuid; Conflict when it is another person's."""
-    found = model.objects.filter(uuid=uuid).first() if uuid else None
-    if found is not None and any(getattr(found, name) != value for name, value in author.items()):
-        raise Conflict(code="idempotency_key_reused")
-    return found
-
-
-def _made_once(model, prefix: str, uuid: uuids.UUID | None, author: str, facts: dict) -> tuple:
-    """Create the row; of two clicks at once the second finds the first one's row. Returns (row, is it new)."""
-    try:
-        with transaction.atomic():
-            return model.objects.create(uuid=uuid or uuids.uuid4(), number=next_number(prefix), **facts), True
-    except IntegrityError:
-        found = _made_before(model, uuid, **{author: facts[author]})
-        if found is None:
-            raise
-        return found, False
+def _numbered(model, prefix: str, **facts):
+    """How a row of these facts is made with the next number, as `made_once` asks for it."""
+    return lambda key: model.objects.create(uuid=key, number=next_number(prefix), **facts)
 
 
 def _about_agreement(agreement: Agreement, by, respondent: Organization | None) -> dict:
@@ -133,21 +119,28 @@ def _hold_sides(*organizations: int) -> None:
 
 @transaction.atomic
 def answer_dispute(
-    dispute: Dispute, *, by, text: str, document_number: str = "", document_date: datetime.date | None = None
-) -> Answer:
-    """The level in charge answers. At level 3 the answer names the document it was sent with (NĐ 47/2020 Điều 49(3))."""
+    dispute: Dispute, *, by, text: str, document_number: str = "", document_date: datetime.date | None = None,
+    uuid: uuids.UUID | None = None,
+) -> Answer:  # fmt: skip
+    """The level in charge answers. At level 3 the answer names the document it was sent with (NĐ 47/2020 Điều 49(3)).
+
+    A level may answer more than once; `uuid` as in `raise_dispute`.
+    """
     Dispute.objects.select_for_update(no_key=True).get(pk=dispute.pk)
     dispute.refresh_from_db()
+    same = {"dispute": dispute, "author": by}
+    again = made_before(Answer, uuid, **same)
+    if again is not None:
+        return again
     if dispute.status not in RUNNING:
         raise came_second(dispute, state=dispute.status)
     require(by, "disputes.answer", dispute)
     _require_texts(text=text)
     if dispute.status == DisputeStatus.LEVEL_3 and not (document_number.strip() and document_date):
         raise FactMissing(_("Level 3 is settled by a document: give its number and date."), code="document_missing")
-    answer = Answer.objects.create(
-        dispute=dispute, level=dispute.status, author=by, text=text.strip(), document_number=document_number.strip(),
-        document_date=document_date,
-    )  # fmt: skip
+    facts = {"level": dispute.status, "text": text.strip(), "document_number": document_number.strip(),
+             "document_date": document_date}  # fmt: skip
+    answer, _new = made_once(Answer, uuid, lambda key: Answer.objects.create(uuid=key, **same, **facts), **same)
     audit.record("dispute.answered", dispute, by=by, organizations=_sides(dispute), level=dispute.status)
     # What the digital unit or the body in charge answers, both sides have to carry out.
     sides = [dispute.raised_for_id] + ([dispute.respondent_id] if dispute.status != DisputeStatus.LEVEL_1 else [])
@@ -244,7 +237,7 @@ def open_ticket(
 
     `uuid` as in `raise_dispute`.
     """
-    again = _made_before(Ticket, uuid, author=by)
+    again = made_before(Ticket, uuid, author=by)
     if again is not None:
         return again
     _require_texts(text=text)
@@ -263,10 +256,10 @@ def open_ticket(
     if due_at is not None and due_at > now + LONGEST:
         raise InvalidFact(fields={"due_at": [_("At most a year from now.")]})
     _hold_sides(min(mine), asked_of.pk)
-    facts = {"kind": kind, "agreement": agreement, "asked_by_id": min(mine), "asked_of": asked_of, "author": by,
+    facts = {"kind": kind, "agreement": agreement, "asked_by_id": min(mine), "asked_of": asked_of,
              "text": text.strip(), "record_key_hash": keyed_hash(record_key) if record_key else "",
              **(clock.until(due_at, now) if kind == TicketKind.EXPLANATION else clock.start(clock.CORRECT, now))}  # fmt: skip
-    ticket, is_new = _made_once(Ticket, "PH", uuid, "author", facts)
+    ticket, is_new = made_once(Ticket, uuid, _numbered(Ticket, "PH", author=by, **facts), author=by)
     if not is_new:
         return ticket
     audit.record("ticket.opened", ticket, by=by, organizations=[ticket.asked_by, asked_of], kind=kind)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.agreements.models import Agreement
 from apps.disputes.choices import DisputeCategory
 from apps.organizations.models import Organization
-from apps.portal.forms import date_input
+from apps.portal.forms import RepeatableForm, date_input
 
 LONG = 10_000
 
@@ -37,7 +37,7 @@ class DisputeForm(forms.Form):
         self.fields["respondent"].queryset = others
 
 
-class DisputeAnswerForm(forms.Form):
+class DisputeAnswerForm(RepeatableForm):
     text = text(_("Answer"), rows=5)
 
 

@@ -17,6 +17,7 @@ from apps.connections.announcements import people, tell, tell_signers
 from apps.connections.choices import AttachmentKind, Channel, DecisionStatus
 from apps.connections.models import Attachment, Comment, ConnectionRequest
 from apps.core.errors import FactMissing, InvalidFact
+from apps.core.once import made_once
 from apps.core.text import undisguised
 from apps.core.workflow import came_second, require
 from apps.organizations.choices import Role
@@ -27,15 +28,22 @@ MAX_FILES = 20
 
 
 @transaction.atomic
-def comment_request(request: ConnectionRequest, *, by, text: str, is_internal: bool = False) -> Comment:
-    """Say something in the thread. Internal words stay in the author's organization; shared ones are told to the others."""
+def comment_request(
+    request: ConnectionRequest, *, by, text: str, is_internal: bool = False, uuid: uuids.UUID | None = None
+) -> Comment:
+    """Say something in the thread. Internal words stay in the author's organization; shared ones are told to the others.
+
+    `uuid` makes the act repeatable, as in `draft_request`.
+    """
     require(by, "connections.comment_request", request)
     if not text.strip():
         raise FactMissing(fields={"text": [_("This field is required.")]})
     organization = _organization_in(request, by)
-    comment = Comment.objects.create(
-        request=request, author=by, organization=organization, is_internal=is_internal, text=undisguised(text).strip()[:5000]
-    )
+    facts = {"organization": organization, "is_internal": is_internal, "text": undisguised(text).strip()[:5000]}
+    same = {"request": request, "author": by}
+    comment, is_new = made_once(Comment, uuid, lambda key: Comment.objects.create(uuid=key, **same, **facts), **same)
+    if not is_new:
+        return comment
     readers = [organization.uuid] if is_internal else request.party_uuids()
     audit.record("request.commented", request, by=by, organizations=readers, internal=is_internal)
     tell(

@@ -6,7 +6,7 @@ import ipaddress
 import uuid as uuids
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -30,8 +30,9 @@ from apps.connections.models import ConnectionRequest, ProviderDecision, Remark,
 from apps.connections.scope import replace_scope, replace_systems
 from apps.connections.workflow import DECISION, REQUEST
 from apps.core.changes import invalid
-from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion
+from apps.core.errors import FactMissing, InvalidFact, NotPermitted, StaleVersion
 from apps.core.numbers import next_number
+from apps.core.once import made_once
 from apps.core.text import undisguised
 from apps.core.workflow import came_second, require, stale
 from apps.legal.models import RefusalGround
@@ -72,27 +73,11 @@ def opened_once(uuid: uuids.UUID | None, *, more: dict | None = None, **facts) -
 
     Raises Conflict (`idempotency_key_reused`) when another act has used the uuid.
     """
-    again = opened_before(uuid, **facts)
-    if again is not None:
-        return again, False
-    made = {"uuid": uuid or uuids.uuid4(), **facts, **(more or {})}
-    try:
-        with transaction.atomic():
-            return ConnectionRequest.objects.create(number=next_number("YC"), **made), True
-    except IntegrityError:
-        # Two clicks at once: the other one's row is committed by now.
-        again = opened_before(uuid, **facts)
-        if again is None:
-            raise
-        return again, False
 
+    def make(key: uuids.UUID) -> ConnectionRequest:
+        return ConnectionRequest.objects.create(uuid=key, number=next_number("YC"), **facts, **(more or {}))
 
-def opened_before(uuid: uuids.UUID | None, **facts) -> ConnectionRequest | None:
-    """What the same act made before under this uuid. Raises Conflict when another act did."""
-    found = ConnectionRequest.objects.filter(uuid=uuid).first() if uuid else None
-    if found is not None and any(getattr(found, name) != value for name, value in facts.items()):
-        raise Conflict(code="idempotency_key_reused")
-    return found
+    return made_once(ConnectionRequest, uuid, make, **facts)
 
 
 @transaction.atomic

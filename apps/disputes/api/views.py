@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 from django.http import Http404
 from django.utils import timezone
 from django_filters import rest_framework as filters
@@ -9,8 +11,8 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from apps.agreements.models import Agreement
-from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
 from apps.connections.models import ConnectionRequest
+from apps.core.api.once import IDEMPOTENCY_KEY, idempotency_key
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
 from apps.core.errors import InvalidFact
@@ -98,10 +100,11 @@ class Disputes(Rows):
         facts["respondent"] = _organization(request.user, facts.pop("respondent", None))
         return self.made(actions.raise_dispute(subject, by=request.user, uuid=idempotency_key(request), **facts))
 
-    @extend_schema(request=serializers.DisputeAnswerSerializer, responses=DISPUTE)
+    @extend_schema(request=serializers.DisputeAnswerSerializer, responses=DISPUTE, parameters=[IDEMPOTENCY_KEY])
     @action(detail=True, methods=["post"])
     def answer(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.DisputeAnswerSerializer, actions.answer_dispute)
+        verb = partial(actions.answer_dispute, uuid=idempotency_key(request))
+        return self.act(request, serializers.DisputeAnswerSerializer, verb)
 
     @extend_schema(request=serializers.SentDocumentSerializer, responses=DISPUTE)
     @action(detail=True, methods=["post"], url_path="document-sent")
