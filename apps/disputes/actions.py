@@ -33,6 +33,7 @@ from apps.notices.actions import notify
 from apps.organizations.choices import OrganizationStatus, Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
+from apps.registry.models import DataService
 
 OFFICERS = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
 LONGEST = datetime.timedelta(days=366)
@@ -230,12 +231,12 @@ def close_dispute(dispute: Dispute, *, by, version: int | None = None) -> Disput
 @transaction.atomic
 def open_ticket(
     agreement: Agreement, *, by, kind: str, asked_of: Organization, text: str, due_at: datetime.datetime | None = None,
-    record_key: str = "", uuid: uuids.UUID | None = None,
+    record_key: str = "", service: DataService | None = None, uuid: uuids.UUID | None = None,
 ) -> Ticket:  # fmt: skip
     """Ask the other party: a provider asks a consumer to explain its use (with a due date), a consumer reports wrong data,
     which the provider corrects within the term of the rule `ticket.wrong_data` (WF-46).
 
-    `uuid` as in `raise_dispute`.
+    `service` names one of those under the agreement; reported wrong, it is the asked agency's own. `uuid` as in `raise_dispute`.
     """
     again = made_before(Ticket, uuid, author=by)
     if again is not None:
@@ -250,13 +251,14 @@ def open_ticket(
     other = Side.CONSUMER if side == Side.PROVIDER else Side.PROVIDER
     if asked_of.pk not in agreement.organization_ids(other):
         raise InvalidFact(_("This organization is not the other party."), code="not_the_other_party")
+    _check_service(service, agreement, asked_of if kind == TicketKind.WRONG_DATA else None)
     if kind == TicketKind.EXPLANATION and (due_at is None or due_at <= timezone.now()):
         raise FactMissing(_("Say until when the explanation is expected."), fields={"due_at": [_("Required.")]})
     now = timezone.now()
     if due_at is not None and due_at > now + LONGEST:
         raise InvalidFact(fields={"due_at": [_("At most a year from now.")]})
     _hold_sides(min(mine), asked_of.pk)
-    facts = {"kind": kind, "agreement": agreement, "asked_by_id": min(mine), "asked_of": asked_of,
+    facts = {"kind": kind, "agreement": agreement, "service": service, "asked_by_id": min(mine), "asked_of": asked_of,
              "text": text.strip(), "record_key_hash": keyed_hash(record_key) if record_key else "",
              **(clock.until(due_at, now) if kind == TicketKind.EXPLANATION else clock.start(clock.CORRECT, now))}  # fmt: skip
     ticket, is_new = made_once(Ticket, uuid, _numbered(Ticket, "PH", author=by, **facts), author=by)
@@ -265,6 +267,18 @@ def open_ticket(
     audit.record("ticket.opened", ticket, by=by, organizations=[ticket.asked_by, asked_of], kind=kind)
     tell(ticket, "opened", N_("There is a question for you: %(number)s."), [asked_of.pk])
     return ticket
+
+
+def _check_service(service: DataService | None, agreement: Agreement, provider: Organization | None) -> None:
+    """Raise InvalidFact for a service that is not under the agreement, or not that provider's."""
+    if service is None:
+        return
+    if not agreement.grants.filter(operation__version__service=service).exists():
+        text = _("This service is not under the agreement.")
+        raise InvalidFact(text, code="service_not_in_agreement", fields={"service": [text]})
+    if provider is not None and service.provider_id != provider.pk:
+        text = _("This service is another agency's.")
+        raise InvalidFact(text, code="service_of_another", fields={"service": [text]})
 
 
 @transaction.atomic

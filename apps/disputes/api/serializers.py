@@ -98,10 +98,11 @@ class TicketListSerializer(serializers.ModelSerializer):
     asked_by = OrganizationRefSerializer(read_only=True)
     asked_of = OrganizationRefSerializer(read_only=True)
     agreement = serializers.SlugRelatedField(slug_field="number", read_only=True)
+    service = serializers.SlugRelatedField(slug_field="code", read_only=True)
 
     class Meta:
         model = Ticket
-        fields = ["uuid", "number", "kind", "status", "agreement", "asked_by", "asked_of", "due_at", "created_at"]
+        fields = ["uuid", "number", "kind", "status", "agreement", "service", "asked_by", "asked_of", "due_at", "created_at"]
 
 
 class TicketDetailSerializer(TicketListSerializer):
@@ -134,6 +135,7 @@ class TicketInputSerializer(serializers.Serializer):
     asked_of = serializers.CharField(max_length=35)
     text = serializers.CharField(max_length=LONG)
     due_at = Moment(required=False, allow_null=True)
+    service = serializers.CharField(max_length=60, required=False, help_text="Code of a service under the agreement.")
     record_key = serializers.CharField(max_length=200, required=False, write_only=True, help_text="Kept as a keyed hash only.")
 
 
