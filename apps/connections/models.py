@@ -10,8 +10,9 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit.models import WithHistory
-from apps.connections.choices import AttachmentKind, Channel, DecisionStatus, RequestKind, RequestStatus, SharingMethod
+from apps.connections.choices import OVER, AttachmentKind, Channel, DecisionStatus, RequestKind, RequestStatus, SharingMethod
 from apps.connections.querysets import (
+    RECEIVED,
     AttachmentQuerySet,
     CommentQuerySet,
     ConnectionRequestQuerySet,
@@ -103,6 +104,8 @@ class ConnectionRequest(WithHistory, StatefulModel):
     escalated_at = models.DateTimeField(_("escalated at"), null=True, blank=True)
     paused_at = models.DateTimeField(_("clock paused at"), null=True, blank=True)
     lapses_at = models.DateTimeField(_("withdrawn by itself at"), null=True, blank=True, db_index=True)
+    # Half of the time to complete a returned request; empty once that was said.
+    return_half_at = models.DateTimeField(null=True, blank=True, db_index=True, editable=False)
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
     refusal_ground = models.ForeignKey(
         RefusalGround, verbose_name=_("refusal ground"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
@@ -121,11 +124,11 @@ class ConnectionRequest(WithHistory, StatefulModel):
             models.Index(fields=["status", "-id"], name="connections_request_state"),
             models.Index(
                 fields=["due_at", "-id"], name="connections_request_open_due",
-                condition=Q(status__in=("checking", "returned", "awaiting_provider")),
+                condition=RECEIVED,
             ),
             models.Index(
                 F("paused_at").asc(nulls_first=True), "due_at", "id", name="connections_request_running",
-                condition=Q(status__in=("checking", "returned", "awaiting_provider")),
+                condition=RECEIVED,
             ),
             models.Index(fields=["-decided_at"], name="connections_request_decided", condition=Q(decided_at__isnull=False)),
         ]  # fmt: skip
@@ -144,6 +147,17 @@ class ConnectionRequest(WithHistory, StatefulModel):
 
     def __str__(self) -> str:
         return self.number
+
+    @property
+    def is_open(self) -> bool:
+        """As `open()`: received and not decided."""
+        if self.status == RequestStatus.DRAFT:
+            return self.channel == Channel.PAPER
+        return self.status not in OVER
+
+    def is_late(self, at: datetime.datetime) -> bool:
+        """As `late(at)`."""
+        return self.is_open and self.paused_at is None and self.due_at is not None and self.due_at < at
 
     def consumer_ids(self) -> frozenset[int]:
         """The organization that files and the owners of the systems that shall read: the requesting side."""

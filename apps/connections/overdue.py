@@ -31,8 +31,11 @@ def overdue_rows(at: datetime.datetime):
     parts = (
         ProviderDecision.objects.filter(status=DecisionStatus.PENDING).select_related("provider").order_by("provider__sort_key")
     )
-    rows = ConnectionRequest.objects.late(at).filter(status__in=(RequestStatus.CHECKING, RequestStatus.AWAITING_PROVIDER))
-    rows = rows.select_related("deadline_rule").prefetch_related(Prefetch("decisions", parts, to_attr="pending"))
+    rows = (
+        ConnectionRequest.objects.late(at)
+        .select_related("deadline_rule")
+        .prefetch_related(Prefetch("decisions", parts, to_attr="pending"))
+    )
     return rows.order_by("due_at", "-id")
 
 

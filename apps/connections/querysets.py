@@ -8,15 +8,21 @@ from apps.core.search import SearchLine
 from apps.organizations.roles import is_platform_reader, organization_ids
 
 OPEN = (RequestStatus.CHECKING, RequestStatus.RETURNED, RequestStatus.AWAITING_PROVIDER)
+RECEIVED = Q(status__in=OPEN) | Q(status=RequestStatus.DRAFT, channel=Channel.PAPER)
+"""What was received and is not decided. A paper is received on its day, whoever has still to enter the rest of it (WF-17)."""
 
 
 class ConnectionRequestQuerySet(SearchLine):
     def open(self):
-        return self.filter(status__in=OPEN)
+        return self.filter(RECEIVED)
+
+    def running(self):
+        """Open cases whose clock runs."""
+        return self.open().filter(paused_at__isnull=True)
 
     def late(self, at):
         """Open cases whose clock runs and has run out."""
-        return self.open().filter(due_at__lt=at, paused_at__isnull=True)
+        return self.running().filter(due_at__lt=at)
 
     def visible_to(self, user):
         """The consumer side always; a provider once the case was forwarded to it; platform readers all but others' drafts."""

@@ -1,4 +1,7 @@
-"""Reminders at half of the time, escalation to the operator when a case is late. Each is sent once a clock."""
+"""Reminders at half of the time, escalation to the operator when a case is late. Each is sent once a clock.
+
+A returned request has a clock of its own, until it lapses: of that one its consumer is reminded, once a return.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as N_
 
 from apps.connections.actions import lapse_request
-from apps.connections.announcements import people, tell
+from apps.connections.announcements import HALF, LATE, moment, people, tell, tell_filers
 from apps.connections.choices import RequestStatus
 from apps.connections.models import ConnectionRequest
 from apps.core.errors import DomainError
@@ -21,19 +24,20 @@ def run_clock(limit: int = 500) -> dict[str, int]:
     """Whatever is due now: lapses, reminders, escalations. A second run does nothing. Returns how many of each."""
     machine = get_user_model().objects.machine(CLOCK)
     now = timezone.now()
+    returned = ConnectionRequest.objects.filter(status=RequestStatus.RETURNED)
     return {
-        "lapsed": sum(_lapse(request, machine) for request in ConnectionRequest.objects.filter(
-            status=RequestStatus.RETURNED, lapses_at__lte=now)[:limit]),
-        "reminded": sum(_remind(request, now) for request in running().filter(half_at__lte=now, reminded_at__isnull=True)[:limit]),
+        "lapsed": sum(_lapse(request, machine) for request in returned.filter(lapses_at__lte=now)[:limit]),
+        "recalled": sum(_recall(request, machine) for request in returned.filter(return_half_at__lte=now)[:limit]),
+        # Late already: that is what is told.
+        "reminded": sum(_remind(request, now) for request in running().filter(
+            half_at__lte=now, due_at__gt=now, reminded_at__isnull=True)[:limit]),
         "escalated": sum(_escalate(request, now) for request in running().filter(due_at__lte=now, escalated_at__isnull=True)[:limit]),
     }  # fmt: skip
 
 
 def running():
-    """Cases whose clock runs."""
-    return ConnectionRequest.objects.filter(
-        status__in=(RequestStatus.CHECKING, RequestStatus.AWAITING_PROVIDER), paused_at__isnull=True
-    ).order_by("due_at")
+    """Cases whose clock runs, the most urgent first."""
+    return ConnectionRequest.objects.running().order_by("due_at")
 
 
 def _lapse(request: ConnectionRequest, machine) -> int:
@@ -45,11 +49,22 @@ def _lapse(request: ConnectionRequest, machine) -> int:
 
 
 @transaction.atomic
+def _recall(request: ConnectionRequest, machine) -> int:
+    """Half of the time to complete a returned request has passed."""
+    rows = ConnectionRequest.objects.filter(pk=request.pk, status=RequestStatus.RETURNED, return_half_at=request.return_half_at)
+    if not rows.update(return_half_at=None):
+        return 0
+    tell_filers("recalled", request, N_("Request %(number)s was returned: not completed by %(lapses)s, it is withdrawn by itself."),
+                by=machine, lapses=moment(request.lapses_at))  # fmt: skip
+    return 1
+
+
+@transaction.atomic
 def _remind(request: ConnectionRequest, now) -> int:
     if not running().filter(pk=request.pk, reminded_at__isnull=True).update(reminded_at=now):
         return 0
-    tell(handlers(request), "half", request, N_("Half of the time for request %(number)s has passed; it is due on %(due)s."),
-         due=timezone.localtime(request.due_at).strftime("%d/%m/%Y %H:%M"))  # fmt: skip
+    request.refresh_from_db()  # it may lie on another desk than a moment ago
+    tell(handlers(request), "half", request, HALF, due=moment(request.due_at))
     return 1
 
 
@@ -57,15 +72,14 @@ def _remind(request: ConnectionRequest, now) -> int:
 def _escalate(request: ConnectionRequest, now) -> int:
     if not running().filter(pk=request.pk, escalated_at__isnull=True).update(escalated_at=now):
         return 0
-    everybody = [*handlers(request), *people(Role.OPERATOR)]
-    tell(everybody, "late", request, N_("Request %(number)s is late: it was due on %(due)s."),
-         due=timezone.localtime(request.due_at).strftime("%d/%m/%Y %H:%M"))  # fmt: skip
+    request.refresh_from_db()
+    tell([*handlers(request), *people(Role.OPERATOR)], "late", request, LATE, due=moment(request.due_at))
     return 1
 
 
 def handlers(request: ConnectionRequest) -> list:
     """On whose desk the case lies: the named handler while they hold the role there, or everybody who may take the next step."""
-    if request.status == RequestStatus.CHECKING:
+    if request.status != RequestStatus.AWAITING_PROVIDER:
         return _desk(request.handler_id, people(Role.OPERATOR))
     parts = request.decisions.filter(status="pending")
     return [person for part in parts for person in _desk(part.handler_id, people(Role.PROVIDER_OFFICER, [part.provider_id]))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid as uuids
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,6 +20,7 @@ from apps.connections.models import ConnectionRequest
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.fields import keyed_hash
 from apps.core.numbers import next_number
+from apps.core.once import made_before, made_once
 from apps.core.workflow import came_second, require, stale
 from apps.disputes import clock
 from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind
@@ -32,6 +33,7 @@ from apps.notices.actions import notify
 from apps.organizations.choices import OrganizationStatus, Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
+from apps.registry.models import DataService
 
 OFFICERS = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
 LONGEST = datetime.timedelta(days=366)
@@ -55,7 +57,7 @@ def raise_dispute(
     `respondent` names the other party where there are several. `uuid`, chosen by the caller, makes the act repeatable
     (CC-05). Raises NotPermitted for who is no party, InvalidFact for a respondent who is none, FactMissing for empty texts.
     """
-    again = _made_before(Dispute, uuid, raised_by=by)
+    again = made_before(Dispute, uuid, raised_by=by)
     if again is not None:
         return again
     _require_texts(title=title, description=description)
@@ -65,9 +67,9 @@ def raise_dispute(
         _about_agreement(subject, by, respondent) if isinstance(subject, Agreement) else _about_request(subject, by, respondent)
     )
     _hold_sides(facts["raised_for_id"], facts["respondent_id"])
-    facts.update(category=category, title=title.strip(), description=description.strip(), raised_by=by,
+    facts.update(category=category, title=title.strip(), description=description.strip(),
                  **clock.start("dispute.level_1", timezone.now()))  # fmt: skip
-    dispute, is_new = _made_once(Dispute, "VM", uuid, "raised_by", facts)
+    dispute, is_new = made_once(Dispute, uuid, _numbered(Dispute, "VM", raised_by=by, **facts), raised_by=by)
     if not is_new:
         return dispute
     audit.record("dispute.raised", dispute, by=by, organizations=_sides(dispute), category=category)
@@ -75,24 +77,9 @@ def raise_dispute(
     return dispute
 
 
-def _made_before(model, uuid: uuids.UUID | None, **author):
-    """The row that the same person made with this uuid; Conflict when it is another person's."""
-    found = model.objects.filter(uuid=uuid).first() if uuid else None
-    if found is not None and any(getattr(found, name) != value for name, value in author.items()):
-        raise Conflict(code="idempotency_key_reused")
-    return found
-
-
-def _made_once(model, prefix: str, uuid: uuids.UUID | None, author: str, facts: dict) -> tuple:
-    """Create the row; of two clicks at once the second finds the first one's row. Returns (row, is it new)."""
-    try:
-        with transaction.atomic():
-            return model.objects.create(uuid=uuid or uuids.uuid4(), number=next_number(prefix), **facts), True
-    except IntegrityError:
-        found = _made_before(model, uuid, **{author: facts[author]})
-        if found is None:
-            raise
-        return found, False
+def _numbered(model, prefix: str, **facts):
+    """How a row of these facts is made with the next number, as `made_once` asks for it."""
+    return lambda key: model.objects.create(uuid=key, number=next_number(prefix), **facts)
 
 
 def _about_agreement(agreement: Agreement, by, respondent: Organization | None) -> dict:
@@ -133,23 +120,32 @@ def _hold_sides(*organizations: int) -> None:
 
 @transaction.atomic
 def answer_dispute(
-    dispute: Dispute, *, by, text: str, document_number: str = "", document_date: datetime.date | None = None
-) -> Answer:
-    """The level in charge answers. At level 3 the answer names the document it was sent with (NĐ 47/2020 Điều 49(3))."""
+    dispute: Dispute, *, by, text: str, document_number: str = "", document_date: datetime.date | None = None,
+    uuid: uuids.UUID | None = None,
+) -> Answer:  # fmt: skip
+    """The level in charge answers. At level 3 the answer names the document it was sent with (NĐ 47/2020 Điều 49(3)).
+
+    A level may answer more than once; `uuid` as in `raise_dispute`.
+    """
     Dispute.objects.select_for_update(no_key=True).get(pk=dispute.pk)
     dispute.refresh_from_db()
+    same = {"dispute": dispute, "author": by}
+    again = made_before(Answer, uuid, **same)
+    if again is not None:
+        return again
     if dispute.status not in RUNNING:
         raise came_second(dispute, state=dispute.status)
     require(by, "disputes.answer", dispute)
     _require_texts(text=text)
     if dispute.status == DisputeStatus.LEVEL_3 and not (document_number.strip() and document_date):
         raise FactMissing(_("Level 3 is settled by a document: give its number and date."), code="document_missing")
-    answer = Answer.objects.create(
-        dispute=dispute, level=dispute.status, author=by, text=text.strip(), document_number=document_number.strip(),
-        document_date=document_date,
-    )  # fmt: skip
+    facts = {"level": dispute.status, "text": text.strip(), "document_number": document_number.strip(),
+             "document_date": document_date}  # fmt: skip
+    answer, _new = made_once(Answer, uuid, lambda key: Answer.objects.create(uuid=key, **same, **facts), **same)
     audit.record("dispute.answered", dispute, by=by, organizations=_sides(dispute), level=dispute.status)
-    tell(dispute, f"answered-{answer.uuid}", N_("Dispute %(number)s was answered."), [dispute.raised_for_id])
+    # What the digital unit or the body in charge answers, both sides have to carry out.
+    sides = [dispute.raised_for_id] + ([dispute.respondent_id] if dispute.status != DisputeStatus.LEVEL_1 else [])
+    tell(dispute, f"answered-{answer.uuid}", N_("Dispute %(number)s was answered."), sides, but=by)
     return answer
 
 
@@ -228,20 +224,21 @@ def close_dispute(dispute: Dispute, *, by, version: int | None = None) -> Disput
     """The operator has checked that what was agreed is done (NĐ 47/2020 Điều 50)."""
     DISPUTE.move(dispute, "close", by=by, version=version)
     audit.record("dispute.closed", dispute, by=by, organizations=_sides(dispute))
+    tell(dispute, "closed", N_("Dispute %(number)s is closed."), [dispute.raised_for_id, dispute.respondent_id], but=by)
     return dispute
 
 
 @transaction.atomic
 def open_ticket(
     agreement: Agreement, *, by, kind: str, asked_of: Organization, text: str, due_at: datetime.datetime | None = None,
-    record_key: str = "", uuid: uuids.UUID | None = None,
+    record_key: str = "", service: DataService | None = None, uuid: uuids.UUID | None = None,
 ) -> Ticket:  # fmt: skip
     """Ask the other party: a provider asks a consumer to explain its use (with a due date), a consumer reports wrong data,
     which the provider corrects within the term of the rule `ticket.wrong_data` (WF-46).
 
-    `uuid` as in `raise_dispute`.
+    `service` names one of those under the agreement; reported wrong, it is the asked agency's own. `uuid` as in `raise_dispute`.
     """
-    again = _made_before(Ticket, uuid, author=by)
+    again = made_before(Ticket, uuid, author=by)
     if again is not None:
         return again
     _require_texts(text=text)
@@ -254,21 +251,34 @@ def open_ticket(
     other = Side.CONSUMER if side == Side.PROVIDER else Side.PROVIDER
     if asked_of.pk not in agreement.organization_ids(other):
         raise InvalidFact(_("This organization is not the other party."), code="not_the_other_party")
+    _check_service(service, agreement, asked_of if kind == TicketKind.WRONG_DATA else None)
     if kind == TicketKind.EXPLANATION and (due_at is None or due_at <= timezone.now()):
         raise FactMissing(_("Say until when the explanation is expected."), fields={"due_at": [_("Required.")]})
     now = timezone.now()
     if due_at is not None and due_at > now + LONGEST:
         raise InvalidFact(fields={"due_at": [_("At most a year from now.")]})
     _hold_sides(min(mine), asked_of.pk)
-    facts = {"kind": kind, "agreement": agreement, "asked_by_id": min(mine), "asked_of": asked_of, "author": by,
+    facts = {"kind": kind, "agreement": agreement, "service": service, "asked_by_id": min(mine), "asked_of": asked_of,
              "text": text.strip(), "record_key_hash": keyed_hash(record_key) if record_key else "",
              **(clock.until(due_at, now) if kind == TicketKind.EXPLANATION else clock.start(clock.CORRECT, now))}  # fmt: skip
-    ticket, is_new = _made_once(Ticket, "PH", uuid, "author", facts)
+    ticket, is_new = made_once(Ticket, uuid, _numbered(Ticket, "PH", author=by, **facts), author=by)
     if not is_new:
         return ticket
     audit.record("ticket.opened", ticket, by=by, organizations=[ticket.asked_by, asked_of], kind=kind)
     tell(ticket, "opened", N_("There is a question for you: %(number)s."), [asked_of.pk])
     return ticket
+
+
+def _check_service(service: DataService | None, agreement: Agreement, provider: Organization | None) -> None:
+    """Raise InvalidFact for a service that is not under the agreement, or not that provider's."""
+    if service is None:
+        return
+    if not agreement.grants.filter(operation__version__service=service).exists():
+        text = _("This service is not under the agreement.")
+        raise InvalidFact(text, code="service_not_in_agreement", fields={"service": [text]})
+    if provider is not None and service.provider_id != provider.pk:
+        text = _("This service is another agency's.")
+        raise InvalidFact(text, code="service_of_another", fields={"service": [text]})
 
 
 @transaction.atomic
@@ -302,8 +312,10 @@ def _time_again(ticket: Ticket) -> dict:
 
 @transaction.atomic
 def close_ticket(ticket: Ticket, *, by, version: int | None = None) -> Ticket:
+    """Who asked is done with it, answered or not; it leaves the other's desk, which is told."""
     TICKET.move(ticket, "close", by=by, version=version)
     audit.record("ticket.closed", ticket, by=by, organizations=[ticket.asked_by, ticket.asked_of])
+    tell(ticket, "closed", N_("The question %(number)s is closed."), [ticket.asked_by_id, ticket.asked_of_id], but=by)
     return ticket
 
 
@@ -311,10 +323,10 @@ def _sides(dispute: Dispute) -> list[Organization]:
     return [dispute.raised_for, dispute.respondent]
 
 
-def tell(obj, event: str, message: str, organizations: list[int], *, operators: bool = False, **params) -> None:
-    """Tell the officers of these organizations once that `event` happened to a dispute or a ticket as it stands."""
+def tell(obj, event: str, message: str, organizations: list[int], *, operators: bool = False, but=None, **params) -> None:
+    """Tell the officers of these organizations, but for one person, once that `event` happened to a dispute or a ticket as it stands."""
     kind = obj._meta.model_name
-    recipients = [person for role in OFFICERS for person in people(role, organizations)]
+    recipients = [person for role in OFFICERS for person in people(role, organizations) if person != but]
     recipients += people(Role.OPERATOR) if operators else []
     due = timezone.localtime(obj.due_at).strftime("%d/%m/%Y") if obj.due_at else ""
     notify(

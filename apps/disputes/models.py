@@ -99,6 +99,10 @@ class Ticket(WithHistory, StatefulModel):
     kind = models.CharField(_("kind"), max_length=12, choices=TicketKind)
     status = models.CharField(_("status"), max_length=10, choices=TicketStatus, default=TicketStatus.OPEN, db_index=True)
     agreement = models.ForeignKey(Agreement, verbose_name=_("agreement"), on_delete=models.PROTECT, related_name="tickets")
+    service = models.ForeignKey(
+        DataService, verbose_name=_("service"), on_delete=models.PROTECT, null=True, blank=True, related_name="tickets",
+        help_text=_("Of those under the agreement, the one whose data it is about; empty for the agreement as a whole."),
+    )  # fmt: skip
     asked_by = models.ForeignKey(Organization, verbose_name=_("asked by"), on_delete=models.PROTECT, related_name="+")
     asked_of = models.ForeignKey(Organization, verbose_name=_("asked of"), on_delete=models.PROTECT, related_name="+")
     author = models.ForeignKey(USER, verbose_name=_("author"), on_delete=models.PROTECT, related_name="+")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q
 
 from apps.disputes.choices import DisputeStatus, TicketStatus
 from apps.legal.announced import AnnouncedQuerySet
@@ -51,6 +51,18 @@ class TicketQuerySet(CaseQuerySet):
     def waiting(self):
         """Open ones, for whose answer the clock runs."""
         return self.filter(status=TicketStatus.OPEN)
+
+    def late(self, at):
+        """Not answered, and the time is over."""
+        return self.waiting().filter(due_at__lt=at)
+
+    def counts(self, at) -> dict[str, int]:
+        """How many there are (`all`), and of those how many are open, late (open ones too) and answered (WF-46)."""
+        is_open = Q(status=TicketStatus.OPEN)
+        return self.order_by().aggregate(
+            all=Count("pk"), open=Count("pk", filter=is_open), late=Count("pk", filter=is_open & Q(due_at__lt=at)),
+            answered=Count("pk", filter=Q(status=TicketStatus.ANSWERED)),
+        )  # fmt: skip
 
 
 class MaintenanceQuerySet(AnnouncedQuerySet):

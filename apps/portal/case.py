@@ -192,5 +192,5 @@ def pieces(request, user) -> dict:
         **moved_under(request, user),
         **handling(request, user),
         "agreement": as_read(found) if (found := _agreement(request, user)) else None,
-        "is_open": request.status in (RequestStatus.CHECKING, RequestStatus.AWAITING_PROVIDER, RequestStatus.RETURNED),
+        "is_open": request.is_open,
     }

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from apps.agreements.models import Agreement
 from apps.disputes.choices import DisputeCategory
 from apps.organizations.models import Organization
-from apps.portal.forms import date_input
+from apps.portal.forms import RepeatableForm, date_input
+from apps.registry.models import DataService
 
 LONG = 10_000
 
@@ -37,7 +38,7 @@ class DisputeForm(forms.Form):
         self.fields["respondent"].queryset = others
 
 
-class DisputeAnswerForm(forms.Form):
+class DisputeAnswerForm(RepeatableForm):
     text = text(_("Answer"), rows=5)
 
 
@@ -71,6 +72,11 @@ class AgreementChoice(forms.ModelChoiceField):
         return f"{agreement.number} – {agreement.title}"
 
 
+class ServiceChoice(forms.ModelChoiceField):
+    def label_from_instance(self, service: DataService) -> str:
+        return f"{service.name} ({service.code})"
+
+
 class TicketForm(forms.Form):
     """A question to the other party of an agreement."""
 
@@ -81,9 +87,11 @@ class TicketForm(forms.Form):
         help_text=_("Needed only where several agencies are on the other side."),
     )  # fmt: skip
 
-    def __init__(self, *args, agreements, others, **kwargs):
+    def __init__(self, *args, agreements, others, services, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["agreement"].queryset = agreements
+        if "service" in self.fields:
+            self.fields["service"].queryset = services
         self.fields["asked_of"].queryset = others
         if len(others) < 2:
             del self.fields["asked_of"]
@@ -92,6 +100,11 @@ class TicketForm(forms.Form):
 class WrongDataForm(TicketForm):
     """Wrong data found in what was received (NĐ 47/2020 Điều 52(2)(c))."""
 
+    field_order = ("uuid", "agreement", "service", "asked_of")
+    service = ServiceChoice(
+        DataService.objects.none(), label=_("Service"), required=False, empty_label=_("none in particular"),
+        to_field_name="code", help_text=_("The service whose data is wrong: one of those under the agreement."),
+    )  # fmt: skip
     record_key = forms.CharField(
         label=_("Key of the record"), max_length=200, required=False,
         help_text=_("For example the enterprise code. Only its fingerprint is kept: name the record to the provider by other means if needed."),

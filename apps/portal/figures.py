@@ -28,7 +28,7 @@ def _counted(rows) -> int | str:
 def figures(user) -> dict[str, int | str]:
     """Counts of the tiles, over what the person may see."""
     visible = ConnectionRequest.objects.visible_to(user)
-    running = visible.open().filter(paused_at__isnull=True)
+    running = visible.running()
     now = timezone.now()
     midnight = timezone.localtime(now).replace(hour=23, minute=59, second=59)
     return {

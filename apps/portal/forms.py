@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid as uuids
 
 from django import forms
 from django.utils import timezone
@@ -81,6 +82,12 @@ class KeyForm(forms.Form):
     """The key of one rendering of a form: sent twice, it makes one object (CC-05)."""
 
     uuid = forms.UUIDField(widget=forms.HiddenInput)
+
+
+class RepeatableForm(forms.Form):
+    """As `KeyForm`, for a form that is one of several on a page: it makes its key itself, anew at each rendering."""
+
+    uuid = forms.UUIDField(widget=forms.HiddenInput, initial=uuids.uuid4, required=False)
 
 
 class PaperForm(ShowsRefusal, KeyForm):
@@ -231,7 +238,7 @@ class PasswordForm(forms.Form):
     )
 
 
-class ThreadForm(forms.Form):
+class ThreadForm(RepeatableForm):
     text = forms.CharField(label=_("Comment"), max_length=5000, widget=forms.Textarea(attrs={"rows": 3}))
     is_internal = forms.BooleanField(label=_("only for my own agency"), required=False)
 

@@ -6,7 +6,6 @@ It reads only rows `visible_to` the person and decides nothing: a line leads to 
 from __future__ import annotations
 
 import datetime
-from functools import cache
 
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
@@ -17,14 +16,11 @@ from django.utils.translation import gettext as _
 from apps.agreements.actions.reorganization import OFFICER_OF, unattended
 from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Release
-from apps.connections import clock
 from apps.connections.actions import EDITABLE
 from apps.connections.choices import Channel, DecisionStatus, RequestStatus
 from apps.connections.models import ConnectionRequest, ProviderDecision
-from apps.core.errors import InvalidFact
 from apps.disputes.choices import DisputeStatus, TicketStatus
 from apps.disputes.models import Answer, Dispute, Ticket
-from apps.legal import deadlines
 from apps.notices.models import OutboxMessage
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
@@ -96,18 +92,8 @@ def _to_complete(user):
 def _paper(user):
     """Requests on paper that are entered and not submitted: the time of the law runs from the day the paper came (WF-17)."""
     if is_operator(user):
-        due = cache(_due_of_paper)  # papers come many a day
         for row in _ordered(ConnectionRequest.objects.filter(channel=Channel.PAPER, status__in=EDITABLE)):
-            received = clock.moment_of_receipt(row)
-            yield _case(row, _("Submit the request that came on paper"), row.lapses_at or row.due_at or due(received))
-
-
-def _due_of_paper(received: datetime.datetime) -> datetime.datetime | None:
-    """When a paper of that moment will have been due; None where no rule of that day is known."""
-    try:
-        return deadlines.start(clock.DECIDE, received).due_at
-    except InvalidFact:
-        return None
+            yield _case(row, _("Submit the request that came on paper"), row.lapses_at)
 
 
 def _to_sign(user):

@@ -6,10 +6,11 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.models import Credential
+from apps.portal.forms import RepeatableForm
 from apps.registry.models import Operation
 
 
-class QuestionForm(forms.Form):
+class QuestionForm(RepeatableForm):
     text = forms.CharField(
         label=_("Your question or suggestion"), max_length=5_000, widget=forms.Textarea(attrs={"rows": 3}),
         help_text=_("Everybody who sees this service reads it: name no person and no record."),

@@ -297,6 +297,22 @@ def test_a_case_is_given_to_somebody_by_api(w):
     assert answer.status_code == 200
     request.refresh_from_db()
     assert request.handler == w.operator
+    assert answer.json()["handler"] == str(w.operator)
+
+
+def test_each_side_reads_its_own_handler_and_no_other(w):
+    request = forwarded(w)
+    for person in (w.operator, w.provider_officer):
+        post(person, f"{LIST}/{request.uuid}/assign", {"handler": str(person.uuid)})
+
+    def seen(person):
+        row = browser(person).get(f"{LIST}/{request.uuid}").json()
+        return row["handler"], row["decisions"][0]["handler"]
+
+    assert seen(w.operator) == (str(w.operator), None)
+    assert seen(w.provider_officer) == (None, str(w.provider_officer))
+    assert seen(w.provider_signer) == (None, str(w.provider_officer))
+    assert seen(w.consumer_officer) == (None, None)
 
 
 def test_the_operator_enters_paper_by_api(w):
@@ -314,3 +330,14 @@ def test_an_operation_is_named_once(w):
     assert answer.status_code == 400
     assert "scope" in answer.json()["fields"]
     assert not ConnectionRequest.objects.exists()
+
+
+def test_a_paper_shows_its_day_and_who_signed_it_in_the_api_and_its_clock_runs(w):
+    body = body_of(w, received_on="2026-01-05", paper_signer="Trần Thị Ký")
+    made = post(w.operator, f"{LIST}/paper", body).json()
+    seen = browser(w.consumer_officer).get(f"{LIST}/{made['uuid']}").json()
+    assert (seen["paper_received_on"], seen["paper_signer"]) == ("2026-01-05", "Trần Thị Ký")
+    assert seen["due_at"].startswith("2026-01-07")
+    late = browser(w.operator).get(f"{LIST}?late=true").json()["results"]
+    assert [row["number"] for row in late] == [made["number"]]
+    assert browser(w.stranger).get(f"{LIST}/{made['uuid']}").status_code == 404

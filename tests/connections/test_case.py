@@ -94,6 +94,17 @@ def test_each_side_names_its_own_handler(w):
     assert Notice.objects.filter(recipient=colleague, kind__startswith="request.assigned").exists()
 
 
+def test_who_is_given_the_case_again_is_told_again_and_who_has_it_is_not(w):
+    request = forwarded(w)
+    first, second = officer(Role.PROVIDER_OFFICER, w.provider), officer(Role.PROVIDER_OFFICER, w.provider)
+    for handler in (first, first, second, first):
+        assign_request(request, by=w.provider_officer, handler=handler)
+    for _n in range(2):
+        assign_request(request, by=w.operator, handler=w.operator)
+    told = list(Notice.objects.filter(kind="request.assigned").order_by("id").values_list("recipient", flat=True))
+    assert told == [first.pk, second.pk, first.pk, w.operator.pk]
+
+
 def test_a_handler_holds_the_role_there(w):
     request = forwarded(w)
     with pytest.raises(InvalidFact):
@@ -233,7 +244,7 @@ def test_only_the_operator_enters_paper_and_not_from_the_future(w):
 def test_half_time_reminds_and_the_end_escalates_each_once(w):
     with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
         request = forwarded(w)  # Monday: half at the end of Tuesday, due at the end of Wednesday
-        assert run_clock() == {"lapsed": 0, "reminded": 0, "escalated": 0}
+        assert run_clock() == {"lapsed": 0, "recalled": 0, "reminded": 0, "escalated": 0}
     with time_machine.travel("2026-06-03T08:00:00+07:00", tick=False):
         assert run_clock()["reminded"] == 1
         assert run_clock()["reminded"] == 0
@@ -278,9 +289,9 @@ def test_a_paused_case_is_neither_reminded_nor_late_but_lapses(w):
     with time_machine.travel("2026-06-01T09:00:00+07:00", tick=False):
         request = returned(w)
     with time_machine.travel("2026-06-05T08:00:00+07:00", tick=False):
-        assert run_clock() == {"lapsed": 0, "reminded": 0, "escalated": 0}
+        assert run_clock() == {"lapsed": 0, "recalled": 1, "reminded": 0, "escalated": 0}
     with time_machine.travel("2026-06-09T08:00:00+07:00", tick=False):
-        assert run_clock() == {"lapsed": 1, "reminded": 0, "escalated": 0}
+        assert run_clock() == {"lapsed": 1, "recalled": 0, "reminded": 0, "escalated": 0}
     request.refresh_from_db()
     assert request.status == RequestStatus.WITHDRAWN
 

@@ -26,8 +26,10 @@ from apps.disputes.clock import run_clock as clock
 from apps.disputes.models import Dispute, Ticket
 from apps.disputes.workflow import DISPUTE, TICKET
 from apps.notices.models import Notice
+from apps.organizations.choices import Role
 from tests.factories.agreements import agreement_in_force
 from tests.factories.connections import refused, submitted, world
+from tests.factories.organizations import officer
 
 NOTHING = {"reminded": 0, "escalated": 0}
 MONDAY = "2026-06-01T09:00:00+07:00"
@@ -336,6 +338,9 @@ def test_a_dispute_by_api_from_raising_to_closing(w):
     made = post(w.consumer_officer, "disputes", body)
     assert made.status_code == 201, made.content
     here = f"disputes/{made.json()['uuid']}"
+    seen = get(w.provider_officer, here).json()
+    assert "7" in seen["deadline_rule"]
+    assert seen["deadline_citation"] == "NĐ 47/2020/NĐ-CP Điều 49(1)"
     assert post(w.provider_officer, f"{here}/answer", {"text": "Sẽ sửa"}).json()["answers"][0]["text"] == "Sẽ sửa"
     assert post(w.consumer_officer, f"{here}/escalate", {"reason": "Chưa sửa"}).json()["status"] == "level_2"
     assert post(w.consumer_officer, f"{here}/resolve", {"outcome": "Đã sửa"}).json()["status"] == "resolved"
@@ -360,6 +365,8 @@ def test_a_ticket_by_api(w):
     made = post(w.consumer_officer, "tickets", body)
     assert made.status_code == 201, made.content
     assert "001" not in str(made.json().get("record_key", ""))
+    rule = Ticket.objects.get().deadline_rule
+    assert (made.json()["deadline_rule"], made.json()["deadline_citation"]) == (str(rule), rule.citation)
     here = f"tickets/{made.json()['uuid']}"
     assert post(w.provider_officer, f"{here}/answer", {"answer": "Đã sửa"}).json()["status"] == "answered"
     assert post(w.consumer_officer, f"{here}/ask-again", {"text": "Vẫn sai"}).json()["status"] == "open"
@@ -378,3 +385,48 @@ def test_the_lists_cost_the_same_for_one_row_and_for_several(w, rows, django_ass
         open_ticket(agreement, by=w.consumer_officer, **facts)
         with django_assert_max_num_queries(6):
             assert client.get(f"/api/v1/{rows}").json()["count"] == count
+
+
+# --- who is told --------------------------------------------------------------------------------
+
+
+def heard(kind: str) -> list[int]:
+    """Who was told this, a person as often as told."""
+    return sorted(Notice.objects.filter(kind=kind).values_list("recipient", flat=True))
+
+
+def test_the_answer_of_the_other_party_is_told_to_who_raised_it(w):
+    answer_dispute(raised(w), by=w.provider_officer, text="Sẽ sửa.")
+    assert heard("dispute.answered") == [w.consumer_officer.pk]
+
+
+def test_what_the_digital_unit_and_the_body_in_charge_answer_both_sides_hear_once(w):
+    dispute = at_level_three(w)
+    level_two = sorted([w.consumer_officer.pk, w.consumer_officer.pk, w.provider_officer.pk])
+    assert heard("dispute.answered") == level_two, "level 1 told the one, level 2 both"
+    sent = {"document_number": "99/BTC", "document_date": datetime.date(2026, 6, 12)}
+    answer_dispute(dispute, by=w.operator, text="Bộ đồng ý sửa.", **sent)
+    assert heard("dispute.answered") == sorted([*level_two, w.consumer_officer.pk, w.provider_officer.pk])
+
+
+def test_both_sides_hear_once_that_a_dispute_is_closed(w):
+    dispute = raised(w)
+    resolve_dispute(dispute, by=w.consumer_officer, outcome="Đã sửa dữ liệu")
+    close_dispute(dispute, by=w.operator)
+    with pytest.raises(TransitionNotAllowed):
+        close_dispute(dispute, by=w.operator)
+    assert heard("dispute.closed") == sorted([w.consumer_officer.pk, w.provider_officer.pk])
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_who_was_asked_hears_that_the_question_is_closed(w, answered):
+    colleague = officer(Role.CONSUMER_OFFICER, w.consumer)
+    ticket = open_ticket(
+        agreement_in_force(w), by=w.consumer_officer, kind=TicketKind.WRONG_DATA, asked_of=w.provider, text="Sai tên."
+    )
+    if answered:
+        answer_ticket(ticket, by=w.provider_officer, answer="Đã sửa.")
+    close_ticket(ticket, by=w.consumer_officer)
+    with pytest.raises(TransitionNotAllowed):
+        close_ticket(ticket, by=w.consumer_officer)
+    assert heard("ticket.closed") == sorted([w.provider_officer.pk, colleague.pk]), "but for the one who closed it"

@@ -79,7 +79,8 @@ def test_wf_51_to_54_through_the_three_levels(world, as_person):
         "why it came up a level"
     )
     with time_machine.travel(LATER, tick=False):
-        do(operator, dispute, "answer", text="Đề nghị nguồn sửa.")
+        said = do(operator, dispute, "answer", text="Đề nghị nguồn sửa.").content.decode()
+        assert "cả hai bên đã được thông báo" in said
         do(consumer, dispute, "escalate", reason="Thuộc thẩm quyền của bộ.")
     dispute.refresh_from_db()
     assert (dispute.status, dispute.deadline_rule.code) == ("level_3", "dispute.level_3")
@@ -191,7 +192,10 @@ def test_wf_46_wrong_data_is_reported_answered_and_asked_again(world, as_person)
         assert consumer.post(address, facts).status_code == 302
     ticket = Ticket.objects.get()
     assert ticket.number in provider.get(reverse("home")).content.decode()
-    assert "0100109106" not in provider.get(reverse("portal:ticket", args=[ticket.uuid])).content.decode()
+    page = provider.get(reverse("portal:ticket", args=[ticket.uuid])).content.decode()
+    assert "0100109106" not in page
+    assert str(ticket.deadline_rule) in page, "by which rule it is due"
+    assert ticket.deadline_rule.citation in page
     do(provider, ticket, "answer", answer="Đã sửa.")
     assert "Đọc trả lời và đóng" in consumer.get(reverse("home")).content.decode()
     do(consumer, ticket, "ask_again", text="Vẫn sai.")

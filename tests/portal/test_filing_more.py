@@ -14,6 +14,7 @@ from apps.agreements.actions import publish_service_version, start_change
 from apps.audit.models import AuditEvent
 from apps.connections.actions import assign_request, forward_request, return_request, save_draft, submit_request
 from apps.connections.models import ConnectionRequest
+from apps.legal.models import LegalRule
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
 from apps.portal import inbox
@@ -109,6 +110,12 @@ def test_wf_17_the_operator_enters_a_paper_request_with_its_day(world, as_person
     assert answer["Location"] == edit(row, "who")
     assert world.system.name in browser.get(answer["Location"]).content.decode()
     assert browser.get(edit(row, "check")).status_code == 200
+    text = browser.get(reverse("portal:request", args=[row.uuid])).content.decode()
+    assert "02/11/2026" in text
+    assert "Giám đốc" in text
+    assert "Thời hạn bắt đầu tính khi gửi" not in text, "it runs already"
+    assert row.deadline_rule.citation in text
+    assert row.number in browser.get(reverse("portal:requests") + "?due=open").content.decode()
 
 
 def test_a_paper_received_tomorrow_is_refused(world, as_person):
@@ -320,3 +327,12 @@ def test_a_service_that_the_list_leaves_out_is_sought_by_a_word(world, as_person
     assert [row.code for row in found.context["others"]] == [far.code]
     assert not found.context["more"]
     assert 'value="y kien"' in found.content.decode()
+
+
+def test_a_returned_request_says_by_which_rule_it_lapses_and_another_says_nothing_of_it(world, as_person):
+    rule = LegalRule.objects.rule("connection.return_limit", timezone.localdate())
+    request, other = connections.returned(world), connections.submitted(world)
+    shown = as_person(world.consumer_officer).get(page(request)).content.decode()
+    assert str(rule) in shown
+    assert rule.citation in shown
+    assert str(rule) not in as_person(world.consumer_officer).get(page(other)).content.decode()

@@ -15,11 +15,11 @@ from apps.agreements.grants import operation_of
 from apps.agreements.models import Agreement, AgreementVersion, RequestBasis
 from apps.audit import actions as audit
 from apps.connections.actions import draft_request
-from apps.connections.actions.request import opened_before
 from apps.connections.choices import Channel, RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.connections.scope import systems_for
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
+from apps.core.once import made_before
 from apps.core.workflow import require
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem, Organization
@@ -74,7 +74,7 @@ def consumer_for(agreement: Agreement, by) -> Organization:
 
 def _start(agreement: Agreement, consumer: Organization, kind: str, by, uuid: uuids.UUID | None) -> ConnectionRequest:
     require(by, "connections.draft_request", consumer)
-    again = opened_before(uuid, consumer=consumer, created_by=by, kind=kind, channel=Channel.ONLINE)
+    again = made_before(ConnectionRequest, uuid, consumer=consumer, created_by=by, kind=kind, channel=Channel.ONLINE)
     if again is not None:
         return _of(agreement, again)
     current = agreement.versions.filter(state=VersionState.CURRENT).first()

@@ -28,8 +28,8 @@ from apps.agreements.models import (
     RequestBasis,
 )
 from apps.agreements.reading import changes, newest_versions, read, was_bound
-from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
 from apps.connections.models import ConnectionRequest
+from apps.core.api.once import IDEMPOTENCY_KEY, idempotency_key
 from apps.core.api.pagination import OpenEndedPages
 from apps.core.api.steps import VersionSerializer
 from apps.core.errors import InvalidFact, NotPermitted

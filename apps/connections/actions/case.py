@@ -11,12 +11,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
 from apps.audit import actions as audit
-from apps.connections import files
+from apps.connections import clock, files
 from apps.connections.actions.request import EDITABLE, bump, opened_once, write_content
 from apps.connections.announcements import people, tell, tell_signers
 from apps.connections.choices import AttachmentKind, Channel, DecisionStatus
 from apps.connections.models import Attachment, Comment, ConnectionRequest
 from apps.core.errors import FactMissing, InvalidFact
+from apps.core.once import made_once
 from apps.core.text import undisguised
 from apps.core.workflow import came_second, require
 from apps.organizations.choices import Role
@@ -27,15 +28,22 @@ MAX_FILES = 20
 
 
 @transaction.atomic
-def comment_request(request: ConnectionRequest, *, by, text: str, is_internal: bool = False) -> Comment:
-    """Say something in the thread. Internal words stay in the author's organization; shared ones are told to the others."""
+def comment_request(
+    request: ConnectionRequest, *, by, text: str, is_internal: bool = False, uuid: uuids.UUID | None = None
+) -> Comment:
+    """Say something in the thread. Internal words stay in the author's organization; shared ones are told to the others.
+
+    `uuid` makes the act repeatable, as in `draft_request`.
+    """
     require(by, "connections.comment_request", request)
     if not text.strip():
         raise FactMissing(fields={"text": [_("This field is required.")]})
     organization = _organization_in(request, by)
-    comment = Comment.objects.create(
-        request=request, author=by, organization=organization, is_internal=is_internal, text=undisguised(text).strip()[:5000]
-    )
+    facts = {"organization": organization, "is_internal": is_internal, "text": undisguised(text).strip()[:5000]}
+    same = {"request": request, "author": by}
+    comment, is_new = made_once(Comment, uuid, lambda key: Comment.objects.create(uuid=key, **same, **facts), **same)
+    if not is_new:
+        return comment
     readers = [organization.uuid] if is_internal else request.party_uuids()
     audit.record("request.commented", request, by=by, organizations=readers, internal=is_internal)
     tell(
@@ -68,7 +76,7 @@ def _readers(request: ConnectionRequest, organization: Organization, is_internal
 def assign_request(request: ConnectionRequest, *, by, handler) -> ConnectionRequest:
     """Name who handles the case on `by`'s side: the operator's person, or the provider's for its part.
 
-    Raises InvalidFact when `handler` does not hold the role there.
+    Who has it already is not told again. Raises InvalidFact when `handler` does not hold the role there.
     """
     require(by, "connections.assign_request", request)
     if handler is None:
@@ -78,14 +86,17 @@ def assign_request(request: ConnectionRequest, *, by, handler) -> ConnectionRequ
         for part in parts:
             if not has_role(handler, Role.PROVIDER_OFFICER, part.provider_id):
                 raise InvalidFact(_("This person is not a provider officer of that organization."), code="wrong_handler")
-        parts.update(handler=handler)
+        changed = parts.exclude(handler=handler).update(handler=handler)
     else:
         if not is_operator(handler):
             raise InvalidFact(_("This person is not an operator."), code="wrong_handler")
-        ConnectionRequest.objects.filter(pk=request.pk).update(handler=handler)
+        changed = ConnectionRequest.objects.filter(pk=request.pk).exclude(handler=handler).update(handler=handler)
     request.refresh_from_db()
+    if not changed:
+        return request
     audit.record("request.assigned", request, by=by, organizations=request.party_uuids(), handler=str(handler.uuid))
-    tell([handler], f"assigned-{handler.uuid}", request, N_("Request %(number)s was given to you."))
+    # A case that comes back is told anew: the content, and so the version, may be the same.
+    tell([handler], f"assigned-{timezone.now():%Y%m%d%H%M%S%f}", request, N_("Request %(number)s was given to you."))
     return request
 
 
@@ -139,6 +150,7 @@ def enter_paper_request(
 ) -> ConnectionRequest:
     """The operator enters a request that came on paper (NĐ 47/2020 Điều 35(1), WF-17): the clock runs from its own day.
 
+    It runs at once, not from the submission: a paper that was entered and forgotten is reminded of and becomes late.
     `paper_signer` is the name under the paper. The scan is attached before the request is submitted. `uuid` makes the
     act repeatable, as in `draft_request`.
     """
@@ -149,9 +161,14 @@ def enter_paper_request(
         raise FactMissing(fields={"paper_signer": [_("This field is required.")]})
     request, is_new = opened_once(
         uuid, consumer=consumer, created_by=by, channel=Channel.PAPER,
-        more={"paper_received_on": received_on, "paper_signer": paper_signer.strip()},
+        more={
+            "paper_received_on": received_on, "paper_signer": paper_signer.strip(), **clock.receipt_of_paper(received_on),
+        },
     )  # fmt: skip
     if is_new:
         write_content(request, by, content)
-        audit.record("request.entered_from_paper", request, by=by, organizations=[consumer], received_on=str(received_on))
+        audit.record(
+            "request.entered_from_paper", request, by=by, organizations=[consumer], received_on=str(received_on),
+            due_at=request.due_at.isoformat(),
+        )  # fmt: skip
     return request

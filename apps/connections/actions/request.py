@@ -6,7 +6,7 @@ import ipaddress
 import uuid as uuids
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,7 +14,15 @@ from django.utils.translation import gettext_noop as N_
 
 from apps.audit import actions as audit
 from apps.connections import clock
-from apps.connections.announcements import tell_asked, tell_consumer, tell_desks, tell_operators, tell_providers, tell_signers
+from apps.connections.announcements import (
+    tell_asked,
+    tell_consumer,
+    tell_desks,
+    tell_filers,
+    tell_forwarded,
+    tell_operators,
+    tell_signers,
+)
 from apps.connections.choices import Channel, DecisionStatus, RequestKind, RequestStatus
 from apps.connections.completeness import missing, unsigned_by
 from apps.connections.content import is_too_far, request_hash
@@ -22,8 +30,9 @@ from apps.connections.models import ConnectionRequest, ProviderDecision, Remark,
 from apps.connections.scope import replace_scope, replace_systems
 from apps.connections.workflow import DECISION, REQUEST
 from apps.core.changes import invalid
-from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted, StaleVersion
+from apps.core.errors import FactMissing, InvalidFact, NotPermitted, StaleVersion
 from apps.core.numbers import next_number
+from apps.core.once import made_once
 from apps.core.text import undisguised
 from apps.core.workflow import came_second, require, stale
 from apps.legal.models import RefusalGround
@@ -64,27 +73,11 @@ def opened_once(uuid: uuids.UUID | None, *, more: dict | None = None, **facts) -
 
     Raises Conflict (`idempotency_key_reused`) when another act has used the uuid.
     """
-    again = opened_before(uuid, **facts)
-    if again is not None:
-        return again, False
-    made = {"uuid": uuid or uuids.uuid4(), **facts, **(more or {})}
-    try:
-        with transaction.atomic():
-            return ConnectionRequest.objects.create(number=next_number("YC"), **made), True
-    except IntegrityError:
-        # Two clicks at once: the other one's row is committed by now.
-        again = opened_before(uuid, **facts)
-        if again is None:
-            raise
-        return again, False
 
+    def make(key: uuids.UUID) -> ConnectionRequest:
+        return ConnectionRequest.objects.create(uuid=key, number=next_number("YC"), **facts, **(more or {}))
 
-def opened_before(uuid: uuids.UUID | None, **facts) -> ConnectionRequest | None:
-    """What the same act made before under this uuid. Raises Conflict when another act did."""
-    found = ConnectionRequest.objects.filter(uuid=uuid).first() if uuid else None
-    if found is not None and any(getattr(found, name) != value for name, value in facts.items()):
-        raise Conflict(code="idempotency_key_reused")
-    return found
+    return made_once(ConnectionRequest, uuid, make, **facts)
 
 
 @transaction.atomic
@@ -221,7 +214,7 @@ def submit_request(request: ConnectionRequest, *, by, version: int | None = None
     gaps = missing(request)
     if gaps:
         raise _incomplete(gaps)
-    facts = clock.receipt(request, clock.moment_of_receipt(request))
+    facts = clock.receipt(request, timezone.now())
     REQUEST.move(request, "submit", by=by, version=version, submitted_by=by, **facts)
     audit.record(
         "request.submitted", request, by=by, organizations=request.party_uuids(), content_hash=request_hash(request),
@@ -250,7 +243,7 @@ def return_request(
         "request.returned", request, by=by, organizations=request.party_uuids(), fields=[field for field, _text in remarks],
         lapses_at=request.lapses_at.isoformat(),
     )  # fmt: skip
-    tell_consumer("returned", request, N_("Request %(number)s was returned for completion."))
+    tell_filers("returned", request, N_("Request %(number)s was returned for completion."), by=by)
     tell_asked("returned", request, N_("Request %(number)s was returned for completion."), by=by)
     return request
 
@@ -280,7 +273,7 @@ def forward_request(request: ConnectionRequest, *, by, version: int | None = Non
             request=request, provider_id=provider_id, defaults={"requested_by": request.submitted_by}
         )
     audit.record("request.forwarded", request, by=by, organizations=request.party_uuids())
-    tell_providers("forwarded", request, N_("Request %(number)s awaits your decision."))
+    tell_forwarded(request)
     tell_consumer("forwarded", request, N_("Request %(number)s was forwarded to the provider."))
     return request
 
@@ -347,11 +340,18 @@ def open_parts(request: ConnectionRequest, by) -> list[ProviderDecision]:
 
 @transaction.atomic
 def withdraw_request(request: ConnectionRequest, *, by, version: int | None = None) -> ConnectionRequest:
-    """The consumer gives the request up, any time before it is approved."""
+    """The consumer gives the request up, any time before it is approved; the operator, one that was entered from paper.
+
+    Whoever had it in hand or on the desk is told, but for the one who acted.
+    """
     was = request.status
     REQUEST.move(request, "withdraw", by=by, version=version, **clock.stop())
     audit.record("request.withdrawn", request, by=by, organizations=request.party_uuids())
-    tell_desks("withdrawn", request, N_("Request %(number)s was withdrawn by the consumer."), by=by, was=was)
+    told = N_("Request %(number)s was withdrawn by the operator, who had entered it from paper.")
+    if organization_ids(by, Role.CONSUMER_OFFICER) & request.consumer_ids():
+        told = N_("Request %(number)s was withdrawn by the consumer.")
+    tell_desks("withdrawn", request, told, by=by, was=was)
+    tell_filers("withdrawn", request, told, by=by)
     return request
 
 
@@ -363,7 +363,7 @@ def lapse_request(request: ConnectionRequest, *, by) -> ConnectionRequest:
         raise FactMissing(code="not_yet")
     REQUEST.move(request, "lapse", by=by, **clock.stop())
     audit.record("request.lapsed", request, by=by, organizations=request.party_uuids())
-    tell_consumer("lapsed", request, N_("Request %(number)s was withdrawn by itself: it was not completed in time."))
+    tell_filers("lapsed", request, N_("Request %(number)s was withdrawn by itself: it was not completed in time."), by=by)
     tell_asked("lapsed", request, N_("Request %(number)s was withdrawn by itself: it was not completed in time."), by=by)
     return request
 

@@ -23,6 +23,7 @@ from apps.connections.workflow import REQUEST
 from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
 from apps.legal.models import RefusalGround
 from apps.organizations.models import InformationSystem, Organization
+from apps.organizations.roles import is_operator, organization_ids
 from apps.registry.models import Purpose
 
 
@@ -68,10 +69,16 @@ class RequestedOperationSerializer(serializers.ModelSerializer):
 class DecisionSerializer(serializers.ModelSerializer):
     provider = OrganizationRefSerializer(read_only=True)
     decided_by = serializers.StringRelatedField()
+    handler = serializers.SerializerMethodField()
 
     class Meta:
         model = ProviderDecision
-        fields = ["uuid", "provider", "status", "decided_by", "decided_at", "comment"]
+        fields = ["uuid", "provider", "status", "handler", "decided_by", "decided_at", "comment"]
+
+    def get_handler(self, decision) -> str | None:
+        """Who handles this part: said to the provider's own people."""
+        mine = organization_ids(self.context["request"].user)
+        return str(decision.handler) if decision.handler and decision.provider_id in mine else None
 
 
 class RemarkSerializer(serializers.ModelSerializer):
@@ -113,6 +120,7 @@ class RequestDetailSerializer(RequestListSerializer):
     refusal_ground = serializers.SlugRelatedField(slug_field="code", read_only=True)
     deadline_rule = serializers.StringRelatedField()
     deadline_citation = serializers.CharField(source="deadline_rule.citation", default="", read_only=True)
+    handler = serializers.SerializerMethodField()
     content_hash = serializers.SerializerMethodField()
     missing = serializers.SerializerMethodField()
     available_actions = serializers.SerializerMethodField()
@@ -121,10 +129,14 @@ class RequestDetailSerializer(RequestListSerializer):
         fields = [
             *RequestListSerializer.Meta.fields, "version", "systems", "scope", "purpose", "purpose_text", "solution", "legal_basis",
             "procedures", "method", "calls_per_day", "calls_per_second", "source_networks", "wanted_from", "wanted_to",
-            "codes_day", "technician", "exemption_reason", "special_reason", "alternatives", "note", "change_reason", "decisions", "remarks", "signatures", "attachments", "deadline_rule",
+            "paper_received_on", "paper_signer", "codes_day", "technician", "exemption_reason", "special_reason", "alternatives", "note", "change_reason", "decisions", "remarks", "signatures", "attachments", "deadline_rule",
             "deadline_citation", "lapses_at", "decided_at", "refusal_ground", "refusal_reason", "refusal_citation", "content_hash",
-            "missing", "available_actions",
+            "handler", "missing", "available_actions",
         ]  # fmt: skip
+
+    def get_handler(self, request) -> str | None:
+        """Who handles the case at the operator's: said to operators."""
+        return str(request.handler) if request.handler and is_operator(self.context["request"].user) else None
 
     def get_content_hash(self, request) -> str:
         return request_hash(request)

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import uuid as uuids
-
 from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import MultiPartParser
@@ -19,6 +17,7 @@ from apps.connections.alternatives import near
 from apps.connections.api import serializers
 from apps.connections.api.filters import RequestFilter
 from apps.connections.models import Attachment, Comment, ConnectionRequest
+from apps.core.api.once import IDEMPOTENCY_KEY, idempotency_key
 from apps.core.api.pagination import OpenEndedPages
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
@@ -26,18 +25,6 @@ from apps.core.errors import InvalidFact
 from apps.organizations.models import Organization
 
 DETAIL = serializers.RequestDetailSerializer
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key", OpenApiTypes.UUID, OpenApiParameter.HEADER, description="Sent twice, it makes one object."
-)
-
-
-def idempotency_key(request) -> uuids.UUID | None:
-    """The caller's key, which becomes the new object's uuid. Raises InvalidFact when it is no UUID."""
-    given = request.headers.get("Idempotency-Key", "")
-    try:
-        return uuids.UUID(given) if given else None
-    except ValueError as error:
-        raise InvalidFact(_("Idempotency-Key must be a UUID."), code="idempotency_key") from error
 
 
 def organization_named(code: str, user) -> Organization:
@@ -62,9 +49,9 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
         rows = super().get_queryset()
         if self.action == "list":
             return rows
-        return rows.select_related("purpose", "deadline_rule", "refusal_ground").prefetch_related(
+        return rows.select_related("purpose", "deadline_rule", "refusal_ground", "handler").prefetch_related(
             "systems__organization", "requested_operations__operation__version__service", "requested_operations__fields",
-            "decisions__provider", "decisions__decided_by", Prefetch("attachments", Attachment.objects.present()), "remarks__author", "signatures__organization", "signatures__signer",
+            "decisions__provider", "decisions__decided_by", "decisions__handler", Prefetch("attachments", Attachment.objects.present()), "remarks__author", "signatures__organization", "signatures__signer",
         )  # fmt: skip
 
     @extend_schema(responses=DETAIL)
@@ -147,7 +134,8 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
         return self.act(request, serializers.HandlerSerializer, actions.assign_request)
 
     @extend_schema(methods=["GET"], responses=serializers.CommentSerializer(many=True))
-    @extend_schema(methods=["POST"], request=serializers.CommentInputSerializer, responses={201: serializers.CommentSerializer})
+    @extend_schema(methods=["POST"], request=serializers.CommentInputSerializer, responses={201: serializers.CommentSerializer},
+                   parameters=[IDEMPOTENCY_KEY])  # fmt: skip
     @action(detail=True, methods=["get", "post"], pagination_class=None, filterset_class=None)
     def comments(self, request, uuid=None) -> Response:
         """The thread: shared words, and the internal ones of the caller's own organization."""
@@ -157,7 +145,7 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
             return Response(serializers.CommentSerializer(rows, many=True).data)
         given = serializers.CommentInputSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        made = actions.comment_request(obj, by=request.user, **given.validated_data)
+        made = actions.comment_request(obj, by=request.user, uuid=idempotency_key(request), **given.validated_data)
         return Response(serializers.CommentSerializer(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request={"multipart/form-data": serializers.AttachmentInputSerializer},

@@ -36,12 +36,16 @@ class DisputeListSerializer(serializers.ModelSerializer):
 
 class DisputeDetailSerializer(DisputeListSerializer):
     answers = AnswerSerializer(many=True, read_only=True)
+    deadline_rule = serializers.StringRelatedField()
+    deadline_citation = serializers.CharField(source="deadline_rule.citation", default="", read_only=True)
     available_actions = serializers.SerializerMethodField()
 
     class Meta(DisputeListSerializer.Meta):
         fields = [
             *DisputeListSerializer.Meta.fields,
             "version",
+            "deadline_rule",
+            "deadline_citation",
             "description",
             "outcome",
             "resolved_at",
@@ -94,13 +98,16 @@ class TicketListSerializer(serializers.ModelSerializer):
     asked_by = OrganizationRefSerializer(read_only=True)
     asked_of = OrganizationRefSerializer(read_only=True)
     agreement = serializers.SlugRelatedField(slug_field="number", read_only=True)
+    service = serializers.SlugRelatedField(slug_field="code", read_only=True)
 
     class Meta:
         model = Ticket
-        fields = ["uuid", "number", "kind", "status", "agreement", "asked_by", "asked_of", "due_at", "created_at"]
+        fields = ["uuid", "number", "kind", "status", "agreement", "service", "asked_by", "asked_of", "due_at", "created_at"]
 
 
 class TicketDetailSerializer(TicketListSerializer):
+    deadline_rule = serializers.StringRelatedField()
+    deadline_citation = serializers.CharField(source="deadline_rule.citation", default="", read_only=True)
     answered_by = serializers.StringRelatedField()
     available_actions = serializers.SerializerMethodField()
 
@@ -108,6 +115,8 @@ class TicketDetailSerializer(TicketListSerializer):
         fields = [
             *TicketListSerializer.Meta.fields,
             "version",
+            "deadline_rule",
+            "deadline_citation",
             "text",
             "answer",
             "answered_by",
@@ -126,6 +135,7 @@ class TicketInputSerializer(serializers.Serializer):
     asked_of = serializers.CharField(max_length=35)
     text = serializers.CharField(max_length=LONG)
     due_at = Moment(required=False, allow_null=True)
+    service = serializers.CharField(max_length=60, required=False, help_text="Code of a service under the agreement.")
     record_key = serializers.CharField(max_length=200, required=False, write_only=True, help_text="Kept as a keyed hash only.")
 
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from functools import partial
+
 from django.http import Http404
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
@@ -9,8 +12,8 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from apps.agreements.models import Agreement
-from apps.connections.api.views import IDEMPOTENCY_KEY, idempotency_key
 from apps.connections.models import ConnectionRequest
+from apps.core.api.once import IDEMPOTENCY_KEY, idempotency_key
 from apps.core.api.steps import TakesSteps, VersionSerializer
 from apps.core.api.views import VisibleRows
 from apps.core.errors import InvalidFact
@@ -41,10 +44,15 @@ class DisputeFilter(filters.FilterSet):
 class TicketFilter(filters.FilterSet):
     status = filters.MultipleChoiceFilter(choices=TicketStatus.choices)
     kind = filters.ChoiceFilter(choices=TicketKind.choices)
+    service = filters.CharFilter(field_name="service__code", max_length=60, label="code of the service it is about")
+    late = filters.BooleanFilter(method="only_late", label="only questions whose answer is late")
 
     class Meta:
         model = Ticket
         fields: list[str] = []
+
+    def only_late(self, rows, _name, late: bool):
+        return rows.late(timezone.now()) if late else rows
 
 
 class Rows(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
@@ -68,6 +76,15 @@ def _organization(user, code: str | None) -> Organization | None:
     found = Organization.objects.visible_to(user).filter(code=code).first()
     if found is None:
         raise InvalidFact(code="unknown_organization")
+    return found
+
+
+def _service(user, code: str | None) -> DataService | None:
+    if not code:
+        return None
+    found = DataService.objects.visible_to(user).filter(code=code).first()
+    if found is None:
+        raise InvalidFact(_("There is no service with the code %(code)s.") % {"code": code}, code="unknown_service")
     return found
 
 
@@ -98,10 +115,11 @@ class Disputes(Rows):
         facts["respondent"] = _organization(request.user, facts.pop("respondent", None))
         return self.made(actions.raise_dispute(subject, by=request.user, uuid=idempotency_key(request), **facts))
 
-    @extend_schema(request=serializers.DisputeAnswerSerializer, responses=DISPUTE)
+    @extend_schema(request=serializers.DisputeAnswerSerializer, responses=DISPUTE, parameters=[IDEMPOTENCY_KEY])
     @action(detail=True, methods=["post"])
     def answer(self, request, uuid=None) -> Response:
-        return self.act(request, serializers.DisputeAnswerSerializer, actions.answer_dispute)
+        verb = partial(actions.answer_dispute, uuid=idempotency_key(request))
+        return self.act(request, serializers.DisputeAnswerSerializer, verb)
 
     @extend_schema(request=serializers.SentDocumentSerializer, responses=DISPUTE)
     @action(detail=True, methods=["post"], url_path="document-sent")
@@ -128,7 +146,7 @@ class Disputes(Rows):
 class Tickets(Rows):
     """Explanations asked of consumers, wrong data reported to providers."""
 
-    queryset = Ticket.objects.select_related("asked_by", "asked_of", "agreement")
+    queryset = Ticket.objects.select_related("asked_by", "asked_of", "agreement", "service")
     serializer_class = serializers.TicketListSerializer
     detail_serializer_class = TICKET
     filterset_class = TicketFilter
@@ -144,6 +162,7 @@ class Tickets(Rows):
         facts = dict(given.validated_data)
         agreement = _one(Agreement.objects.visible_to(request.user), number=facts.pop("agreement"))
         facts["asked_of"] = _organization(request.user, facts["asked_of"])
+        facts["service"] = _service(request.user, facts.get("service"))
         return self.made(actions.open_ticket(agreement, by=request.user, uuid=idempotency_key(request), **facts))
 
     @extend_schema(request=serializers.TicketAnswerSerializer, responses=TICKET)

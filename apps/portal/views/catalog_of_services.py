@@ -11,10 +11,12 @@ from django.utils.translation import gettext as _
 
 from apps.agreements.choices import AgreementStatus
 from apps.agreements.models import Agreement
+from apps.disputes.choices import TicketKind
+from apps.disputes.models import Ticket
 from apps.gateway.trial import accounts
 from apps.organizations.choices import Role
 from apps.organizations.models import FocalPoint, Organization
-from apps.organizations.roles import has_role
+from apps.organizations.roles import has_role, is_operator, organization_ids
 from apps.portal import workbench
 from apps.portal.doors import asked, find, page, paged
 from apps.portal.pact_forms import PlannedForm
@@ -98,6 +100,7 @@ def service_page(request: HttpRequest, code: str) -> HttpResponse:
         "may_try": accounts(user, row).exists(),
         "may_manage": offered_by(user).filter(pk=row.pk).exists(),
         "report_url": _report(request, row),
+        "reported": _reported(user, row),
         "talk": paged(request, talk.order_by("-id"), 20),
         "maintenance": (planned := row.maintenances.open().first()),
         "may_maintain": (maintains := user.has_perm("registry.suspend_service", row) and row.status == ServiceStatus.ACTIVE),
@@ -128,6 +131,14 @@ def _report(request: HttpRequest, service: DataService) -> str:
         return f"{reverse('portal:ticket-new', args=['wrong_data'])}?service={service.code}"
     except NoReverseMatch:
         return ""
+
+
+def _reported(user, service: DataService) -> dict[str, int]:
+    """How much wrong data was reported of it (WF-46): its provider and the operator read that."""
+    if service.provider_id not in organization_ids(user) and not is_operator(user):
+        return {}
+    rows = Ticket.objects.visible_to(user).filter(service=service, kind=TicketKind.WRONG_DATA)
+    return rows.counts(timezone.now())
 
 
 @page

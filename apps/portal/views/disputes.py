@@ -154,6 +154,8 @@ def take_step(request: HttpRequest, uuid, verb: str) -> HttpResponse:
     step, form_class, said = _DOORS[verb]
     if verb == "answer" and row.status == DisputeStatus.LEVEL_3:
         form_class = ReplyForm
+    if verb == "answer" and row.status != DisputeStatus.LEVEL_1:
+        said = _("The answer was given; both sides have been told.")
     facts = valid(form_class(request.POST)).cleaned_data if form_class else {}
     if verb != "answer":
         facts["version"] = version_of(request)

@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.connections import clock
 from apps.connections.choices import RequestKind, RequestStatus
 from apps.connections.models import ConnectionRequest, ProviderDecision, RequestedOperation
 from apps.connections.overdue import overdue_rows, told
-from apps.connections.querysets import OPEN
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator, organization_ids, roles_of
@@ -40,7 +40,7 @@ def requests(request: HttpRequest) -> HttpResponse:
     for row in found:
         services = [part.operation.version.service for part in row.requested_operations.all()]
         row.provider_names = sorted({service.provider.name for service in services})
-        row.shows_clock = row.status in OPEN
+        row.shows_clock = row.is_open
     context = {
         "title": _("Connection requests"),
         "crumbs": [(_("Home"), reverse("home"))],
@@ -133,7 +133,8 @@ def request_case(request: HttpRequest, uuid) -> HttpResponse:
         "panel": request_panel(row, request.user),
         "may_preview": may_preview(request.user, row),
         "next_case": inbox.next_case(request.user, row),
-        "is_late": row.status in OPEN and row.paused_at is None and row.due_at is not None and row.due_at < timezone.now(),
+        "is_late": row.is_late(timezone.now()),
+        "return_rule": clock.return_rule(row),
         "may_dispute": row.status == RequestStatus.REFUSED
         and bool(organization_ids(request.user, Role.CONSUMER_OFFICER) & row.consumer_ids()),
         **case.pieces(row, request.user),

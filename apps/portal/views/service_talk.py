@@ -26,7 +26,7 @@ def _talk(service: DataService) -> HttpResponse:
 def ask(request: HttpRequest, code: str) -> HttpResponse:
     service = find(DataService.objects.select_related("provider"), request.user, code=code)
     form = valid(QuestionForm(request.POST))
-    do(request, give_feedback, service, _("Your question was sent to the provider."), text=form.cleaned_data["text"])
+    do(request, give_feedback, service, _("Your question was sent to the provider."), **form.cleaned_data)
     return _talk(service)
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.agreements.choices import Side
-from apps.agreements.models import Agreement, Party
+from apps.agreements.models import Agreement, Grant, Party
 from apps.core.errors import DomainError, FactMissing
 from apps.disputes import actions
 from apps.disputes.choices import TicketKind, TicketStatus
@@ -27,6 +27,7 @@ from apps.portal.dispute_forms import AskAgainForm, ExplanationForm, TicketAnswe
 from apps.portal.doors import asked, do, door, find, form_page, page, paged, refused, version_of
 from apps.portal.panel import buttons
 from apps.portal.views.request_steps import valid
+from apps.registry.models import DataService
 
 SIDES = {
     TicketKind.WRONG_DATA: (Role.CONSUMER_OFFICER, Side.CONSUMER, Side.PROVIDER, WrongDataForm),
@@ -42,11 +43,16 @@ def crumbs() -> list[tuple[object, str]]:
 
 @page
 def tickets(request: HttpRequest) -> HttpResponse:
-    rows = Ticket.objects.visible_to(request.user).select_related("asked_by", "asked_of", "agreement")
+    rows = Ticket.objects.visible_to(request.user).select_related("asked_by", "asked_of", "agreement", "service")
     if asked(request, "status") in TicketStatus.values:
         rows = rows.filter(status=asked(request, "status"))
     if asked(request, "kind") in TicketKind.values:
         rows = rows.filter(kind=asked(request, "kind"))
+    if asked(request, "due") == "late":
+        rows = rows.late(timezone.now())
+    service = DataService.objects.visible_to(request.user).filter(code=asked(request, "service")).first()
+    if service is not None:
+        rows = rows.filter(service=service)
     context = {
         "title": _("Questions and reports"),
         "crumbs": crumbs()[:1],
@@ -54,6 +60,7 @@ def tickets(request: HttpRequest) -> HttpResponse:
         "chosen": request.GET,
         "statuses": TicketStatus.choices,
         "kinds": TicketKind.choices,
+        "service": service,
         "may_report": bool(organization_ids(request.user, Role.CONSUMER_OFFICER)),
         "may_ask": bool(organization_ids(request.user, Role.PROVIDER_OFFICER)),
     }
@@ -62,7 +69,7 @@ def tickets(request: HttpRequest) -> HttpResponse:
 
 @form_page
 def new_ticket(request: HttpRequest, kind: str) -> HttpResponse:
-    """Ask the other party. `?agreement=` (uuid) or `?service=` (code) narrows the agreements offered."""
+    """Ask the other party. `?agreement=` (uuid) or `?service=` (code) narrows the agreements offered; the service is kept."""
     if kind not in TicketKind.values:
         raise Http404
     role, own, other, form_class = SIDES[TicketKind(kind)]
@@ -73,7 +80,9 @@ def new_ticket(request: HttpRequest, kind: str) -> HttpResponse:
     parties = Party.objects.filter(agreement__in=rows, side=other)
     others = Organization.objects.filter(pk__in=parties.values("organization_id"))
     data = request.POST if request.method == "POST" else None
-    form = form_class(data, agreements=rows, others=others, initial={"uuid": uuids.uuid4(), "agreement": rows.first()})
+    services = DataService.objects.filter(pk__in=Grant.objects.filter(agreement__in=rows).values("operation__version__service"))
+    initial = {"uuid": uuids.uuid4(), "agreement": rows.first(), "service": asked(request, "service")}
+    form = form_class(data, agreements=rows, others=others, services=services.order_by("sort_key"), initial=initial)
     if data is not None and form.is_valid():
         try:
             made = _open(request, kind, form, other)
@@ -103,7 +112,8 @@ def _agreements(request: HttpRequest, mine, side: str):
 def _open(request: HttpRequest, kind: str, form: TicketForm, other: str) -> Ticket:
     facts = dict(form.cleaned_data)
     agreement = facts.pop("agreement")
-    asked_of = facts.pop("asked_of", None) or _only_one(agreement, other)
+    service = facts.get("service")
+    asked_of = facts.pop("asked_of", None) or (service.provider if service else _only_one(agreement, other))
     return do(request, actions.open_ticket, agreement, _("The question was sent; the other party has been told."), kind=kind,
               asked_of=asked_of, **facts)  # fmt: skip
 
@@ -118,7 +128,9 @@ def _only_one(agreement: Agreement, side: str) -> Organization:
 @page
 def ticket(request: HttpRequest, uuid) -> HttpResponse:
     row = find(
-        Ticket.objects.select_related("asked_by", "asked_of", "author", "answered_by", "agreement"), request.user, uuid=uuid
+        Ticket.objects.select_related("asked_by", "asked_of", "author", "answered_by", "agreement", "service", "deadline_rule"),
+        request.user,
+        uuid=uuid,
     )
     context = {
         "title": f"{row.get_kind_display().capitalize()} {row.number}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid as uuids
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -10,6 +12,7 @@ from django.utils.translation import gettext_noop
 from apps.accounts.models import User
 from apps.audit import actions as audit
 from apps.core.errors import FactMissing, InvalidFact
+from apps.core.once import made_once
 from apps.core.permissions import require
 from apps.legal import deadlines
 from apps.notices.actions import notify
@@ -24,19 +27,24 @@ LONGEST = 5_000
 
 
 @transaction.atomic
-def give_feedback(service: DataService, *, by, text: str, organization: Organization | None = None) -> Feedback:
+def give_feedback(
+    service: DataService, *, by, text: str, organization: Organization | None = None, uuid: uuids.UUID | None = None
+) -> Feedback:
     """Ask or suggest something about `service`, for one's own agency (`organization` where there are several).
 
-    Whoever may see the service reads it; the provider's officers are told until when to answer. Raises NotPermitted,
-    FactMissing, InvalidFact (a foreign agency, a text too long).
+    Whoever may see the service reads it; the provider's officers are told until when to answer. `uuid`, chosen by the
+    caller, makes the act repeatable (CC-05). Raises NotPermitted, FactMissing, InvalidFact (a foreign agency, a text too
+    long), Conflict (the uuid of another act).
     """
     require(by, "registry.give_feedback", service)
     text = _told("text", text)
     asker = _own(by, organization)
     deadline = deadlines.start(RULE, timezone.now())
-    row = Feedback.objects.create(
-        service=service, organization=asker, author=by, text=text, due_at=deadline.due_at, deadline_rule=deadline.rule
-    )
+    facts = {"organization": asker, "text": text, "due_at": deadline.due_at, "deadline_rule": deadline.rule}
+    same = {"service": service, "author": by}
+    row, is_new = made_once(Feedback, uuid, lambda key: Feedback.objects.create(uuid=key, **same, **facts), **same)
+    if not is_new:
+        return row
     audit.record("feedback.given", row, by=by, organizations=[service.provider, asker], service=service.code)
     officers = Membership.objects.current().filter(role=Role.PROVIDER_OFFICER, organization_id=service.provider_id)
     notify(

@@ -9,6 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from apps.core.api.doors import Door, body, one, step
+from apps.core.api.once import IDEMPOTENCY_KEY, idempotency_key
 from apps.organizations.api.views import named
 from apps.registry import actions
 from apps.registry.choices import FeedbackStatus
@@ -58,14 +59,16 @@ class FeedbackRows(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     lookup_field = "uuid"
     lookup_value_converter = "uuid"
 
-    @extend_schema(request=FeedbackAskingSerializer, responses={201: FeedbackSerializer})
+    @extend_schema(request=FeedbackAskingSerializer, responses={201: FeedbackSerializer}, parameters=[IDEMPOTENCY_KEY])
     def create(self, request) -> Response:
         """Ask or suggest something about a service; its provider has the working days of `service.feedback` to answer."""
         self.may("registry.give_feedback")
         facts = body(request, FeedbackAskingSerializer)
         service = one(DataService.objects.select_related("provider"), request.user, code=facts["service"])
         asker = named(facts.get("organization"), request.user)
-        row = actions.give_feedback(service, by=request.user, text=facts["text"], organization=asker)
+        row = actions.give_feedback(
+            service, by=request.user, text=facts["text"], organization=asker, uuid=idempotency_key(request)
+        )
         return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
 
     @step(FeedbackAnswerSerializer, FeedbackSerializer)
