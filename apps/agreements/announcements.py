@@ -23,19 +23,20 @@ def tell_parties(
     key: str = "",
     also=(),
     operators: bool = False,
+    besides=None,
     joiners: bool = False,
     **params,
 ) -> None:
     """Tell the officers of every party (and of the organizations `also`) once that `event` happened to the agreement as it stands.
 
-    `joiners`: and of who is joining; `operators`: and the platform's operators.
+    `joiners`: and of who is joining; `operators`: and the platform's operators, but for `besides`, who did it.
     """
     parties = {*agreement.organization_ids(), *also}
     if joiners:
         parties |= {*agreement.present_parties().values_list("organization_id", flat=True)}
     recipients = [person for role in roles for person in people(role, parties)]
     if operators:
-        recipients += people(Role.OPERATOR)
+        recipients += [person for person in people(Role.OPERATOR) if person != besides]
     notify(
         recipients, f"agreement.{event}", key=f"agreement.{event}:{agreement.uuid}:{key or agreement.version}",
         message=message, url=agreement_url(agreement), number=agreement.number, **params,

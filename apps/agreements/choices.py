@@ -75,3 +75,12 @@ class DutyKind(models.TextChoices):
     DATA_DELETED = "data_deleted", _("received data deleted, with a certificate")
     CONFIGURATION_REMOVED = "configuration_removed", _("connection settings and secrets removed from the system")
     FINAL_STATISTICS = "final_statistics", _("final statistics of use handed over")
+
+
+class StepKind(models.TextChoices):
+    """What an agreement waits for, with a time of its own (regulations, section 7)."""
+
+    NEGOTIATE = "negotiate", _("agree on the content")
+    SIGN = "sign", _("sign")
+    TEST = "test", _("test and enter the record")
+    CONFIRM = "confirm", _("confirm the test record")

@@ -18,6 +18,7 @@ from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, CredentialStatus, VersionState
 from apps.agreements.content import last_day
 from apps.agreements.models import Agreement, AgreementVersion, Credential, PlannedSuspension
+from apps.agreements.reminders import remind
 from apps.connections.announcements import people
 from apps.connections.models import ConnectionRequest
 from apps.core.errors import DomainError
@@ -48,6 +49,7 @@ def run_clock() -> dict[str, int]:
         "fallen": sum(_drop(request, machine) for request in list(to_fall())),
         "renewals": sum(_remind(agreement, now) for agreement in ending_soon(now)),
         "accounts": sum(_warn(credential, now) for credential in accounts_ending_soon(now)),
+        **remind(),
     }  # fmt: skip
 
 
@@ -65,9 +67,12 @@ def ending_soon(now: datetime.datetime):
 
 
 def accounts_ending_soon(now: datetime.datetime):
-    """Accounts in their last thirty days whose owner has not heard it. One whose successor is at work ends because it was rotated."""
+    """Accounts in their last thirty days whose owner has not heard it.
+
+    One whose successor is at work ends because it was rotated; one whose access has ended opens nothing any more.
+    """
     at_work = Credential.objects.filter(replaces=OuterRef("pk"), status=CredentialStatus.ACTIVE)
-    rows = Credential.objects.filter(~Exists(at_work), status=CredentialStatus.ACTIVE).select_related("system")
+    rows = Credential.objects.of_use().filter(~Exists(at_work), status=CredentialStatus.ACTIVE).select_related("system")
     return _not_told(rows, "expires_at", "warned_days", EXPIRY_DAYS, now)
 
 

@@ -4,11 +4,12 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 
-from apps.agreements.choices import AgreementStatus, GrantStatus, Side, VersionState
+from apps.agreements.choices import AcceptanceStatus, AgreementStatus, GrantStatus, Side, VersionState
 from apps.core.search import MOST_WORDS, SearchLine
 from apps.core.text import words
 from apps.legal.announced import AnnouncedQuerySet
 from apps.organizations.roles import is_platform_reader, organization_ids
+from apps.registry.choices import Environment
 
 
 class AgreementQuerySet(SearchLine):
@@ -152,6 +153,13 @@ class GrantQuerySet(models.QuerySet):
     def open(self):
         return self.exclude(status=GrantStatus.ENDED)
 
+    def untested(self):
+        """Test access that runs and of which production has not all: a test record opens the rest (WF-35)."""
+        same = {name: OuterRef(name) for name in ("agreement", "system", "operation")}
+        rows = self.model.objects.open().filter(is_planned=False)
+        covered = rows.filter(**same, environment=Environment.PRODUCTION, fields__contains=OuterRef("fields"))
+        return self.open().filter(~Exists(covered), environment=Environment.TEST, is_planned=False)
+
     def visible_to(self, user):
         if is_platform_reader(user):
             return self.all()
@@ -160,6 +168,11 @@ class GrantQuerySet(models.QuerySet):
 
 
 class CredentialQuerySet(models.QuerySet):
+    def of_use(self):
+        """Whose system has access in that environment: the others open nothing, and nobody need collect or rotate them."""
+        grants = self.model._meta.get_field("system").related_model._meta.get_field("grants").related_model.objects
+        return self.filter(Exists(grants.open().filter(system=OuterRef("system"), environment=OuterRef("environment"))))
+
     def visible_to(self, user):
         """The system's own organization; platform readers see that it exists, never the secret (there is none to see)."""
         if is_platform_reader(user):
@@ -174,6 +187,10 @@ def _of_parties(model, user):
 
 
 class AcceptanceQuerySet(models.QuerySet):
+    def standing(self):
+        """Recorded or confirmed under the content in force."""
+        return self.filter(for_version__state=VersionState.CURRENT).exclude(status=AcceptanceStatus.REJECTED)
+
     def visible_to(self, user):
         """The parties of the agreement and the platform's readers; who left those of its own systems."""
         if is_platform_reader(user):

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, GrantStatus, Side, VersionState
+from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, Side, StepKind, VersionState
 from apps.agreements.clock import RENEWAL_DAYS
 from apps.agreements.models import (
     AcceptanceRecord,
@@ -19,10 +19,10 @@ from apps.agreements.models import (
     Consent,
     Credential,
     Duty,
-    Grant,
     Party,
     RequestBasis,
     Signature,
+    StepClock,
 )
 from apps.connections.actions import EDITABLE
 from apps.connections.choices import RequestKind
@@ -36,7 +36,7 @@ EXPIRY_WARNING = datetime.timedelta(days=30)
 
 
 def in_agreements(user) -> list[Task]:
-    sources = (_to_agree, _agreements_to_sign, _to_collect, _to_confirm, _expiring, _ending, _duties, _to_finish)
+    sources = (_to_agree, _agreements_to_sign, _to_collect, _to_test, _to_confirm, _expiring, _ending, _duties, _to_finish)
     return [task for source in sources for task in source(user)]
 
 
@@ -55,11 +55,13 @@ def _agreements_to_sign(user):
         basis = RequestBasis.objects.filter(agreement=OuterRef("pk"), version__isnull=False).order_by("-version__number")
         drafted = AgreementVersion.objects.filter(pk=OuterRef("newest"), drafted_by=user)
         wrote = ConnectionRequest.objects.filter(Q(created_by=user) | Q(preparers=user), pk=OuterRef("request"))
-        rows = rows.annotate(newest=Subquery(newest), request=Subquery(basis.values("request")[:1]))
+        rows = rows.annotate(newest=Subquery(newest), request=Subquery(basis.values("request")[:1]), due=_due(StepKind.SIGN))
         rows = rows.exclude(Exists(signed)).exclude(Exists(drafted)).exclude(Exists(wrote)).distinct()[:MOST]
         for row in rows:
             what = _("Sign the change") if row.status == AgreementStatus.IN_FORCE else _("Sign the agreement")
-            yield Task(what, row.number, row.title, reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)
+            yield Task(
+                what, row.number, row.title, reverse("portal:agreement", args=[row.uuid]), due_at=row.due, since=row.updated_at
+            )
 
 
 def _to_agree(user):
@@ -70,9 +72,14 @@ def _to_agree(user):
         parties = Party.objects.filter(organization_id__in=mine, left_at__isnull=True).annotate(newest=Subquery(newest))
         waiting = parties.exclude(Exists(Consent.objects.filter(party=OuterRef("pk"), version=OuterRef("newest"))))
         rows = Agreement.objects.filter(status=AgreementStatus.NEGOTIATING, parties__in=waiting).distinct()
-        for row in rows.order_by("updated_at")[:MOST]:
+        for row in rows.annotate(due=_due(StepKind.NEGOTIATE)).order_by("updated_at")[:MOST]:
             yield Task(_("Agree on the content or propose another"), row.number, row.title,
-                       reverse("portal:agreement", args=[row.uuid]), since=row.updated_at)  # fmt: skip
+                       reverse("portal:agreement", args=[row.uuid]), due_at=row.due, since=row.updated_at)  # fmt: skip
+
+
+def _due(step: str, of: str = "agreement"):
+    """The end of the time for `step` of each row, which the clock names by `of`."""
+    return StepClock.objects.due(step, **{of: OuterRef("pk")})
 
 
 def _duties(user):
@@ -102,10 +109,7 @@ def _to_finish(user):
 def _to_collect(user):
     mine = organization_ids(user, Role.CONSUMER_OFFICER)
     if mine:
-        # An account whose access has ended meanwhile opens nothing: nobody need collect it.
-        of_use = Grant.objects.filter(system=OuterRef("system"), environment=OuterRef("environment"))
-        of_use = of_use.exclude(status=GrantStatus.ENDED)
-        rows = Credential.objects.filter(Exists(of_use), system__organization_id__in=mine, status=CredentialStatus.UNCLAIMED)
+        rows = Credential.objects.of_use().filter(system__organization_id__in=mine, status=CredentialStatus.UNCLAIMED)
         for row in rows.select_related("system")[:MOST]:
             yield Task(_("Collect the credential"), row.client_id, f"{row.system} ({row.get_environment_display()})",
                        reverse("portal:credential", args=[row.uuid]), since=row.created_at)  # fmt: skip
@@ -123,13 +127,24 @@ def _to_confirm(user):
         rows = rows.filter(agreement__parties__organization_id__in=mine, agreement__parties__side=Side.PROVIDER).distinct()
         rows = rows.exclude(agreement_id__in=others.values("agreement_id"))
     if mine or is_operator(user):
+        rows = rows.annotate(due=_due(StepKind.CONFIRM, "record"))
         for row in rows.select_related("agreement", "system").order_by("id")[:MOST]:
             yield Task(_("Confirm the test record"), row.agreement.number, str(row.system),
-                       reverse("portal:agreement", args=[row.agreement.uuid]), since=row.created_at)  # fmt: skip
+                       reverse("portal:agreement", args=[row.agreement.uuid]), due_at=row.due, since=row.created_at)  # fmt: skip
+
+
+def _to_test(user):
+    """Systems of the person's agency with test access that is not in production yet, and no test record."""
+    mine = organization_ids(user, Role.CONSUMER_OFFICER)
+    if mine:
+        rows = StepClock.objects.running().filter(step=StepKind.TEST, system__organization_id__in=mine)
+        for row in rows.select_related("agreement", "system").order_by("due_at", "id")[:MOST]:
+            yield Task(_("Test, and enter the test record"), row.agreement.number, str(row.system),
+                       reverse("portal:agreement", args=[row.agreement.uuid]), due_at=row.due_at, since=row.begun_at)  # fmt: skip
 
 
 def _expiring(user):
-    rows = Credential.objects.filter(status=CredentialStatus.ACTIVE, expires_at__lt=timezone.now() + EXPIRY_WARNING)
+    rows = Credential.objects.of_use().filter(status=CredentialStatus.ACTIVE, expires_at__lt=timezone.now() + EXPIRY_WARNING)
     # Rotated already: the successor is at work, or waits to be collected (a line of its own).
     rows = rows.exclude(Exists(Credential.objects.filter(replaces=OuterRef("pk")).exclude(status=CredentialStatus.REVOKED)))
     if not is_operator(user):

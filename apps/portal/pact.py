@@ -14,7 +14,7 @@ from apps.agreements.actions.leaving import LeavingPlan, plan_leaving
 from apps.agreements.actions.signing import party_to_sign
 from apps.agreements.choices import AgreementStatus, DutyKind, Side, SuspensionKind, VersionState
 from apps.agreements.differences import Difference
-from apps.agreements.models import Agreement, AgreementVersion, Duty, Party, PlannedSuspension
+from apps.agreements.models import Agreement, AgreementVersion, Duty, Party, PlannedSuspension, StepClock
 from apps.agreements.reading import changes, last_in_force, read, reads_in_full
 from apps.agreements.rules import leaves_others
 from apps.agreements.suspensions import has_suspended, is_own
@@ -31,6 +31,8 @@ from apps.portal.pact_forms import DutyForm, LeaveForm, PlannedForm, SignedFileF
 from apps.portal.pact_suspensions import suspendable, suspension_help, suspensions, who_resumes
 from apps.portal.panel import Button, buttons
 from apps.portal.proposing import proposal_form
+
+MOST_CLOCKS = 200
 
 AGREEMENT_FORMS = {
     "reopen": ReasonForm,
@@ -95,6 +97,7 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
         "acceptances": acceptances(agreement, user),
         "acceptance_form": acceptance_form(agreement, user),
         "duties": duties(agreement, user),
+        "clocks": clocks(agreement, user),
         "bases": _bases(agreement, versions, shown),
         "buttons": agreement_buttons(agreement, shown, user),
         "sign_form": PasswordForm() if signing else None,
@@ -229,6 +232,12 @@ def duties(agreement: Agreement, user) -> list:
         row.mine = row.done_at is None and row.party.organization_id in organization_ids(user, role)
         row.form = DutyForm(needs_certificate=row.kind == DutyKind.DATA_DELETED) if row.mine else None
     return found
+
+
+def clocks(agreement: Agreement, user) -> list[StepClock]:
+    """The steps the agreement waits for, and until when, as far as the person reads them."""
+    rows = StepClock.objects.visible_to(user).waiting().filter(agreement=agreement)
+    return list(rows.select_related("deadline_rule", "system").order_by("due_at", "id")[:MOST_CLOCKS])
 
 
 def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> dict:

@@ -232,6 +232,15 @@ def test_te_13_an_account_that_was_rotated_is_not_to_be_rotated_in_time(w):
     assert run_clock()["accounts"] == 0, "it ends within the overlap because its successor is at work"
 
 
+def test_te_13_an_account_whose_access_has_ended_is_not_to_be_rotated(w):
+    agreement = agreement_in_force(w, wanted_to=None)
+    account, _secret = collected(w, "test")
+    terminate_agreement(agreement, by=w.operator, ground="authority", reason="Yêu cầu")
+    with time_machine.travel(account.expires_at - datetime.timedelta(days=30), tick=False):
+        assert run_clock()["accounts"] == 0
+    assert not Notice.objects.filter(kind="credential.ends_soon").exists()
+
+
 def test_of_an_agreement_that_is_over_no_suspension_is_announced_any_more(w):
     with time_machine.travel(MONDAY, tick=False):
         agreement = agreement_in_force(w)

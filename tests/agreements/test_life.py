@@ -17,6 +17,7 @@ from apps.agreements.actions import (
     terminate_agreement,
 )
 from apps.agreements.choices import AgreementStatus, GrantStatus, SuspensionKind, TerminationGround
+from apps.agreements.clock import run_clock
 from apps.agreements.models import DutyCertificate
 from apps.audit.models import AuditEvent
 from apps.connections import files
@@ -24,9 +25,10 @@ from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.models import PolicyChange
 from apps.notices.models import Notice
+from apps.organizations.choices import Role
 from apps.portal import inbox
 from tests.factories.agreements import accepted, agreement_in_force
-from tests.factories.organizations import ReadyOrganizationFactory
+from tests.factories.organizations import ReadyOrganizationFactory, officer
 
 CERTIFICATE = ("Biên bản xóa.pdf", b"%PDF-1.7\nxoa")
 VIOLATION = {
@@ -218,3 +220,42 @@ def test_a_suspended_agreement_that_ran_out_is_not_resumed(w):
     suspend_agreement(agreement, by=w.operator, **VIOLATION)
     with time_machine.travel(agreement.valid_to + datetime.timedelta(days=1), tick=False), pytest.raises(FactMissing):
         resume_agreement(agreement, by=w.operator)
+
+
+def end_of(w, agreement, by):
+    terminate_agreement(agreement, by=by, ground=TerminationGround.AUTHORITY, reason="Có yêu cầu")
+
+
+def finish(w, agreement, by):
+    end_of(w, agreement, by)
+    agreement.duties.update(done_at=timezone.now(), done_by=w.consumer_officer)
+    finish_termination(agreement, by=by)
+
+
+STEPS = {
+    "suspended": lambda w, agreement, by: suspend_agreement(agreement, by=by, **VIOLATION),
+    "ending": end_of,
+    "terminated": finish,
+}
+
+
+@pytest.mark.parametrize("event", STEPS)
+def test_wf_43_the_operators_are_told_but_for_the_one_who_did_it(w, event):
+    agreement, colleague = agreement_in_force(w), officer(Role.OPERATOR)
+    kind = f"agreement.{event}"
+    STEPS[event](w, agreement, w.operator)
+    told = {notice.recipient for notice in Notice.objects.filter(kind=kind)}
+    assert told == {w.consumer_officer, w.provider_officer, colleague}
+
+
+@pytest.mark.parametrize("event", STEPS)
+def test_wf_43_what_a_provider_suspends_or_ends_the_operators_hear(w, event):
+    STEPS[event](w, agreement_in_force(w), w.provider_officer)
+    assert Notice.objects.filter(kind=f"agreement.{event}", recipient=w.operator).count() == 1
+
+
+def test_wf_43_the_operators_hear_what_expires(w):
+    agreement = agreement_in_force(w)
+    with time_machine.travel(agreement.valid_to + datetime.timedelta(minutes=1), tick=False):
+        assert run_clock()["expired"] == 1
+    assert Notice.objects.filter(kind="agreement.expired", recipient=w.operator).count() == 1

@@ -76,6 +76,16 @@ def test_an_account_that_was_rotated_is_not_to_be_renewed_again(world):
     assert not waits_for(world.consumer_officer, old, "portal:credential")
 
 
+def test_an_account_whose_access_has_ended_is_not_to_be_renewed(world):
+    agreement = agreements.agreement_in_force(world)
+    account, _secret = agreements.collected(world, Environment.TEST)
+    Credential.objects.filter(pk=account.pk).update(expires_at=timezone.now() + datetime.timedelta(days=10))
+    assert waits_for(world.operator, account, "portal:credential")
+    terminate_agreement(agreement, by=world.consumer_officer, ground=TerminationGround.CONSUMER, reason="Không còn nhu cầu")
+    assert not waits_for(world.consumer_officer, account, "portal:credential")
+    assert not waits_for(world.operator, account, "portal:credential")
+
+
 def request_waits_for(user, request) -> bool:
     return waits_for(user, request, "portal:request")
 

@@ -10,10 +10,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
+from apps.agreements import steps
 from apps.agreements.actions.in_place import is_delegated
 from apps.agreements.actions.life import require_texts
 from apps.agreements.announcements import tell_owners
-from apps.agreements.choices import AcceptanceStatus, AgreementStatus, GrantStatus, Side, VersionState
+from apps.agreements.choices import AcceptanceStatus, AgreementStatus, GrantStatus, Side, StepKind, VersionState
 from apps.agreements.grants import follow_suspensions, held_by, issue_credential, open_production, planned_after
 from apps.agreements.locks import hold, lock_agreement
 from apps.agreements.models import AcceptanceRecord, Agreement, Grant
@@ -64,6 +65,7 @@ def record_acceptance(
             raise Conflict(code="idempotency_key_reused") from error
         said = _("There is a test record of this system already.")
         raise done_already(said, standing.recorded_by, standing.created_at, code="already_recorded") from error
+    steps.begin(agreement, StepKind.CONFIRM, systems=[system], record=record)
     audit.record("acceptance.recorded", record, by=by, organizations=agreement.party_uuids())
     tell_owners("recorded", agreement, record, agreement.organization_ids(Side.PROVIDER),
                 N_("The test record of %(system)s under agreement %(number)s awaits your confirmation."),
@@ -105,11 +107,14 @@ def confirm_acceptance(record: AcceptanceRecord, *, by, comment: str = "", versi
 
 @transaction.atomic
 def reject_acceptance(record: AcceptanceRecord, *, by, comment: str, version: int | None = None) -> AcceptanceRecord:
-    """The test is not accepted, with the reason; the consumer may test and record again."""
+    """The test is not accepted, with the reason; the consumer may test and record again, and has the whole time for it."""
+    agreement = lock_agreement(record.agreement)
     _require_other_person(record, by)
     require_texts({"comment": comment})
     ACCEPTANCE.move(record, "reject", by=by, version=version, decided_by=by, decided_at=timezone.now(), comment=comment.strip())
-    agreement = record.agreement
+    # A test under a version that was replaced takes no time from the one that is under way.
+    if AcceptanceRecord.objects.filter(pk=record.pk, for_version__state=VersionState.CURRENT).exists():
+        steps.begin(agreement, StepKind.TEST, systems=[record.system])
     audit.record("acceptance.rejected", record, by=by, organizations=agreement.party_uuids(), comment=comment.strip())
     tell_owners("rejected", agreement, record, [record.system.organization_id],
                 N_("The test record of %(system)s was not accepted: %(comment)s"), comment=comment.strip())  # fmt: skip

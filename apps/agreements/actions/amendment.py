@@ -6,10 +6,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
+from apps.agreements import steps
 from apps.agreements.actions.in_place import make_current
 from apps.agreements.actions.standing import sign_by_standing
 from apps.agreements.announcements import tell_parties
-from apps.agreements.choices import AgreementStatus, Side, VersionState
+from apps.agreements.choices import AgreementStatus, Side, StepKind, VersionState
 from apps.agreements.content import content_of
 from apps.agreements.grants import operation_of
 from apps.agreements.models import Agreement, AgreementVersion, Party, StandardClause
@@ -69,6 +70,7 @@ def amend_agreement(request: ConnectionRequest, signed: str, *, by) -> Agreement
         content_hash=version.content_hash,
     )  # fmt: skip
     if special:
+        steps.begin(agreement, StepKind.SIGN)
         tell_parties("amendment", agreement, N_("A change of agreement %(number)s awaits signatures."), key=f"v{number}", joiners=True,
                      roles=(Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER, Role.SIGNER))  # fmt: skip
         return agreement

@@ -7,11 +7,12 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
+from apps.agreements import steps
 from apps.agreements.actions.amendment import amend_agreement
 from apps.agreements.actions.in_place import open_test
 from apps.agreements.actions.standing import sign_by_standing
 from apps.agreements.announcements import tell_parties
-from apps.agreements.choices import AgreementStatus, Side, VersionState
+from apps.agreements.choices import AgreementStatus, Side, StepKind, VersionState
 from apps.agreements.content import content_of, term_of
 from apps.agreements.locks import hold, lock_agreement
 from apps.agreements.models import Agreement, AgreementVersion, Consent, Party, RequestBasis
@@ -116,6 +117,7 @@ def make_agreement(request: ConnectionRequest, signed: str, *, by) -> Agreement:
     )  # fmt: skip
     if special:
         _first_consent(version, by)
+        steps.begin(agreement, StepKind.NEGOTIATE)
         tell_parties("negotiating", agreement, N_("The content of agreement %(number)s is to be agreed on."))
         return agreement
     sign_by_standing(version, request)

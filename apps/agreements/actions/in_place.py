@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
+from apps.agreements import steps
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AcceptanceStatus, VersionState
 from apps.agreements.content import last_day, term_of
@@ -21,10 +22,11 @@ from apps.registry.choices import Environment
 
 
 def open_test(version: AgreementVersion, *, by) -> None:
-    """Test grants and a test account for every system of the version."""
+    """Test grants, the time to test and a test account for every system of the version."""
     for system in systems_of(version):
         open_grants(version, system, Environment.TEST, by=by)
         issue_credential(system, Environment.TEST, by=by, delegated=is_delegated(version, system))
+    steps.begin_tests(version)
 
 
 def systems_of(version: AgreementVersion) -> list[InformationSystem]:
@@ -103,9 +105,10 @@ def carry_tests(agreement: Agreement, former: AgreementVersion, version: Agreeme
 
 
 def tell_in_place(agreement: Agreement, version: AgreementVersion, *, by) -> None:
-    """The accounts, the record and the word that go with a version that came into force."""
+    """The accounts, the time to test, the record and the word that go with a version that came into force."""
     for system in systems_of(version):
         issue_credential(system, Environment.TEST, by=by, delegated=is_delegated(version, system))
+    steps.begin_tests(version)
     raise_epoch("agreement", agreement.uuid)
     audit.record(
         "agreement.version_in_force", agreement, by=by, organizations=agreement.party_uuids(), version=version.number,

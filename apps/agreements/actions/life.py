@@ -7,6 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
+from apps.agreements import steps
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, DutyKind, Side, SuspensionKind, TerminationGround, VersionState
 from apps.agreements.grants import close_grants
@@ -55,12 +56,14 @@ def _suspend(agreement, by, version, kind, violation, plan, restore_conditions) 
         agreement, by=by, kind=kind, reason=violation, handling_plan=plan.strip(), restore_conditions=restore_conditions.strip()
     )
     AGREEMENT.move(agreement, "suspend", by=by, version=version, **_shown(agreement.standing_suspensions()[0]))
+    steps.stand_still(agreement, timezone.now())
     raise_epoch("agreement", agreement.uuid)
     audit.record(
         f"agreement.{event}", agreement, by=by, organizations=agreement.party_uuids(), kind=str(kind),
         provider=made.provider.code if made.provider else "",
     )  # fmt: skip
-    tell_parties("suspended", agreement, N_("Agreement %(number)s is suspended: %(violation)s"), violation=violation.strip())
+    tell_parties("suspended", agreement, N_("Agreement %(number)s is suspended: %(violation)s"), violation=violation.strip(),
+                 operators=True, besides=by)  # fmt: skip
     return agreement
 
 
@@ -102,6 +105,7 @@ def resume_agreement(agreement: Agreement, *, by, comment: str = "", version: in
         restore_conditions="",
     )  # fmt: skip
     lift(lifted, by=by, comment=comment)
+    steps.go_on(agreement, timezone.now())
     if planned:
         # The gateway holds calls back as long as the announced period is open, whatever the state of the agreement says.
         agreement.planned_suspensions.open().filter(started_at__isnull=False).update(ended_at=timezone.now())
@@ -172,8 +176,9 @@ def terminate_agreement(agreement: Agreement, *, by, ground: str, reason: str, v
     _open_duties(agreement)
     audit.record("agreement.ending", agreement, by=by, organizations=agreement.party_uuids(), ground=str(ground), reason=reason)
     tell_parties(
-        "ending", agreement, N_("Agreement %(number)s is being terminated: %(reason)s"), reason=reason.strip(), joiners=True
-    )
+        "ending", agreement, N_("Agreement %(number)s is being terminated: %(reason)s"), reason=reason.strip(), joiners=True,
+        operators=True, besides=by,
+    )  # fmt: skip
     return agreement
 
 
@@ -233,7 +238,7 @@ def finish_termination(agreement: Agreement, *, by, version: int | None = None) 
         raise FactMissing(_("Duties still open: %(duties)s.") % {"duties": "; ".join(open_duties)}, code="duties_open")
     AGREEMENT.move(agreement, "finish", by=by, version=version)
     audit.record("agreement.terminated", agreement, by=by, organizations=agreement.party_uuids())
-    tell_parties("terminated", agreement, N_("Agreement %(number)s is terminated."))
+    tell_parties("terminated", agreement, N_("Agreement %(number)s is terminated."), operators=True, besides=by)
     return agreement
 
 
@@ -250,7 +255,8 @@ def expire_agreement(agreement: Agreement, *, by) -> Agreement:
     _close_all(agreement, by=by, reason="expired")
     _open_duties(agreement)
     audit.record("agreement.expired", agreement, by=by, organizations=agreement.party_uuids())
-    tell_parties("expired", agreement, N_("Agreement %(number)s has expired; its duties are listed on its page."), joiners=True)
+    tell_parties("expired", agreement, N_("Agreement %(number)s has expired; its duties are listed on its page."), joiners=True,
+                 operators=True, besides=by)  # fmt: skip
     return agreement
 
 

@@ -9,10 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
-from apps.agreements import documents, signed_pdf
+from apps.agreements import documents, signed_pdf, steps
 from apps.agreements.actions.in_place import make_current, open_test, put_in_place, tell_in_place
 from apps.agreements.announcements import tell_parties
-from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, VersionState
+from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, StepKind, VersionState
 from apps.agreements.content import term_of
 from apps.agreements.grants import begin_plan, drop_plan, operation_of
 from apps.agreements.locks import hold, lock_agreement
@@ -89,6 +89,7 @@ def agree_content(agreement: Agreement, *, by, content_hash: str, version: int |
     )
     if not agreement.present_parties().exclude(pk__in=draft.consents.values("party_id")).exists():
         AGREEMENT.move(agreement, "agree", by=by)
+        steps.begin(agreement, StepKind.SIGN)
         tell_parties("agreed", agreement, N_("The content of agreement %(number)s is agreed on; it awaits signatures."),
                      roles=(Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER, Role.SIGNER))  # fmt: skip
     return agreement
@@ -124,6 +125,7 @@ def reopen_agreement(agreement: Agreement, *, by, reason: str, version: int | No
     AGREEMENT.move(agreement, "reopen", by=by, version=version)
     last = agreement.versions.order_by("-number").first()
     next_version(agreement, last.content, by=last.drafted_by, note=reason.strip(), supersedes=last.content_hash)
+    steps.begin(agreement, StepKind.NEGOTIATE)
     audit.record("agreement.reopened", agreement, by=by, organizations=agreement.party_uuids(), reason=reason.strip())
     tell_parties("reopened", agreement, N_("Agreement %(number)s is negotiated again: %(reason)s."), reason=reason.strip())
     return agreement

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
+from apps.agreements import steps
 from apps.agreements.actions.life import require_texts
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side, SuspensionKind
@@ -115,6 +116,7 @@ def begin_suspension(planned: PlannedSuspension, *, by) -> None:
         agreement, "suspend_as_announced", by=by, suspension_kind=SuspensionKind.PLANNED, suspended_at=now,
         handling_plan=planned.reason,
     )  # fmt: skip
+    steps.stand_still(agreement, now)
     raise_epoch("agreement", agreement.uuid)
     audit.record("agreement.suspended", agreement, by=by, organizations=agreement.party_uuids(), kind="planned")
 
@@ -130,6 +132,7 @@ def finish_suspension(planned: PlannedSuspension, *, by) -> None:
     if agreement.status != AgreementStatus.SUSPENDED or agreement.suspension_kind != SuspensionKind.PLANNED:
         return
     AGREEMENT.move(agreement, "resume_as_announced", by=by, suspension_kind="", suspended_at=None, handling_plan="")
+    steps.go_on(agreement, now)
     raise_epoch("agreement", agreement.uuid)
     audit.record("agreement.resumed", agreement, by=by, organizations=agreement.party_uuids())
     tell_parties("resumed", agreement, N_("Agreement %(number)s is in force again."))

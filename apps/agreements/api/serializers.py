@@ -17,6 +17,7 @@ from apps.agreements.models import (
     Party,
     PlannedSuspension,
     Signature,
+    StepClock,
     Suspension,
 )
 from apps.agreements.reading import as_read, read, reads_in_full, version_for
@@ -203,6 +204,19 @@ class DutySerializer(serializers.ModelSerializer):
         fields = ["uuid", "party", "kind", "done_at", "done_by", "note", "certificate"]
 
 
+class StepClockSerializer(serializers.ModelSerializer):
+    """A step that is waited for. While the agreement is suspended the clock stands still (`paused_at`) and nothing is late."""
+
+    system = SystemRefSerializer(read_only=True, allow_null=True, help_text="Of a test or its record; null otherwise.")
+    rule = serializers.CharField(source="deadline_rule.name", read_only=True)
+    citation = serializers.CharField(source="deadline_rule.citation", read_only=True)
+    is_late = serializers.BooleanField(read_only=True)
+
+    class Meta:
+        model = StepClock
+        fields = read_only_fields = ["step", "system", "begun_at", "due_at", "paused_at", "is_late", "rule", "citation"]
+
+
 class AgreementDetailSerializer(WithSuspensionSteps, AgreementListSerializer):
     workflow = AGREEMENT
     current_version = serializers.SerializerMethodField()
@@ -211,12 +225,13 @@ class AgreementDetailSerializer(WithSuspensionSteps, AgreementListSerializer):
     grants = GrantListSerializer(many=True, read_only=True)
     acceptances = AcceptanceListSerializer(many=True, read_only=True)
     duties = DutySerializer(many=True, read_only=True)
+    deadlines = StepClockSerializer(source="clocks", many=True, read_only=True)
 
     class Meta(AgreementListSerializer.Meta):
         fields = [
             *AgreementListSerializer.Meta.fields, "version", "suspension_kind", "suspended_at", "violation", "handling_plan",
             "restore_conditions", "suspensions", "termination_ground", "status_reason", "ended_at", "current_version", "requests", "grants",
-            "acceptances", "duties", "available_actions",
+            "acceptances", "duties", "deadlines", "available_actions",
         ]  # fmt: skip
 
     @extend_schema_field(AgreementVersionSerializer(allow_null=True))

@@ -26,6 +26,7 @@ from apps.agreements.models import (
     Grant,
     Party,
     RequestBasis,
+    StepClock,
 )
 from apps.agreements.reading import changes, newest_versions, read, was_bound
 from apps.connections.models import ConnectionRequest
@@ -68,6 +69,7 @@ class Agreements(Rows):
         return rows.prefetch_related(
             "suspensions__provider",
             Prefetch("bases", RequestBasis.objects.filter(Q(agreement__in=full) | Q(request__in=own)).select_related("request")),
+            Prefetch("clocks", StepClock.objects.visible_to(user).waiting().select_related("deadline_rule", "system__organization")),
             Prefetch("duties", Duty.objects.visible_to(user).select_related("party__organization", "done_by", "certificate")),
             Prefetch("grants", Grant.objects.filter(Q(agreement__in=full) | had).select_related(
                 "agreement", "system__organization", "operation__version__service", "purpose"

@@ -1,4 +1,4 @@
-"""Agreements by noun: the agreement, its life, access under it."""
+"""Agreements by noun: the agreement, its life, access under it, the time its steps may take."""
 
 from apps.agreements.models.access import AcceptanceRecord, Credential, Grant
 from apps.agreements.models.agreement import (
@@ -12,6 +12,7 @@ from apps.agreements.models.agreement import (
     StandardClause,
 )
 from apps.agreements.models.life import ConsumerSuspension, Duty, DutyCertificate, PlannedSuspension, Suspension
+from apps.agreements.models.steps import StepClock
 
 __all__ = [
     "AcceptanceRecord",
@@ -29,5 +30,6 @@ __all__ = [
     "RequestBasis",
     "Signature",
     "StandardClause",
+    "StepClock",
     "Suspension",
 ]
