@@ -25,10 +25,12 @@ from apps.core.models import PolicyChange
 from apps.notices.models import Notice
 from apps.registry.actions import add_version, change_service, define_contract, retire_service
 from apps.registry.contract import contract_of
+from apps.registry.contract_reading import read_contract
 from apps.registry.models import ServiceVersion
 from tests.factories.agreements import accepted
-from tests.factories.connections import World, forwarded
+from tests.factories.connections import World, forwarded, world
 from tests.factories.organizations import FocalPointFactory
+from tests.factories.registry import BUSINESS_REGISTRATION
 from tests.fixtures.worlds import remembered
 
 
@@ -97,7 +99,7 @@ def test_a_minor_that_breaks_nothing_agreed_replaces_and_the_access_goes_on_in_p
     assert notice.url == f"/portal/services/{w.service.code}/"
 
 
-@pytest.mark.parametrize("kind", ["field", "type", "class", "parameter", "address", "operation"])
+@pytest.mark.parametrize("kind", ["field", "type", "class", "parameter", "address", "format", "codes", "operation"])
 def test_a_minor_that_breaks_what_is_agreed_is_refused_and_says_who_and_how(w, live, kind):
     granted = w.fields()[0]
 
@@ -114,6 +116,10 @@ def test_a_minor_that_breaks_what_is_agreed_is_refused_and_says_who_and_how(w, l
             operation["parameters"].append({"name": "moi", "required": True})
         elif kind == "address":
             operation["path"] = f"/v-moi{operation['path']}"
+        elif kind == "format":
+            operation["answer"] = "xml"
+        elif kind == "codes":
+            operation["codes_day"] = "2025-06-30"
         else:
             operation["code"] = "doiTen"
             data["samples"] = [
@@ -133,6 +139,58 @@ def test_a_minor_that_breaks_what_is_agreed_is_refused_and_says_who_and_how(w, l
     draft.refresh_from_db()
     assert (live.status, draft.status) == ("published", "draft")
     assert {row.operation.version_id for row in Grant.objects.all()} == {live.pk}
+
+
+def test_json_made_of_soap_is_not_replaced_by_xml_that_fits_the_protocol_too(db):
+    """A described operation is given as JSON, its description left out as XML: both are SOAP/XML to the provider."""
+    contract = read_contract(BUSINESS_REGISTRATION).as_data()
+    for row in contract["operations"]:
+        sent = [{"path": part["name"], "parameter": part["name"]} for part in row["parameters"]]
+        row.update(answer="xml", soap={"request": "TraCuu", "response": "KetQua", "elements": sent})
+    w = world(protocol="soap", version__contract=contract)
+    version_in_use(w)
+
+    def undescribed(data: dict) -> None:
+        for row in data["operations"]:
+            row["soap"] = {}
+
+    draft = successor(w, undescribed)
+    assert {change.code for change in impact(draft).changes} == {"format_changed"}
+    with pytest.raises(Conflict) as caught:
+        publish_service_version(draft, by=w.provider_officer)
+    assert (caught.value.code, "XML" in caught.value.extra["fields"]["agreements"][0]) == ("breaks_agreements", True)
+    define_contract(draft, contract_of(w.service.versions.live().get()).as_data(), by=w.provider_officer)
+    assert impact(draft).changes == ()
+
+
+@pytest.mark.parametrize(("granted", "breaks"), [(True, True), (False, False)])
+def test_another_catalog_of_a_field_breaks_who_was_granted_it(w, granted, breaks):
+    coded = "Data.HOAdress.CityID"
+    FocalPointFactory(organization=w.provider)
+    accepted(w, scope={w.operation: [coded] if granted else w.fields()})
+
+    def recoded(data: dict) -> None:
+        for row in data["operations"]:
+            for field in row["fields"]:
+                if field["path"] == coded:
+                    field["catalog_code"] = "countries"
+
+    assert bool(impact(successor(w, recoded)).breakages) is breaks
+
+
+@pytest.mark.parametrize(("codes_day", "breaks"), [(None, False), (datetime.date(2025, 6, 30), True)])
+def test_a_catalog_named_for_the_first_time_breaks_whose_codes_are_translated(w, codes_day, breaks):
+    named = w.fields()[0]
+    FocalPointFactory(organization=w.provider)
+    accepted(w, codes_day=codes_day)
+
+    def coded(data: dict) -> None:
+        for row in data["operations"]:
+            for field in row["fields"]:
+                if field["path"] == named:
+                    field["catalog_code"] = "countries"
+
+    assert bool(impact(successor(w, coded)).breakages) is breaks
 
 
 def test_a_major_version_stands_beside_and_breaks_nobody(w, live):
