@@ -91,7 +91,7 @@ def _lists(old: dict, new: dict) -> Iterator[Difference]:
         was, now = set(old[name]), set(new[name])
         yield from (Difference(item, REMOVED, before=text) for text in sorted(was - now))
         yield from (Difference(item, ADDED, after=text) for text in sorted(now - was))
-    was, now = (set(content["restrictions"]["source_networks"]) for content in (old, new))
+    was, now = (set(content["restrictions"]["source_networks"] or [_("every address")]) for content in (old, new))
     yield from (Difference(_("Network"), REMOVED, before=text) for text in sorted(was - now))
     yield from (Difference(_("Network"), ADDED, after=text) for text in sorted(now - was))
 

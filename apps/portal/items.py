@@ -10,6 +10,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
 from apps.connections.choices import SharingMethod
+from apps.connections.networks import is_everywhere
 from apps.organizations.choices import Network
 from apps.registry.choices import PersonalDataClass, Protocol
 
@@ -109,6 +110,8 @@ def _restrictions(content: dict) -> list[str]:
     lines = [_("Purpose: %(name)s") % {"name": purpose.get("name", "")}, purpose.get("text", ""), limits.get("text", "")]
     if limits.get("source_networks"):
         lines.append(_("Only from: %(networks)s") % {"networks": ", ".join(limits["source_networks"])})
+    if limits and is_everywhere(limits.get("source_networks", [])):
+        lines.append(_("Calls may come from every address."))
     if limits.get("hours"):
         lines.append(_("Only between %(from)s and %(to)s") % limits["hours"])
     if content.get("procedures"):
