@@ -7,11 +7,12 @@ import json
 
 import pytest
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from apps.agreements.actions import (
     announce_end_of_version,
     approve_request,
+    end_grant,
     publish_service_version,
     retire_service_version,
 )
@@ -23,6 +24,7 @@ from apps.connections.completeness import missing
 from apps.core.errors import Conflict, InvalidFact, NotPermitted
 from apps.core.models import PolicyChange
 from apps.notices.models import Notice
+from apps.notices.outbox import render
 from apps.registry.actions import add_version, change_service, define_contract, retire_service
 from apps.registry.contract import contract_of
 from apps.registry.contract_reading import read_contract
@@ -199,6 +201,31 @@ def test_a_major_version_stands_beside_and_breaks_nobody(w, live):
     publish_service_version(draft, by=w.provider_officer)
     live.refresh_from_db()
     assert live.status == "published"
+
+
+def test_a_major_version_is_told_to_who_uses_an_older_one_once_and_changes_nothing_for_them(w, live):
+    before = list(Grant.objects.order_by("pk").values("pk", "operation", "status", "fields", "version"))
+    draft = successor(w, bump="major")
+    publish_service_version(draft, by=w.provider_officer)
+    assert list(Grant.objects.order_by("pk").values("pk", "operation", "status", "fields", "version")) == before
+    (notice,) = Notice.objects.filter(kind__startswith="service_version.", recipient=w.consumer_officer)
+    assert (notice.kind, notice.facts["params"]["number"]) == ("service_version.published_beside", "2.0")
+    assert notice.url == f"/portal/services/{w.service.code}/"
+    for language, words in (("vi", "Quyền khai thác của cơ quan không thay đổi."), ("en", "Nothing changes for your access.")):
+        with translation.override(language):
+            assert words in render(notice.facts)
+    assert not Notice.objects.filter(kind="service_version.published_beside").exclude(recipient=w.consumer_officer).exists()
+    minor = successor(w)
+    assert minor.number == "2.1"
+    publish_service_version(minor, by=w.provider_officer)
+    assert Notice.objects.filter(kind="service_version.published_beside").count() == 1, "a minor of it concerns who uses it"
+
+
+def test_who_has_no_access_any_more_is_not_told_of_a_new_major(w, live):
+    for grant in Grant.objects.exclude(status=GrantStatus.ENDED):
+        end_grant(grant, by=w.consumer_officer, reason="Không dùng nữa")
+    publish_service_version(successor(w, bump="major"), by=w.provider_officer)
+    assert not Notice.objects.filter(kind__startswith="service_version.").exists()
 
 
 def test_what_one_may_not_see_is_counted_and_not_named(w, live):
