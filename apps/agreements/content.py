@@ -12,6 +12,7 @@ import datetime
 from django.db.models import Prefetch
 from django.utils import timezone
 
+from apps.agreements import assessments
 from apps.agreements.models import Agreement, StandardClause
 from apps.connections.completeness import sensitive_fields, services_of
 from apps.connections.content import request_hash
@@ -19,8 +20,9 @@ from apps.connections.models import ConnectionRequest
 from apps.organizations.choices import Role
 from apps.organizations.models import FocalPoint, InformationSystem, Organization
 
-FORMAT = 2
-"""2: parties with the people who sign for them; when data is to be deleted; the addendum of one who joined."""
+FORMAT = 3
+"""2: parties with the people who sign for them; when data is to be deleted; the addendum of one who joined.
+3: what each consumer assessed, with its files, in place of one text (`assessments`)."""
 _POINTS = Prefetch("focal_points", FocalPoint.objects.filter(ended_at__isnull=True), to_attr="present_points")
 NEGOTIABLE = (
     "scope", "systems", "place", "term", "method", "post_processing", "restrictions", "commitments", "security", "storage",
@@ -87,7 +89,7 @@ def content_of(
         "contacts": _contacts(request, providers | consumers),
         "personal_data": {
             "sensitive_fields": sorted(field.path for field in sensitive_fields(request)),
-            "assessment_or_exemption": request.exemption_reason,
+            assessments.KEY: assessments.of_request(request),
         },
         "open_to_join": True,
     }  # fmt: skip

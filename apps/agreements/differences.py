@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from apps.agreements.assessments import stated, words
+
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 
 
@@ -40,7 +42,6 @@ NESTED = (
     (("restrictions", "hours"), _("Hours")), (("security", "text"), _("Security")), (("storage", "ground"), _("Storage")),
     (("storage", "derived_data"), _("Derived data")), (("disposal", "method"), _("Disposal")), (("disposal", "deadline"), _("Deletion: by when")),
     (("place", "exchange_point"), _("Place of exchange")),
-    (("personal_data", "assessment_or_exemption"), _("Assessment or exemption")),
 )  # fmt: skip
 DAYS = (
     (("term", "valid_from"), _("Valid from")), (("term", "valid_to"), _("Valid until")),
@@ -54,7 +55,7 @@ LISTS = (
 
 def differences(old: dict, new: dict) -> list[Difference]:
     """Everything a reader should know before agreeing to `new` instead of `old`; fields first."""
-    return [*_fields(old, new), *_lists(old, new), *_values(old, new), *_of_what_stays(old, new)]
+    return [*_fields(old, new), *_lists(old, new), *_values(old, new), *_assessments(old, new), *_of_what_stays(old, new)]
 
 
 def _fields(old: dict, new: dict) -> Iterator[Difference]:
@@ -91,7 +92,7 @@ def _lists(old: dict, new: dict) -> Iterator[Difference]:
         was, now = set(old[name]), set(new[name])
         yield from (Difference(item, REMOVED, before=text) for text in sorted(was - now))
         yield from (Difference(item, ADDED, after=text) for text in sorted(now - was))
-    was, now = (set(content["restrictions"]["source_networks"]) for content in (old, new))
+    was, now = (set(content["restrictions"]["source_networks"] or [_("every address")]) for content in (old, new))
     yield from (Difference(_("Network"), REMOVED, before=text) for text in sorted(was - now))
     yield from (Difference(_("Network"), ADDED, after=text) for text in sorted(now - was))
 
@@ -105,6 +106,23 @@ def _values(old: dict, new: dict) -> Iterator[Difference]:
     for was, now, item in pairs:
         if was != now:
             yield Difference(item, CHANGED, before=_text(was), after=_text(now))
+
+
+def _assessments(old: dict, new: dict) -> Iterator[Difference]:
+    """What each consumer says of sensitive data. The one text of an older content is whose the next one says it is."""
+    was, now = ({row["organization"]: row for row in stated(content)} for content in (old, new))
+    if "" in was:
+        said = was.pop("")
+        was[next((code for code, row in now.items() if row["exemption"] == said["exemption"] and code not in was), "")] = said
+    names = {row["code"]: row["name"] for content in (old, new) for row in content["consumers"]}
+    for code in sorted({*was, *now}):
+        before, after = (
+            ": ".join(filter(None, [names.get(code, code), "\n".join(words(row[code]))])) if code in row else ""
+            for row in (was, now)
+        )
+        if before != after:
+            kind = CHANGED if before and after else ADDED if after else REMOVED
+            yield Difference(_("Assessment or exemption"), kind, before=before, after=after)
 
 
 def _of_what_stays(old: dict, new: dict) -> Iterator[Difference]:

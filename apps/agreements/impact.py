@@ -13,7 +13,7 @@ from apps.agreements.choices import AgreementStatus, GrantStatus
 from apps.agreements.models import Agreement, Grant
 from apps.organizations.models import InformationSystem
 from apps.registry.contract import contract_of
-from apps.registry.differences import Difference, differences
+from apps.registry.differences import CATALOG_NAMED, Difference, differences
 from apps.registry.models import ServiceVersion
 
 RUNNING = (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
@@ -89,7 +89,9 @@ def users_of(version: ServiceVersion, user) -> list[Grant]:
 
 
 def _breaks(change: Difference, grant: Grant) -> bool:
-    """A change of the call or its parameters breaks whoever may make it; a change of a field, whoever was granted it."""
+    """A change of the call, its answer's format or its parameters breaks whoever may make it; of a field, whoever was granted it."""
     if not change.breaks or change.operation != grant.operation.code:
+        return False
+    if change.code == CATALOG_NAMED and grant.codes_day is None:
         return False
     return not change.path or change.path.startswith("?") or change.path in grant.fields

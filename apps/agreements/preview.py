@@ -13,6 +13,7 @@ from apps.agreements.choices import AgreementStatus, GrantStatus
 from apps.agreements.models import Agreement, AgreementVersion, Grant, RequestBasis
 from apps.connections.choices import RequestKind
 from apps.connections.models import ConnectionRequest
+from apps.connections.networks import is_everywhere
 from apps.organizations.models import InformationSystem, Organization
 from apps.organizations.roles import is_platform_reader, organization_ids
 from apps.registry.choices import Environment, PersonalDataClass
@@ -64,6 +65,12 @@ class Preview:
     operations: tuple[OperationPreview, ...]
     overlaps: tuple[Overlap, ...]
     loads: tuple[Load, ...]
+    networks: tuple[str, ...] = ()
+    """From where calls may come; none: from every address."""
+
+    @property
+    def is_everywhere(self) -> bool:
+        return is_everywhere(self.networks)
 
     @property
     def classes(self) -> list[tuple[str, object, int]]:
@@ -99,7 +106,7 @@ def preview(request: ConnectionRequest, user) -> Preview:
     using = systems if agreement is None or joins else systems | {row.pk for row in systems_that_stay(request, agreement)}
     return _preview(
         asked, systems, request.calls_per_second, user, agreement_id=agreement.pk if agreement else None,
-        using=len(using), adds=joins,
+        using=len(using), adds=joins, networks=request.source_networks,
     )  # fmt: skip
 
 
@@ -121,7 +128,10 @@ def preview_of(version: AgreementVersion, user) -> Preview:
     codes = [row["code"] for row in content["systems"]]
     systems = set(InformationSystem.objects.filter(code__in=codes).values_list("pk", flat=True))
     rate = content["method"].get("calls_per_second")
-    return _preview(asked, systems, rate, user, agreement_id=version.agreement_id, using=len(systems))
+    return _preview(
+        asked, systems, rate, user, agreement_id=version.agreement_id, using=len(systems),
+        networks=content["restrictions"]["source_networks"],
+    )  # fmt: skip
 
 
 def _live(content: dict) -> list[tuple[Operation, dict]]:
@@ -146,7 +156,15 @@ def _live(content: dict) -> list[tuple[Operation, dict]]:
 
 
 def _preview(
-    asked: list[_Asked], systems: set[int], rate: int | None, user, *, agreement_id: int | None, using: int, adds: bool = False
+    asked: list[_Asked],
+    systems: set[int],
+    rate: int | None,
+    user,
+    *,
+    agreement_id: int | None,
+    using: int,
+    adds: bool = False,
+    networks=(),
 ) -> Preview:
     """Loads are a provider's to know, of its own services; what another agreement opens, its parties'. The platform's readers see all.
 
@@ -171,6 +189,7 @@ def _preview(
         operations=tuple(_operation(row, held) for row in asked),
         overlaps=tuple(overlap for row in asked for overlap in _overlaps(row, held, agreement_id)),
         loads=tuple(_loads(decided, others, (rate or 0) * max(using, 1))),
+        networks=tuple(networks),
     )
 
 

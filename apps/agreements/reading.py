@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 
+from apps.agreements.assessments import KEY, TEXT
 from apps.agreements.choices import AgreementStatus
 from apps.agreements.differences import Difference, differences
 from apps.agreements.models import Agreement, AgreementVersion, Party
@@ -105,7 +106,6 @@ def _own_part(content: dict, user) -> dict:
     codes, names = {row["code"] for row in systems}, {row["name"] for row in systems}
     numbers = [row["number"] for row in content["requests"]]
     mine = {row.number: row for row in ConnectionRequest.objects.filter(number__in=numbers, consumer__code__in=own)}
-    said = next((row.exemption_reason for row in mine.values()), "")
     return {
         **content,
         "requests": [row for row in content["requests"] if row["number"] in mine],
@@ -114,5 +114,12 @@ def _own_part(content: dict, user) -> dict:
         "contacts": [row for row in content["contacts"] if row["organization"] in own | providers],
         "place": {**content["place"], "usage_location": [name for name in content["place"]["usage_location"] if name in names], "networks": []},
         "security": {**content["security"], "levels": [row for row in content["security"]["levels"] if row["system"] in codes]},
-        "personal_data": {**content["personal_data"], "assessment_or_exemption": said},
+        "personal_data": _own_words(content["personal_data"], own, mine.values()),
     }  # fmt: skip
+
+
+def _own_words(personal: dict, own: set[str], mine) -> dict:
+    """The item of personal data as one agency reads it: what it said itself (of an older content, in the request it rests on)."""
+    if KEY in personal:
+        return {**personal, KEY: [row for row in personal[KEY] if row["organization"] in own]}
+    return {**personal, TEXT: next((row.exemption_reason for row in mine), "")}

@@ -19,7 +19,7 @@ def notify(recipients: Iterable, kind: str, *, key: str, message: str, url: str 
     """Tell each of `recipients` once.
 
     `message` is an untranslated msgid (mark it with `gettext_noop`) with `%(name)s` placeholders that
-    `params` (JSON-ready) fill; the text is made when it is read, in the reader's language. `key` names the
+    `params` (JSON-ready; a list holds msgids) fill; the text is made when it is read, in the reader's language. `key` names the
     fact that is told, e.g. "request.forwarded:<uuid>:3": the same key reaches the same person once, ever.
     """
     people = list({user.pk: user for user in recipients if user.is_active and not user.is_machine}.values())

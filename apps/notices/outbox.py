@@ -64,11 +64,16 @@ SENDERS: dict[str, Callable[[OutboxMessage], None]] = {"email": send_email}
 
 
 def render(facts: dict) -> str:
-    """The text of a notice in the active language; unknown placeholders never break a page."""
+    """The text of a notice in the active language; unknown placeholders never break a page. A list among the params holds msgids."""
     try:
-        return gettext(facts["message"]) % facts.get("params", {})
-    except (KeyError, ValueError, TypeError):
+        params = {name: _listed(value) if isinstance(value, list) else value for name, value in facts.get("params", {}).items()}
+        return gettext(facts["message"]) % params
+    except (KeyError, ValueError, TypeError, AttributeError):
         return gettext(facts.get("message", ""))
+
+
+def _listed(msgids: list) -> str:
+    return ", ".join(gettext(str(msgid)) for msgid in msgids)
 
 
 def deliver_due(limit: int = TURN) -> int:

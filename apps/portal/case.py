@@ -21,12 +21,14 @@ from apps.connections.announcements import people
 from apps.connections.choices import AttachmentKind, DecisionStatus, RequestStatus
 from apps.connections.content import request_hash
 from apps.connections.models import Comment, ConnectionRequest
+from apps.connections.networks import is_everywhere
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import organization_ids
 from apps.portal import events
 from apps.portal.forms import ThreadForm
 from apps.registry.choices import PersonalDataClass
+from apps.registry.models import DataService
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,13 @@ def handling(request, user) -> dict:
     return {"handler_names": names, "handlers": sorted(colleagues, key=str)}
 
 
+def considered(request, user) -> list[str]:
+    """The default services that were looked at before special sharing was asked for (WF-33), by name, or by code where it may not be read."""
+    rows = DataService.objects.visible_to(user).filter(code__in=request.alternatives)
+    names = dict(rows.values_list("code", "name"))
+    return [names.get(code, code) for code in request.alternatives]
+
+
 def _agreement(request, user) -> Agreement | None:
     return Agreement.objects.visible_to(user).with_reach(user).filter(bases__request=request).first()
 
@@ -179,6 +188,8 @@ def pieces(request, user) -> dict:
         "scope": asked,
         "totals": [(value, label, counts[value]) for value, label in PersonalDataClass.choices],
         "systems": [row.system for row in request.request_systems.select_related("system__organization")],
+        "is_everywhere": is_everywhere(request.source_networks),
+        "considered": considered(request, user),
         "decisions": list(request.decisions.select_related("provider", "decided_by")),
         "signatures": signatures(request),
         "remarks": remarks(request),

@@ -9,7 +9,9 @@ from django.utils.dateparse import parse_date
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
+from apps.agreements.assessments import stated, words
 from apps.connections.choices import SharingMethod
+from apps.connections.networks import is_everywhere
 from apps.organizations.choices import Network
 from apps.registry.choices import PersonalDataClass, Protocol
 
@@ -46,7 +48,7 @@ def items(content: dict) -> list[Item]:
         (_("Legal bases"), content.get("legal_bases", [])),
         (_("Service level"), [row["text"] for row in content.get("service_level", [])]),
         (_("Technical contacts"), [_contact(row, content) for row in content.get("contacts", [])]),
-        (_("Personal data"), _personal(content.get("personal_data", {}))),
+        (_("Personal data"), _personal(content)),
         (_("Joining by others"), [_("open to be joined") if content.get("open_to_join") else _("not open to be joined")]),
         (_("Version and history"), _history(content)),
     ]
@@ -109,6 +111,8 @@ def _restrictions(content: dict) -> list[str]:
     lines = [_("Purpose: %(name)s") % {"name": purpose.get("name", "")}, purpose.get("text", ""), limits.get("text", "")]
     if limits.get("source_networks"):
         lines.append(_("Only from: %(networks)s") % {"networks": ", ".join(limits["source_networks"])})
+    if limits and is_everywhere(limits.get("source_networks", [])):
+        lines.append(_("Calls may come from every address."))
     if limits.get("hours"):
         lines.append(_("Only between %(from)s and %(to)s") % limits["hours"])
     if content.get("procedures"):
@@ -134,14 +138,16 @@ def _contact(row: dict, content: dict) -> str:
     return f"{names.get(row.get('organization'), row.get('organization', ''))}: " + ", ".join(part for part in parts if part)
 
 
-def _personal(personal: dict) -> list[str]:
-    fields = personal.get("sensitive_fields", [])
+def _personal(content: dict) -> list[str]:
+    fields = content.get("personal_data", {}).get("sensitive_fields", [])
+    names = {party["code"]: party["name"] for party in content.get("consumers", [])}
     first = (
         _("Sensitive fields: %(fields)s") % {"fields": ", ".join(fields)}
         if fields
         else _("No sensitive personal data is shared.")
     )
-    return [first, personal.get("assessment_or_exemption", "")]
+    said = [(names.get(row["organization"], row["organization"]), line) for row in stated(content) for line in words(row)]
+    return [first, *(f"{name}: {line}" if name else line for name, line in said)]
 
 
 def _history(content: dict) -> list[str]:

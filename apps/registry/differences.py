@@ -5,11 +5,17 @@ Whom it touches is known three floors up (`agreements`): this module only says w
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from apps.registry.choices import AnswerFormat
 from apps.registry.contract import Contract, FieldSpec, OperationSpec, ParameterSpec
+
+CATALOG_NAMED = "catalog_named"
+"""A shared catalog where none was named: only the values of who has codes translated are read differently by it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ def differences(old: Contract, new: Contract) -> list[Difference]:
                 Difference("operation_removed", code, "", True, _("The operation %(name)s is gone.") % {"name": operation.name})
             )
         else:
-            found += [*_calls(operation, after[code]), *_parameters(operation, after[code]), *_fields(operation, after[code])]
+            pair = operation, after[code]
+            found += [*_calls(*pair), *_answers(*pair), *_parameters(*pair), *_fields(*pair)]
     found += [
         Difference("operation_added", code, "", False, _("New operation %(name)s.") % {"name": operation.name})
         for code, operation in after.items() if code not in before
@@ -55,6 +62,29 @@ def _calls(old: OperationSpec, new: OperationSpec) -> list[Difference]:
     return [Difference("address_changed", old.code, "", True, text)]
 
 
+def _answers(old: OperationSpec, new: OperationSpec) -> list[Difference]:
+    """What each answer is written in, and the codes of which day stand in it."""
+    found = []
+    if _given_as(old) != _given_as(new):
+        text = _("%(name)s is answered in %(after)s instead of %(before)s.") % {
+            "name": new.name, "before": _given_as(old).label, "after": _given_as(new).label}  # fmt: skip
+        found.append(Difference("format_changed", old.code, "", True, text))
+    if old.codes_day != new.codes_day:
+        text = _("%(name)s holds the administrative codes of %(after)s instead of %(before)s.") % {
+            "name": new.name, "before": _day(old.codes_day), "after": _day(new.codes_day)}  # fmt: skip
+        found.append(Difference("codes_day_changed", old.code, "", True, text))
+    return found
+
+
+def _given_as(spec: OperationSpec) -> AnswerFormat:
+    """As the consumer gets it: an answer that is described as a SOAP message is given as JSON."""
+    return AnswerFormat.JSON if spec.soap else AnswerFormat(spec.answer)
+
+
+def _day(text: str) -> str:
+    return date_format(datetime.date.fromisoformat(text), "SHORT_DATE_FORMAT") if text else _("the present day")
+
+
 def _parameters(old: OperationSpec, new: OperationSpec) -> list[Difference]:
     before = {(row.name, row.location): row for row in old.parameters}
     after = {(row.name, row.location): row for row in new.parameters}
@@ -65,6 +95,8 @@ def _parameters(old: OperationSpec, new: OperationSpec) -> list[Difference]:
             found.append(Difference("parameter_removed", old.code, f"?{row.name}", True, text))
         elif why := _narrower(row, after[key]):
             found.append(Difference("parameter_narrower", old.code, f"?{row.name}", True, f"{row.name}: {why}"))
+        if key in after:
+            found += _catalog(old.code, f"?{row.name}", row.catalog_code, after[key].catalog_code)
     for key, row in after.items():
         if key not in before:
             text = (_("The new parameter %(name)s is required.") if row.required else _("New parameter %(name)s.")) % {
@@ -117,7 +149,21 @@ def _field(operation: str, old: FieldSpec, new: FieldSpec) -> list[Difference]:
             else _("The field %(path)s no longer comes with every new access.")
         )
         found.append(Difference("envelope_changed", operation, new.path, False, said % {"path": new.path}))
-    return found
+    return found + _catalog(operation, new.path, old.catalog_code, new.catalog_code)
+
+
+def _catalog(operation: str, path: str, before: str, after: str) -> list[Difference]:
+    if before == after:
+        return []
+    said = {"name": path.removeprefix("?"), "before": before, "after": after}
+    if not before:
+        return [Difference(CATALOG_NAMED, operation, path, True, _("%(name)s holds codes of the catalog %(after)s.") % said)]
+    text = (
+        _("%(name)s holds codes of the catalog %(after)s instead of %(before)s.")
+        if after
+        else _("%(name)s no longer holds codes of the catalog %(before)s.")
+    )
+    return [Difference("catalog_changed", operation, path, True, text % said)]
 
 
 def _rank(spec: FieldSpec) -> int:

@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 from django.utils import translation
 
 from apps.agreements.differences import ADDED, CHANGED, REMOVED, differences
@@ -36,8 +37,20 @@ def test_parties_systems_networks_terms_are_named(w):
     with translation.override("en"):
         found = {(str(d.item), d.kind) for d in differences(old, new)}
     assert found == {
-        ("Consumer", ADDED), ("System", REMOVED), ("Network", ADDED), ("Valid until", CHANGED), ("Legal basis", REMOVED),
+        ("Consumer", ADDED), ("System", REMOVED), ("Network", ADDED), ("Network", REMOVED), ("Valid until", CHANGED),
+        ("Legal basis", REMOVED),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "words"), [("vi", "mọi địa chỉ"), ("en", "every address")])
+def test_a_network_taken_out_that_leaves_none_opens_every_address_and_is_told_so(w, language, words):
+    old = agreement_in_force(w, source_networks=["10.0.0.0/8"]).current_version.content
+    new = copy.deepcopy(old)
+    new["restrictions"]["source_networks"] = []
+    with translation.override(language):
+        assert {(d.kind, str(d.before), str(d.after)) for d in differences(old, new)} == {
+            (REMOVED, "10.0.0.0/8", ""), (ADDED, "", words),
+        }  # fmt: skip
 
 
 def test_what_is_said_of_what_stays_is_told_too(w):

@@ -7,10 +7,11 @@ import datetime
 import pytest
 from django.db import transaction
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from apps.agreements.actions import (
     announce_end_of_version,
+    change_service,
     end_grant,
     postpone_end_of_version,
     resume_service,
@@ -19,6 +20,7 @@ from apps.agreements.actions import (
 )
 from apps.core.errors import Conflict, InvalidFact, NotPermitted, TransitionNotAllowed
 from apps.notices.models import Notice, OutboxMessage
+from apps.notices.outbox import render
 from apps.registry import clock
 from tests.factories.agreements import accepted, agreement_in_force
 from tests.factories.connections import World
@@ -74,6 +76,66 @@ def test_all_doors_tell(w: World):
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
     for kind in ("service.suspended", "service.resumed"):
         assert Notice.objects.filter(kind=kind, recipient=w.consumer_officer).count() == 2
+
+
+# --- what consumers reckon with is another (WF-12) -------------------------------------------------
+
+
+def test_consumers_are_told_once_a_change_which_parts_are_others(w: World):
+    agreement_in_force(w)
+    change_service(w.service, by=w.provider_officer, sla="99,9 %", contact="Tổ dữ liệu mới", capacity_rps=7, daily_quota=9)
+    assert told("service.changed") == {w.consumer_officer}
+    notice = Notice.objects.get(kind="service.changed")
+    assert notice.url == f"/portal/services/{w.service.code}/"
+    for language, words in (
+        ("vi", "mức dịch vụ, liên hệ, năng lực (lượt gọi/giây), hạn mức mặc định (lượt gọi/ngày)."),
+        ("en", "service level, contact, capacity (calls per second), default quota (calls per day)."),
+    ):
+        with translation.override(language):
+            assert render(notice.facts).endswith(words)
+            assert w.service.name in render(notice.facts)
+    assert OutboxMessage.objects.filter(key__startswith="email:service.changed").count() == 1
+    change_service(w.service, by=w.provider_officer, sla="99,9 %")
+    assert Notice.objects.filter(kind="service.changed").count() == 1, "nothing was another"
+    change_service(w.service, by=w.provider_officer, capacity_rps=8)
+    newest = Notice.objects.filter(kind="service.changed").order_by("pk").last()
+    with translation.override("en"):
+        assert render(newest.facts).endswith(": capacity (calls per second).")
+
+
+def test_a_change_that_is_not_theirs_and_one_of_a_service_nobody_uses_is_told_to_nobody(w: World):
+    change_service(w.service, by=w.provider_officer, sla="99,9 %")
+    agreement = agreement_in_force(w)
+    change_service(w.service, by=w.provider_officer, description="Mô tả rõ hơn")
+    for grant in agreement.grants.all():
+        end_grant(grant, by=w.consumer_officer, reason="Không dùng nữa")
+    change_service(w.service, by=w.provider_officer, sla="99,99 %")
+    assert told("service.changed") == set()
+
+
+def test_a_change_that_cannot_be_told_is_none(w: World, monkeypatch):
+    agreement_in_force(w)
+    monkeypatch.setattr("apps.agreements.actions.offers.notify", lambda *a, **k: 1 / 0)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        change_service(w.service, by=w.provider_officer, capacity_rps=7)
+    w.service.refresh_from_db()
+    assert w.service.capacity_rps != 7
+
+
+def test_both_doors_of_a_change_tell(w: World):
+    agreement_in_force(w)
+    client = Client()
+    client.force_login(w.provider_officer)
+    answer = client.patch(f"/api/v1/services/{w.service.code}", {"sla": "99,9 %"}, content_type="application/json")
+    assert (answer.status_code, answer.json()["sla"]) == (200, "99,9 %")
+    step = f"/portal/my-services/{w.service.code}/do/change/"
+    form = client.get(step).context["form"]
+    given = {box.html_name: box.value() for box in form if box.value() not in (None, False)}
+    answer = client.post(step, {**given, "contact": "Tổ dữ liệu mới"})
+    assert answer.status_code == 302, answer.content.decode()
+    notices = Notice.objects.filter(kind="service.changed", recipient=w.consumer_officer).order_by("pk")
+    assert [notice.facts["params"]["parts"] for notice in notices] == [["service level"], ["contact"]]
+    assert client.post(f"/admin/registry/dataservice/{w.service.code}/do/change/", given).status_code == 404
 
 
 # --- another day for the end of a version ---------------------------------------------------------

@@ -7,11 +7,12 @@ import json
 
 import pytest
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from apps.agreements.actions import (
     announce_end_of_version,
     approve_request,
+    end_grant,
     publish_service_version,
     retire_service_version,
 )
@@ -23,12 +24,15 @@ from apps.connections.completeness import missing
 from apps.core.errors import Conflict, InvalidFact, NotPermitted
 from apps.core.models import PolicyChange
 from apps.notices.models import Notice
+from apps.notices.outbox import render
 from apps.registry.actions import add_version, change_service, define_contract, retire_service
 from apps.registry.contract import contract_of
+from apps.registry.contract_reading import read_contract
 from apps.registry.models import ServiceVersion
 from tests.factories.agreements import accepted
-from tests.factories.connections import World, forwarded
+from tests.factories.connections import World, forwarded, world
 from tests.factories.organizations import FocalPointFactory
+from tests.factories.registry import BUSINESS_REGISTRATION
 from tests.fixtures.worlds import remembered
 
 
@@ -97,7 +101,7 @@ def test_a_minor_that_breaks_nothing_agreed_replaces_and_the_access_goes_on_in_p
     assert notice.url == f"/portal/services/{w.service.code}/"
 
 
-@pytest.mark.parametrize("kind", ["field", "type", "class", "parameter", "address", "operation"])
+@pytest.mark.parametrize("kind", ["field", "type", "class", "parameter", "address", "format", "codes", "operation"])
 def test_a_minor_that_breaks_what_is_agreed_is_refused_and_says_who_and_how(w, live, kind):
     granted = w.fields()[0]
 
@@ -114,6 +118,10 @@ def test_a_minor_that_breaks_what_is_agreed_is_refused_and_says_who_and_how(w, l
             operation["parameters"].append({"name": "moi", "required": True})
         elif kind == "address":
             operation["path"] = f"/v-moi{operation['path']}"
+        elif kind == "format":
+            operation["answer"] = "xml"
+        elif kind == "codes":
+            operation["codes_day"] = "2025-06-30"
         else:
             operation["code"] = "doiTen"
             data["samples"] = [
@@ -135,12 +143,89 @@ def test_a_minor_that_breaks_what_is_agreed_is_refused_and_says_who_and_how(w, l
     assert {row.operation.version_id for row in Grant.objects.all()} == {live.pk}
 
 
+def test_json_made_of_soap_is_not_replaced_by_xml_that_fits_the_protocol_too(db):
+    """A described operation is given as JSON, its description left out as XML: both are SOAP/XML to the provider."""
+    contract = read_contract(BUSINESS_REGISTRATION).as_data()
+    for row in contract["operations"]:
+        sent = [{"path": part["name"], "parameter": part["name"]} for part in row["parameters"]]
+        row.update(answer="xml", soap={"request": "TraCuu", "response": "KetQua", "elements": sent})
+    w = world(protocol="soap", version__contract=contract)
+    version_in_use(w)
+
+    def undescribed(data: dict) -> None:
+        for row in data["operations"]:
+            row["soap"] = {}
+
+    draft = successor(w, undescribed)
+    assert {change.code for change in impact(draft).changes} == {"format_changed"}
+    with pytest.raises(Conflict) as caught:
+        publish_service_version(draft, by=w.provider_officer)
+    assert (caught.value.code, "XML" in caught.value.extra["fields"]["agreements"][0]) == ("breaks_agreements", True)
+    define_contract(draft, contract_of(w.service.versions.live().get()).as_data(), by=w.provider_officer)
+    assert impact(draft).changes == ()
+
+
+@pytest.mark.parametrize(("granted", "breaks"), [(True, True), (False, False)])
+def test_another_catalog_of_a_field_breaks_who_was_granted_it(w, granted, breaks):
+    coded = "Data.HOAdress.CityID"
+    FocalPointFactory(organization=w.provider)
+    accepted(w, scope={w.operation: [coded] if granted else w.fields()})
+
+    def recoded(data: dict) -> None:
+        for row in data["operations"]:
+            for field in row["fields"]:
+                if field["path"] == coded:
+                    field["catalog_code"] = "countries"
+
+    assert bool(impact(successor(w, recoded)).breakages) is breaks
+
+
+@pytest.mark.parametrize(("codes_day", "breaks"), [(None, False), (datetime.date(2025, 6, 30), True)])
+def test_a_catalog_named_for_the_first_time_breaks_whose_codes_are_translated(w, codes_day, breaks):
+    named = w.fields()[0]
+    FocalPointFactory(organization=w.provider)
+    accepted(w, codes_day=codes_day)
+
+    def coded(data: dict) -> None:
+        for row in data["operations"]:
+            for field in row["fields"]:
+                if field["path"] == named:
+                    field["catalog_code"] = "countries"
+
+    assert bool(impact(successor(w, coded)).breakages) is breaks
+
+
 def test_a_major_version_stands_beside_and_breaks_nobody(w, live):
     draft = successor(w, without_field(w.fields()[0]), bump="major")
     assert impact(draft).live is None
     publish_service_version(draft, by=w.provider_officer)
     live.refresh_from_db()
     assert live.status == "published"
+
+
+def test_a_major_version_is_told_to_who_uses_an_older_one_once_and_changes_nothing_for_them(w, live):
+    before = list(Grant.objects.order_by("pk").values("pk", "operation", "status", "fields", "version"))
+    draft = successor(w, bump="major")
+    publish_service_version(draft, by=w.provider_officer)
+    assert list(Grant.objects.order_by("pk").values("pk", "operation", "status", "fields", "version")) == before
+    (notice,) = Notice.objects.filter(kind__startswith="service_version.", recipient=w.consumer_officer)
+    assert (notice.kind, notice.facts["params"]["number"]) == ("service_version.published_beside", "2.0")
+    assert notice.url == f"/portal/services/{w.service.code}/"
+    for language, words in (("vi", "Quyền khai thác của cơ quan không thay đổi."), ("en", "Nothing changes for your access.")):
+        with translation.override(language):
+            assert words in render(notice.facts)
+    assert not Notice.objects.filter(kind="service_version.published_beside").exclude(recipient=w.consumer_officer).exists()
+    minor = successor(w)
+    assert minor.number == "2.1"
+    publish_service_version(minor, by=w.provider_officer)
+    assert Notice.objects.filter(kind="service_version.published_beside").count() == 1, "a minor of it concerns who uses it"
+
+
+def test_who_has_no_access_any_more_is_not_told_of_a_new_major(w, live):
+    for grant in Grant.objects.exclude(status=GrantStatus.ENDED):
+        end_grant(grant, by=w.consumer_officer, reason="Không dùng nữa")
+    publish_service_version(successor(w, bump="major"), by=w.provider_officer)
+    assert not Notice.objects.filter(kind__startswith="service_version.").exists()
 
 
 def test_what_one_may_not_see_is_counted_and_not_named(w, live):

@@ -16,7 +16,7 @@ from apps.gateway.models import CallIntent
 from apps.legal.models import LegalRule
 from apps.organizations.choices import Role
 from apps.portal import inbox
-from apps.registry.actions import add_version, give_feedback, mark_ready
+from apps.registry.actions import add_version, define_contract, give_feedback, mark_ready
 from apps.registry.contract import contract_of
 from apps.registry.models import DataService, DefaultShareList
 from tests.factories.agreements import accepted
@@ -262,3 +262,15 @@ def test_home_names_what_a_provider_owes_and_nobody_elses(world, as_person):
     } <= urls
     assert as_person(world.provider_officer).get(reverse("home")).status_code == 200
     assert not urls & {task.url for task in inbox.tasks(world.stranger)}
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("vi", "trả kết quả dạng XML thay vì JSON"), ("en", "is answered in XML instead of JSON")]
+)
+def test_the_page_says_that_the_format_of_an_answer_changes(world, as_person, language, words):
+    draft = add_version(world.service, by=world.provider_officer)
+    data = contract_of(draft).as_data()
+    data["operations"][0]["answer"] = "xml"
+    define_contract(draft, data, by=world.provider_officer)
+    page = text(as_person(world.provider_officer, language).get(reverse("portal:version", args=[draft.uuid])))
+    assert words in page

@@ -8,6 +8,7 @@ from django.urls import reverse
 from apps.audit.models import AuditEvent
 from tests.factories.agreements import accepted, negotiating, special_world
 from tests.factories.connections import forwarded
+from tests.factories.registry import PublishedServiceFactory
 from tests.gateway.test_preview import change_of, production, record
 
 
@@ -76,3 +77,71 @@ def test_the_api_gives_the_reasons_and_each_person_its_own_calls_before_signing(
     client = as_person(world.provider_officer)
     assert client.get(f"{where}?version=1").json()["replay"]["calls"] == 3
     assert client.get(f"{where}?version=9").status_code == client.get(f"{where}?version=x").status_code == 404
+
+
+EVERYWHERE = {
+    "vi": ("mọi địa chỉ", "Lượt gọi có thể đến từ mọi địa chỉ."),
+    "en": ("every address", "Calls could come from every address."),
+}
+
+
+@pytest.mark.parametrize("language", EVERYWHERE)
+@pytest.mark.parametrize(
+    ("networks", "everywhere"),
+    [
+        (["10.1.2.0/24"], False),
+        ([], True),
+        (["0.0.0.0/0"], True),
+        (["0.0.0.0/1", "128.0.0.0/1"], True),
+        (["10.1.2.0/24", "::/0"], True),
+    ],
+)
+def test_who_decides_reads_from_where_calls_will_come(world, as_person, language, networks, everywhere):
+    """WF-26: nobody approves every address without having read it."""
+    case = forwarded(world, source_networks=networks)
+    client = as_person(world.provider_officer, language)
+    facts = client.get(reverse("portal:request", args=[case.uuid])).content.decode()
+    before = client.get(reverse("portal:request-preview", args=[case.uuid])).content.decode()
+    for network in networks:
+        assert f"<code>{network}</code>" in facts
+        assert f"<code>{network}</code>" in before
+    words, warning = EVERYWHERE[language]
+    assert (f"<strong>{words}</strong>" in facts) is everywhere
+    assert (warning in before) is everywhere
+    told = client.get(f"/api/v1/requests/{case.uuid}/preview").json()
+    assert (told["networks"], told["is_everywhere"]) == (networks, everywhere)
+
+
+def test_who_signs_reads_it_too(world, as_person):
+    agreement = accepted(world, source_networks=["10.1.2.0/24"])
+    client = as_person(world.provider_signer)
+    assert "<code>10.1.2.0/24</code>" in client.get(reverse("portal:agreement-preview", args=[agreement.uuid])).content.decode()
+    assert "10.1.2.0/24" in client.get(reverse("portal:agreement", args=[agreement.uuid])).content.decode()
+
+
+@pytest.mark.parametrize("language", EVERYWHERE)
+def test_an_agreement_says_that_calls_may_come_from_everywhere(world, as_person, language):
+    agreement = accepted(world)
+    said = {"vi": "Lượt gọi được đến từ mọi địa chỉ.", "en": "Calls may come from every address."}[language]
+    shown = as_person(world.consumer_signer, language).get(reverse("portal:agreement", args=[agreement.uuid]))
+    assert said in shown.content.decode()
+
+
+@pytest.mark.parametrize(("language", "words"), [("vi", "Dịch vụ mặc định đã xem xét"), ("en", "Default services considered")])
+def test_the_decider_reads_which_default_services_were_considered_and_why_they_do_not_do(db, as_person, language, words):
+    """NĐ 47/2020 Điều 36(1), WF-33."""
+    w = special_world()
+    beside = PublishedServiceFactory(code="dich-vu-gan", name="Tra cứu doanh nghiệp mặc định")
+    case = forwarded(w, special_reason="Dịch vụ mặc định không có địa chỉ trụ sở.")
+    assert case.alternatives == [beside.code]
+    page = as_person(w.provider_officer, language).get(reverse("portal:request", args=[case.uuid])).content.decode()
+    for said in (f"<dt>{words}</dt>", beside.name, case.special_reason):
+        assert said in page, said
+    beside.versions.update(status="retired")
+    page = as_person(w.provider_officer, language).get(reverse("portal:request", args=[case.uuid])).content.decode()
+    assert f"<dd>{beside.code}</dd>" in page, "what may not be read any more is named by the code that was entered"
+
+
+def test_a_request_by_default_sharing_names_none(world, as_person):
+    page = as_person(world.provider_officer).get(reverse("portal:request", args=[forwarded(world).uuid])).content.decode()
+    assert "<dt>Dịch vụ mặc định đã xem xét</dt>" not in page

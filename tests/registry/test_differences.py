@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
+from django.utils import translation
 from rest_framework.test import APIClient
 
 from apps.organizations.choices import Role
@@ -28,6 +29,8 @@ def field(operations, path):
 
 
 NAME = "Data.MainInformation.NAME"
+CITY = "Data.HOAdress.CityID"
+SOAP = {"request": "TraCuu", "response": "KetQua", "elements": [{"path": "MaSo", "parameter": "msdn"}]}
 CHANGES = {
     "nothing": (lambda ops, data: None, []),
     "a label": (lambda ops, data: field(ops, NAME).update(label="Khác"), []),
@@ -44,6 +47,14 @@ CHANGES = {
     "an optional parameter more": (
         lambda ops, data: ops[0]["parameters"].append({"name": "moi"}), [("parameter_added", "?moi", False)]),
     "a shorter value": (lambda ops, data: ops[0]["parameters"][0].update(max_length=5), [("parameter_narrower", "?msdn", True)]),
+    "answers in another format": (lambda ops, data: ops[0].update(answer="xml"), [("format_changed", "", True)]),
+    "a SOAP message that is given as before": (lambda ops, data: ops[0].update(answer="xml", soap=SOAP), []),
+    "codes of another day": (lambda ops, data: ops[0].update(codes_day="2025-06-30"), [("codes_day_changed", "", True)]),
+    "another catalog": (lambda ops, data: field(ops, CITY).update(catalog_code="countries"), [("catalog_changed", CITY, True)]),
+    "no catalog any more": (lambda ops, data: field(ops, CITY).update(catalog_code=""), [("catalog_changed", CITY, True)]),
+    "a catalog named": (lambda ops, data: field(ops, NAME).update(catalog_code="countries"), [("catalog_named", NAME, True)]),
+    "a catalog of a parameter": (
+        lambda ops, data: ops[0]["parameters"][0].update(catalog_code="countries"), [("catalog_named", "?msdn", True)]),
     "an operation gone": (
         lambda ops, data: (ops.pop(3), data["samples"].pop(3)), [("operation_removed", "", True)]),
 }  # fmt: skip
@@ -62,6 +73,34 @@ def test_breaking_changes_come_first_and_alone_when_asked():
     new = read_contract(data)
     assert [row.breaks for row in differences(OLD, new)] == [True, False]
     assert [row.code for row in breaking(OLD, new)] == ["address_changed"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({"answer": "xml", "soap": SOAP}, {"answer": "xml"}, "dạng XML thay vì JSON"),
+        ({"answer": "xml"}, {"answer": "xml", "soap": SOAP}, "dạng JSON thay vì XML"),
+        ({"soap": SOAP}, {"answer": "json"}, ""),
+    ],
+)
+def test_the_format_is_compared_as_the_consumer_gets_it(before, after, said):
+    contracts = []
+    for change in (before, after):
+        data = copy.deepcopy(BUSINESS_REGISTRATION)
+        data["operations"][0].update(change)
+        contracts.append(read_contract(data))
+    found = [row for row in differences(*contracts) if row.code == "format_changed"]
+    assert [said in row.text and row.breaks for row in found] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "instead of the present day"), ("vi", "thay vì ngày hiện tại")])
+def test_days_of_codes_are_told_in_words(language, words):
+    data = copy.deepcopy(BUSINESS_REGISTRATION)
+    data["operations"][0]["codes_day"] = "2025-06-30"
+    with translation.override(language):
+        (row,) = differences(OLD, read_contract(data))
+    assert words in row.text
+    assert "2025" in row.text
 
 
 @pytest.mark.django_db

@@ -23,7 +23,7 @@ from apps.agreements.actions.life import (
     suspend_agreement,
     terminate_agreement,
 )
-from apps.agreements.actions.offers import resume_service, suspend_service
+from apps.agreements.actions.offers import change_service, resume_service, suspend_service
 from apps.agreements.actions.publishing import (
     announce_end_of_version,
     postpone_end_of_version,
@@ -50,6 +50,7 @@ from apps.agreements.actions.suspension import (
 __all__ = [
     "announce_end_of_version",
     "postpone_end_of_version",
+    "change_service",
     "resume_service",
     "suspend_service",
     "publish_service_version",

@@ -10,8 +10,9 @@ from apps.agreements import steps
 from apps.agreements.actions.in_place import make_current
 from apps.agreements.actions.standing import sign_by_standing
 from apps.agreements.announcements import tell_parties
+from apps.agreements.assessments import personal_data
 from apps.agreements.choices import AgreementStatus, Side, StepKind, VersionState
-from apps.agreements.content import content_of
+from apps.agreements.content import FORMAT, content_of
 from apps.agreements.grants import operation_of
 from apps.agreements.models import Agreement, AgreementVersion, Party, StandardClause
 from apps.agreements.negotiated import keep_negotiated
@@ -129,7 +130,7 @@ def amended_content(
             content = keep_negotiated(
                 content, agreement.versions.get(number=1).content, _agreed(agreement, current).content, _standard_texts()
             )
-        return keep_the_others(content, request, agreement, current.content)
+        return _with_assessments(keep_the_others(content, request, agreement, current.content), request, current.content)
     old = current.content
     joined = {
         name: [*old[name], *(row for row in content[name] if row not in old[name])]
@@ -142,9 +143,17 @@ def amended_content(
         "number": addenda + 1,
         "joined": sorted({row["code"] for row in content["consumers"]} - {row["code"] for row in old["consumers"]}),
     }
-    return {
+    after = {
         **old, **head, **joined, "addendum": addendum, "requests": [*old["requests"], *content["requests"]], "security": {**old["security"], "levels": levels},
     }  # fmt: skip
+    return _with_assessments(after, request, old)
+
+
+def _with_assessments(content: dict, request: ConnectionRequest, old: dict) -> dict:
+    """`content`, the next one after `old`, with what each of its consumers says of sensitive data; who asks, as it says now."""
+    consumers = {row["code"] for row in content["consumers"]}
+    item = personal_data(old, consumers, content["personal_data"]["sensitive_fields"], request)
+    return {**content, "format": FORMAT, "personal_data": item}
 
 
 def _agreed(agreement: Agreement, current: AgreementVersion) -> AgreementVersion:

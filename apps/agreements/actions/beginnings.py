@@ -9,12 +9,13 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.agreements.assessments import files_of, known
 from apps.agreements.choices import AgreementStatus, Side, VersionState
 from apps.agreements.content import last_day
 from apps.agreements.grants import operation_of
 from apps.agreements.models import Agreement, AgreementVersion, RequestBasis
 from apps.audit import actions as audit
-from apps.connections.actions import draft_request
+from apps.connections.actions import carry_files, draft_request
 from apps.connections.choices import Channel, RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.connections.scope import systems_for
@@ -87,6 +88,9 @@ def _start(agreement: Agreement, consumer: Organization, kind: str, by, uuid: uu
         request=request, defaults={"agreement": agreement, "starts_from": current}
     )
     if is_new:
+        own = known(current.content).get(consumer.code)
+        if own is not None and kind != RequestKind.JOIN:
+            carry_files(request, files_of(agreement, own), by=by)
         audit.record(f"agreement.{kind}_begun", agreement, by=by, organizations=agreement.party_uuids(), request=request.number)
     return _of(agreement, request)
 
@@ -140,7 +144,8 @@ def request_facts(version: AgreementVersion, consumer: Organization) -> dict:
         "wanted_to": _day(content["term"]["valid_to"]),
         "codes_day": _day(content["method"].get("codes_day")),
         "technician": source.technician,
-        "exemption_reason": content["personal_data"]["assessment_or_exemption"],
+        # Its own: what another consumer said of its own use is not this one's to repeat.
+        "exemption_reason": known(content).get(consumer.code, {}).get("exemption", ""),
         "special_reason": source.special_reason,
         "alternatives": source.alternatives,
         # Terms that were negotiated are in no request: without them here a change would strike them out unsaid.

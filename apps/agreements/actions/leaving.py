@@ -10,7 +10,9 @@ from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.actions.life import DUTIES, require_texts
 from apps.agreements.announcements import tell_parties
+from apps.agreements.assessments import personal_data
 from apps.agreements.choices import AcceptanceStatus, DutyKind, GrantStatus, Side, SignatureBasis, VersionState
+from apps.agreements.content import FORMAT
 from apps.agreements.grants import close_grants
 from apps.agreements.locks import lock_agreement
 from apps.agreements.models import Agreement, AgreementVersion, Duty, Party, Signature
@@ -161,7 +163,8 @@ def _follow_with_what_others_did(
 
 
 def without(content: dict, code: str) -> dict:
-    """The content with the consumer `code`, its systems and its contacts taken out."""
+    """The content with the consumer `code`, its systems, its contacts and what it said of sensitive data taken out."""
+    consumers = [row for row in content["consumers"] if row["code"] != code]
     systems = [row for row in content["systems"] if row["organization"] != code]
     kept = {row["code"] for row in systems}
     networks = InformationSystem.objects.filter(code__in=kept).values_list("network", flat=True)
@@ -169,7 +172,8 @@ def without(content: dict, code: str) -> dict:
     gone, stay = ({row["name"] for row in content["systems"] if (row["code"] in kept) is here} for here in (False, True))
     return {
         **{name: value for name, value in content.items() if name != "addendum"},
-        "consumers": [row for row in content["consumers"] if row["code"] != code],
+        "format": FORMAT,
+        "consumers": consumers,
         "systems": systems,
         "contacts": [row for row in content["contacts"] if row["organization"] != code],
         "place": {
@@ -178,4 +182,7 @@ def without(content: dict, code: str) -> dict:
             "networks": sorted(set(networks)),
         },
         "security": {**security, "levels": [row for row in security["levels"] if row["system"] in kept]},
+        "personal_data": personal_data(
+            content, (row["code"] for row in consumers), content["personal_data"]["sensitive_fields"]
+        ),
     }

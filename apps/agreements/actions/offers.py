@@ -1,4 +1,4 @@
-"""Suspending and resuming a service: the registry's own verbs move it, and here those whose calls it stops are told.
+"""Changing, suspending and resuming a service: the registry's own verbs do it, and here those who have access to it are told.
 
 Only this floor knows who has access; all doors of the two steps are here and above.
 """
@@ -17,6 +17,28 @@ from apps.notices.actions import notify
 from apps.organizations.choices import Role
 from apps.registry import actions as registry
 from apps.registry.models import DataService
+
+TOLD = {
+    "sla": N_("service level"), "contact": N_("contact"), "capacity_rps": N_("capacity (calls per second)"),
+    "daily_quota": N_("default quota (calls per day)"),
+}  # fmt: skip
+"""What consumers reckon with and no new version of an agreement tells them of (WF-12), as the service's page calls it."""
+
+
+@transaction.atomic
+def change_service(service: DataService, *, by, version: int | None = None, **facts) -> dict:
+    """Write facts of a service, and tell its consumers which of those that concern them are others. Raises as `registry.change_service`."""
+    # Whoever opens access holds the service's row too: a consumer of this very moment is told, or reads what stands now.
+    hold([service.code])
+    changed = registry.change_service(service, by=by, version=version, **facts)
+    parts = [text for name, text in TOLD.items() if name in changed]
+    if parts:
+        notify(
+            _consumers(service), "service.changed", key=f"service.changed:{service.uuid}:{service.version}",
+            message=N_("Service %(name)s, which your agency uses, has changed: %(parts)s."),
+            url=f"/portal/services/{service.code}/", name=service.name, parts=parts,
+        )  # fmt: skip
+    return changed
 
 
 @transaction.atomic
@@ -44,14 +66,19 @@ def resume_service(service: DataService, *, by, reason: str = "", version: int |
 
 def tell_of_service(service: DataService, event: str, message: str, *, key: str, **params) -> None:
     """The officers of those who have access to the service, those of its provider, and the operator, each once."""
-    grants = Grant.objects.filter(operation__version__service=service).exclude(status=GrantStatus.ENDED)
     recipients = [
-        *people(Role.CONSUMER_OFFICER, set(grants.values_list("system__organization", flat=True))),
+        *_consumers(service),
         *people(Role.PROVIDER_OFFICER, [service.provider_id]),
         *people(Role.OPERATOR),
     ]
     notify(recipients, event, key=f"{event}:{key}", message=message, url=f"/portal/services/{service.code}/", name=service.name,
            **params)  # fmt: skip
+
+
+def _consumers(service: DataService):
+    """The officers of the agencies that have access to it."""
+    grants = Grant.objects.filter(operation__version__service=service).exclude(status=GrantStatus.ENDED)
+    return people(Role.CONSUMER_OFFICER, set(grants.values_list("system__organization", flat=True)))
 
 
 def _tell(service: DataService, event: str, message: str, **params) -> None:

@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
-from apps.agreements.impact import Impact, grants_on, impact
+from apps.agreements.choices import GrantStatus
+from apps.agreements.impact import RUNNING, Impact, grants_on, impact
 from apps.agreements.locks import hold
 from apps.agreements.models import Grant
 from apps.agreements.workflow import GRANT
@@ -30,10 +31,10 @@ from apps.registry.workflow import VERSION
 
 @transaction.atomic
 def publish_service_version(version: ServiceVersion, *, by, expected: int | None = None) -> ServiceVersion:
-    """Publish a complete draft. A live minor of the same major is replaced, and the access agreed on it goes on.
+    """Publish a complete draft. A live minor of the same major is replaced, and the access agreed on it goes on; a new major stands beside.
 
-    Every open grant moves to the same operation of the new version, in place: the quota used today stays used. Raises
-    Conflict (`breaks_agreements`) when something agreed on would break, otherwise as `registry.publish_version`.
+    Who uses it is told, in both cases. Every open grant moves to the same operation of the new version, in place: the quota used
+    today stays used. Raises Conflict (`breaks_agreements`) when something agreed on would break, otherwise as `registry.publish_version`.
     """
     VERSION.check(version, "publish", by=by, version=expected)
     hold([version.service.code])
@@ -46,6 +47,11 @@ def publish_service_version(version: ServiceVersion, *, by, expected: int | None
         moved, version, "published",
         N_("“%(service)s” has version %(number)s now. What your agency agreed on goes on unchanged."),
     )  # fmt: skip
+    if found.live is None:
+        _tell_users(
+            _on_older(version), version, "published_beside",
+            N_("“%(service)s” has a new version %(number)s beside the one your agency uses. Nothing changes for your access."),
+        )  # fmt: skip
     return published
 
 
@@ -135,6 +141,14 @@ def _carry_over(found: Impact, version: ServiceVersion, *, by) -> list[Grant]:
             agreement=grant.agreement.number, operation=before.code, before=found.live.number, after=version.number,
         )  # fmt: skip
     return grants
+
+
+def _on_older(version: ServiceVersion) -> list[Grant]:
+    """Open grants of running agreements on older majors of the service, beside which `version` stands."""
+    rows = Grant.objects.filter(
+        operation__version__service=version.service, operation__version__major__lt=version.major, agreement__status__in=RUNNING
+    )
+    return list(rows.exclude(status=GrantStatus.ENDED).select_related("system"))
 
 
 def _tell_users(grants: list[Grant], version: ServiceVersion, event: str, message: str, *, key: str = "", **params) -> None:

@@ -17,8 +17,9 @@ from apps.agreements.actions.in_place import carry_tests
 from apps.agreements.actions.life import require_texts
 from apps.agreements.actions.suspension import active_grants_of, hold_grants
 from apps.agreements.announcements import tell_parties
+from apps.agreements.assessments import handed_over
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side, SignatureBasis, VersionState
-from apps.agreements.content import representatives
+from apps.agreements.content import FORMAT, representatives
 from apps.agreements.locks import held_grants
 from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Duty, Party, Signature
 from apps.agreements.suspensions import hand_over
@@ -304,4 +305,6 @@ def _renamed(content: dict, source: Organization, into: Organization) -> dict:
         "systems": [{**row, "organization": swap(row["organization"])} for row in content["systems"]],
         "scope": [{**row, "provider": swap(row["provider"])} for row in content["scope"]],
         "contacts": contacts,
+        "format": FORMAT,
+        "personal_data": handed_over(content, source.code, into.code),
     }

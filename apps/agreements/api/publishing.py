@@ -39,7 +39,10 @@ class ImpactSerializer(serializers.Serializer):
 
 
 class ServiceLife(Services):
-    """Steps of a service that stop or open what consumers were granted; they are told."""
+    """The catalog of data sharing services (NĐ 47/2020 Điều 25). Others' drafts are not in it."""
+
+    # What stops, opens or changes what consumers were granted is told to them.
+    change = staticmethod(actions.change_service)
 
     @step(StepReasonSerializer, ServiceSerializer)
     def suspend(self, request, code: str) -> Response:

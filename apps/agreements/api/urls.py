@@ -4,6 +4,7 @@ from rest_framework.routers import SimpleRouter
 from apps.agreements.api import access, life, publishing, requests, views
 
 router = SimpleRouter(trailing_slash=False)
+router.register("services", publishing.ServiceLife, "service")
 router.register("agreements", views.Agreements, "agreement")
 router.register("grants", access.Grants, "grant")
 router.register("credentials", access.Credentials, "credential")

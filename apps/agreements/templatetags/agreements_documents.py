@@ -7,6 +7,7 @@ import datetime
 from django import template
 from django.utils import timezone
 
+from apps.agreements import assessments
 from apps.agreements.choices import SignatureBasis
 
 register = template.Library()
@@ -90,6 +91,13 @@ def system_name(code: str, content: dict) -> str:
 @register.filter
 def service_name(code: str, content: dict) -> str:
     return next((row["service_name"] for row in content["scope"] if row["service"] == code), code)
+
+
+@register.filter
+def assessed(content: dict) -> list[dict]:
+    """What each consumer says of sensitive data: `name` (empty in a content that does not say whose it is), `exemption`, `files`."""
+    named = assessments.KEY in content["personal_data"]
+    return [{**row, "name": party_name(row["organization"], content) if named else ""} for row in assessments.stated(content)]
 
 
 @register.filter

@@ -3,6 +3,7 @@
 from apps.connections.actions.case import (
     assign_request,
     attach_file,
+    carry_files,
     comment_request,
     enter_paper_request,
     remove_file,
@@ -28,6 +29,7 @@ __all__ = [
     "EDITABLE",
     "assign_request",
     "attach_file",
+    "carry_files",
     "comment_request",
     "draft_request",
     "enter_paper_request",

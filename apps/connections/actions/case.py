@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid as uuids
+from collections.abc import Iterable
 
 from django.db import transaction
 from django.utils import timezone
@@ -121,6 +122,24 @@ def attach_file(request: ConnectionRequest, *, by, name: str, data: bytes, kind:
     audit.record("attachment.added", request, by=by, organizations=request.consumer_uuids(), sha256=attachment.sha256)
     tell_signers(request)
     return attachment
+
+
+def carry_files(request: ConnectionRequest, files_before: Iterable[Attachment], *, by) -> None:
+    """Give a draft that its verb has just begun copies of files of an earlier request. The caller holds the transaction.
+
+    One that is no longer in the store as it was handed in is left out: the draft then lacks it, and says so before it is submitted.
+    """
+    for row in files_before:
+        try:
+            data = files.read(row)
+        except InvalidFact:
+            continue
+        copy = Attachment.objects.create(
+            request=request, kind=row.kind, name=row.name, media_type=row.media_type, size=row.size, sha256=row.sha256,
+            uploaded_by=by,
+        )  # fmt: skip
+        files.keep(copy, data)
+        audit.record("attachment.added", request, by=by, organizations=request.consumer_uuids(), sha256=copy.sha256)
 
 
 @transaction.atomic

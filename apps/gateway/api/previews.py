@@ -83,6 +83,10 @@ class PreviewSerializer(serializers.Serializer):
     operations = OperationPreviewSerializer(many=True, source="about.operations")
     overlaps = OverlapSerializer(many=True, source="about.overlaps")
     loads = LoadSerializer(many=True, source="about.loads")
+    networks = serializers.ListField(
+        child=serializers.CharField(), source="about.networks", help_text="From where calls may come; none: from every address."
+    )
+    is_everywhere = serializers.BooleanField(source="about.is_everywhere", help_text="The networks shut no address out.")
     opens_sensitive = serializers.BooleanField(source="about.opens_sensitive")
     replay = serializers.SerializerMethodField()
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.agreements.actions import resume_service, suspend_service
+from apps.agreements.actions import change_service, resume_service, suspend_service
 from apps.agreements.choices import GrantStatus
 from apps.agreements.models import Grant
 from apps.core.registers import VerbPage, facts_of, steps
@@ -109,7 +109,7 @@ def _is_alive(service: DataService) -> bool:
 PAGES = {
     page.name: page
     for page in (
-        VerbPage("change", gettext_lazy("Change the description"), facts_of(actions.change_service), "registry.change_service",
+        VerbPage("change", gettext_lazy("Change the description"), facts_of(change_service), "registry.change_service",
                  OfferChangeForm, when=_is_alive, template="portal/offer_form.html"),
         VerbPage("add-version", gettext_lazy("Open a new version"), _add_version, "registry.add_version", forms.NewVersionForm,
                  help=gettext_lazy("It starts with the contract and the addresses of the newest version."), when=_is_alive),

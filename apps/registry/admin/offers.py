@@ -7,7 +7,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from apps.core.registers import VerbPage, facts_of, steps
+from apps.core.registers import VerbPage, steps
 from apps.organizations.registers import AuditedRegister
 from apps.registry import actions, forms
 from apps.registry.choices import ServiceStatus
@@ -30,7 +30,7 @@ def add_version(request, service, form):
 
 @admin.register(DataService)
 class DataServiceAdmin(AuditedRegister):
-    """Suspending and resuming tell those who have access: their doors are in the portal (`portal:offer`)."""
+    """Changing, suspending and resuming tell those who have access: their doors are in the portal (`portal:offer`)."""
 
     public_id = "code"
     list_display = ["name", "code", "provider", "sharing_form", "protocol", "is_master_data", "shown_status"]
@@ -45,8 +45,6 @@ class DataServiceAdmin(AuditedRegister):
     verb_pages = (
         VerbPage("register", _("Register a service"), register, "registry.register_service", forms.ServiceForm, "primary",
                  on_list=True),
-        VerbPage("change", _("Change"), facts_of(actions.change_service), "registry.change_service", forms.ServiceChangeForm,
-                 when=lambda row: row.status != ServiceStatus.RETIRED),
         VerbPage("add-version", _("Open a new version"), add_version, "registry.add_version", forms.NewVersionForm, "primary",
                  when=lambda row: row.status != ServiceStatus.RETIRED),
         *steps(SERVICE, {"retire": actions.retire_service}),

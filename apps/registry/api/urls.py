@@ -3,7 +3,6 @@ from rest_framework.routers import SimpleRouter
 from apps.registry.api import feedback, terms, views
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=True)
-router.register("services", views.Services, "service")
 router.register("purposes", terms.Purposes, "purpose")
 
 # UUIDs are read by path converters, codes by patterns: two routers.
