@@ -17,11 +17,13 @@ from apps.catalogs.garbled import GARBLED, may_be_garbled
 MOST_LETTERS = 2_000
 """The longest text of an attribute."""
 
-_FORMULA = re.compile(r"['\"\s]*[=+@|\uff1d\uff0b\uff20\uff0d-]")
+_FORMULA = re.compile(r"\A['\"\s]*[=+@|\uff1d\uff0b\uff20\uff0d-]")
 _NUMBER = re.compile(
     r"[+-]?[0-9][0-9\s.,()/-]*|[\s-]*"
 )  # a negative number, a telephone number, a dash for nothing: they run nothing
-_RISKY = re.compile(rf"\"{_FORMULA.pattern}")  # the same in JSON, where a text begins behind its quotation mark
+_RISKY = re.compile(
+    r"\"['\s=+@|\uff1d\uff0b\uff20\uff0d-]"
+)  # how a formula begins in JSON, behind the mark that opens its text
 
 
 def as_json(problems: list[str], attributes: object) -> str:

@@ -56,6 +56,7 @@ BAD_ROWS = {
         ("formula behind a quote", {"ghi chú": "'=1+1"}, "formula"),
         ("formula with a minus", {"ghi chú": "-2+3+cmd|' /C calc'!A0"}, "formula"),
         ("full-width formula", {"ghi chú": "\uff1d1+1"}, "formula"),
+        ("formula behind many spaces", {"ghi chú": " " * 30 + "=1+1"}, "formula"),
         ("formula behind an escape", {"a": "\\", "ghi chú": "@SUM(1)"}, "formula"),
         ("formula as a name", {"=1+1": "x"}, "formula"),
         ("formula deep down", {"a": [{"b": ["=1+1"]}]}, "formula"),
