@@ -8,6 +8,7 @@ seen at once.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import time
 
 from apps.catalogs.calendar import today
@@ -16,6 +17,8 @@ from apps.catalogs.models import Catalog
 LOOK_SECONDS = 1.0
 """How long after another process published a release a reader may still be told that nothing changed."""
 MOST_ADDRESSES = 20_000
+FORM = 1
+"""The form of answers that are tagged by what they rest on: one more when files or differences look otherwise."""
 
 
 class _Memory:
@@ -45,6 +48,12 @@ def still(address: str, tags: list[str], *, has_account: bool) -> str | None:
         _look()
     now = _memory.states.get(code)
     return tag if now == state and (has_account or state[1]) else None
+
+
+def tag_by_state(address: str, catalog: Catalog, *more: object) -> str:
+    """A weak tag of a dear answer, known without making it: `address` answers the same while the catalog, the day and `more` stay."""
+    rests_on = repr((FORM, address, catalog.code, *_state(catalog, today()), *more))
+    return f'W/"{hashlib.sha256(rests_on.encode()).hexdigest()[:32]}"'
 
 
 def forget() -> None:

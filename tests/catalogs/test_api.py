@@ -319,6 +319,43 @@ def test_a_304_without_a_query_is_counted_in_the_rate(client, units, still_clock
     assert answers == [304, 304, 429]
 
 
+@pytest.mark.parametrize(
+    "path", ["export.csv", "export.xlsx", "export.json?level=item", "difference", "difference?kind=added&page=1"]
+)
+def test_who_has_a_file_or_a_difference_gets_304_before_it_is_made_again(client, operator, path, monkeypatch):
+    catalog = CatalogFactory()
+    release = published(catalog, rows(60), by=operator)
+    url = f"/api/v1/catalog-releases/{release.uuid}/{path}" if "difference" in path else f"{ROOT}/{catalog.code}/{path}"
+    first = client.get(url)
+    assert (first.status_code, first["ETag"][:3], first["Cache-Control"]) == (200, 'W/"', "no-cache")
+    made = []
+    monkeypatch.setattr("apps.catalogs.review.changes", lambda *args, **facts: made.append(args) or [])
+    monkeypatch.setattr("apps.catalogs.api.questions.Question.entries", lambda asked: made.append(asked))
+    for tag in (first["ETag"], first["ETag"].removeprefix("W/")):
+        again = client.get(url, headers={"If-None-Match": tag})
+        assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+    assert made == []
+    monkeypatch.undo()
+    monkeypatch.setattr(CatalogThrottle, "allow_request", lambda *args: True)
+    published(catalog, [{"code": "B1", "name": "Mục thêm"}], by=operator, scope="changes", effective_on=JUN)
+    later = client.get(url, headers={"If-None-Match": first["ETag"]})
+    assert later.status_code == 200
+    assert later["ETag"] != first["ETag"]
+
+
+@pytest.mark.parametrize("path", ["export.xlsx", "difference"])
+def test_dear_answers_have_a_rate_of_their_own(client, operator, monkeypatch, path):
+    catalog = CatalogFactory()
+    release = published(catalog, rows(3), by=operator)
+    url = f"/api/v1/catalog-releases/{release.uuid}/{path}" if "difference" in path else f"{ROOT}/{catalog.code}/{path}"
+    monkeypatch.undo()
+    CatalogThrottle.cache.clear()
+    found = [client.get(url, REMOTE_ADDR="198.51.100.8").status_code for _ in range(22)]
+    others = client.get(f"{ROOT}/{catalog.code}/items", REMOTE_ADDR="198.51.100.8").status_code
+    CatalogThrottle.cache.clear()
+    assert (found, others) == ([200] * 20 + [429] * 2, 200)
+
+
 def test_a_new_release_a_new_day_and_a_closed_catalog_end_what_was_remembered(client, operator, still_clock, monkeypatch):
     catalog = CatalogFactory()
     published(catalog, rows(3), by=operator)

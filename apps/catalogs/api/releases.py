@@ -10,10 +10,11 @@ from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.catalogs import actions, render, review
+from apps.catalogs import actions, render, review, unchanged
 from apps.catalogs.api import questions, serializers
 from apps.catalogs.api.filters import ReleaseFilter
-from apps.catalogs.api.throttling import CatalogThrottle
+from apps.catalogs.api.throttling import CatalogThrottle, DearThrottle
+from apps.catalogs.api.views import given_tags, with_tag
 from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Entry, Release
 
@@ -71,7 +72,7 @@ class ReleaseDifference(APIView):
     """What a release adds, ends, renames, moves, re-uses or refuses, line by line."""
 
     permission_classes = [AllowAny]
-    throttle_classes = [CatalogThrottle]
+    throttle_classes = [CatalogThrottle, DearThrottle]
 
     @extend_schema(
         parameters=[
@@ -86,10 +87,14 @@ class ReleaseDifference(APIView):
         kind = request.query_params.get("kind", "")
         if kind and kind not in review.Kind.values:
             raise questions.invalid("kind", ", ".join(review.Kind.values))
-        found = review.changes(release, kind=kind, text=request.query_params.get("q", ""))
         page = questions.whole_number(request.query_params, "page", 1, 100_000)
+        tag = unchanged.tag_by_state(request.get_full_path(), release.catalog, release.status, release.version)
+        if tag.removeprefix("W/") in given_tags(request):
+            return with_tag(Response(status=304), tag)
+        found = review.changes(release, kind=kind, text=request.query_params.get("q", ""))
         lines = found[(page - 1) * 200 : page * 200]
-        return Response(serializers.ChangeSerializer(lines, many=True).data, headers={"X-Total-Count": str(len(found))})
+        told = Response(serializers.ChangeSerializer(lines, many=True).data, headers={"X-Total-Count": str(len(found))})
+        return with_tag(told, tag)
 
 
 class ReleaseStep(APIView):

@@ -9,3 +9,9 @@ from rest_framework.throttling import AnonRateThrottle
 class CatalogThrottle(AnonRateThrottle):
     scope = "anon"
     cache = LocMemCache("catalog-readers", {"OPTIONS": {"MAX_ENTRIES": 20_000}})
+
+
+class DearThrottle(CatalogThrottle):
+    """Besides the other: for answers that are made of a whole list each time (files, differences)."""
+
+    scope = "dear"

@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 
 from apps.catalogs import export, feed, lineage, lineage_facts, render, unchanged
 from apps.catalogs.api import questions, serializers
-from apps.catalogs.api.throttling import CatalogThrottle
+from apps.catalogs.api.throttling import CatalogThrottle, DearThrottle
 from apps.catalogs.calendar import today
 from apps.catalogs.models import Catalog, Entry, Snapshot, Succession
 
@@ -57,22 +57,22 @@ class TaggedView(PublicView):
     def initial(self, request, *args, **kwargs) -> None:
         super().initial(request, *args, **kwargs)
         self.day = today()
-        self.given_tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")]
+        self.given_tags = given_tags(request)
         if request.method == "GET" and any(self.given_tags):
             tag = unchanged.still(request.get_full_path(), self.given_tags, has_account=request.user.is_authenticated)
             if tag:
                 raise _Unchanged(tag)
 
     def handle_exception(self, exc):
-        return _with_tag(HttpResponse(status=304), exc.tag) if isinstance(exc, _Unchanged) else super().handle_exception(exc)
+        return with_tag(HttpResponse(status=304), exc.tag) if isinstance(exc, _Unchanged) else super().handle_exception(exc)
 
     def tagged(self, body: bytes, catalog: Catalog) -> HttpResponse:
         """The bytes with their tag, or 304. `catalog` is the one the body was made from, as it was read before."""
         tag = render.etag(body)
         unchanged.remember(self.request.get_full_path(), tag, catalog, self.day)
         if tag in self.given_tags:
-            return _with_tag(HttpResponse(status=304), tag)
-        return _with_tag(HttpResponse(body, content_type="application/json"), tag)
+            return with_tag(HttpResponse(status=304), tag)
+        return with_tag(HttpResponse(body, content_type="application/json"), tag)
 
 
 class _Unchanged(Exception):  # noqa: N818  (an answer, not an error)
@@ -81,7 +81,12 @@ class _Unchanged(Exception):  # noqa: N818  (an answer, not an error)
         self.tag = tag
 
 
-def _with_tag(response: HttpResponse, tag: str) -> HttpResponse:
+def given_tags(request) -> list[str]:
+    """The tags of what the reader has, without the mark of weak ones."""
+    return [tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")]
+
+
+def with_tag(response: HttpResponse, tag: str) -> HttpResponse:
     response["ETag"] = tag
     patch_cache_control(response, no_cache=True)  # may be kept, must be asked for
     return response
@@ -318,6 +323,8 @@ class Changes(TaggedView):
 class Export(PublicView):
     """The list as a file, at any date: json, csv or xlsx. Texts that a spreadsheet would run are disarmed."""
 
+    throttle_classes = [CatalogThrottle, DearThrottle]
+
     @extend_schema(
         parameters=[p for p in LIST_PARAMETERS if p.name not in ("page", "page_size")],
         responses={(200, media.split(";")[0]): OpenApiTypes.BINARY for media in export.FORMATS.values()},
@@ -325,6 +332,9 @@ class Export(PublicView):
     def get(self, request, catalog: str, file_type: str) -> HttpResponse:
         allowed = tuple(name for name in questions.FILTERS if name not in ("page", "page_size"))
         asked = questions.question(request, catalog, allowed=allowed)
+        tag = unchanged.tag_by_state(request.get_full_path(), asked.catalog)
+        if tag.removeprefix("W/") in given_tags(request):
+            return with_tag(HttpResponse(status=304), tag)
         rows = asked.entries().values_list(*render.COLUMNS)
         items = (render.item(asked.catalog, row) for row in rows.iterator(chunk_size=2000))
         if file_type == "json":
@@ -336,7 +346,7 @@ class Export(PublicView):
             response = HttpResponse(export.as_xlsx(items, _about(asked)), content_type=export.FORMATS[file_type])
         name = f"{asked.catalog.code}-{asked.day.isoformat()}.{file_type}"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
-        return response
+        return with_tag(response, tag)
 
 
 def _about(asked: questions.Question) -> list[tuple[str, str]]:
