@@ -111,7 +111,7 @@ def one(db) -> Joiner:
 def as_before(version: AgreementVersion) -> AgreementVersion:
     """`version` as it was made before format 3: one text, no file. What is signed is final: the triggers rest for it."""
     content = copy.deepcopy(version.content)
-    text = next(iter(content["personal_data"].pop("assessments")), {}).get("exemption", "")
+    text = next((row["exemption"] for row in content["personal_data"].pop("assessments") if row["exemption"]), "")
     content["personal_data"][TEXT], content["format"] = text, 2
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
@@ -334,14 +334,15 @@ def test_what_a_joiner_of_an_older_content_said_is_read_from_its_request(w, one,
     ]
 
 
-def test_an_older_content_is_joined_left_and_handed_over(w, one):
+@pytest.mark.parametrize("code", ["H03.A", "H03.Z"])
+def test_an_older_content_is_joined_left_and_handed_over(w, one, code):
     agreement = with_reason(w)
     old = as_before(agreement.current_version)
     one.joins(w, agreement)
     assert rows(agreement) == {w.consumer.code: (REASON, []), one.organization.code: ("", ["cua-ben-tham-gia.pdf"])}
     assert [kind for kind, _before, _after in told(old, newest(agreement))] == ["added"]
     as_before(newest(agreement))
-    into = ReadyOrganizationFactory()
+    into = ReadyOrganizationFactory(code=code)
     merge_organizations(w.consumer, into, by=w.operator, instrument="Nghị quyết 202/2025/QH15")
     assert rows(agreement)[into.code] == (REASON, [])
     as_before(newest(agreement))
