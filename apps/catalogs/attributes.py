@@ -18,12 +18,10 @@ MOST_LETTERS = 2_000
 """The longest text of an attribute."""
 
 _FORMULA = re.compile(r"\A['\"\s]*[=+@|\uff1d\uff0b\uff20\uff0d-]")
-_NUMBER = re.compile(
-    r"[+-]?[0-9][0-9\s.,()/-]*|[\s-]*"
-)  # a negative number, a telephone number, a dash for nothing: they run nothing
-_RISKY = re.compile(
-    r"\"['\s=+@|\uff1d\uff0b\uff20\uff0d-]"
-)  # how a formula begins in JSON, behind the mark that opens its text
+# A negative number, a telephone number, a dash for nothing: they run nothing.
+_NUMBER = re.compile(r"[+-]?[0-9][0-9\s.,()/-]*|[\s-]*")
+# How a formula begins in JSON, behind the mark that opens its text.
+_RISKY = re.compile(r"\"['\s=+@|\uff1d\uff0b\uff20\uff0d-]")
 
 
 def as_json(problems: list[str], attributes: object) -> str:
