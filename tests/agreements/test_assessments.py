@@ -334,8 +334,11 @@ def test_what_a_joiner_of_an_older_content_said_is_read_from_its_request(w, one,
     ]
 
 
-@pytest.mark.parametrize("code", ["H03.A", "H03.Z"])
-def test_an_older_content_is_joined_left_and_handed_over(w, one, code):
+@pytest.mark.parametrize(("joiner", "code"), [("H03.0", "H03.Z"), ("H03.ZZ", "H03.A")])
+def test_an_older_content_is_joined_left_and_handed_over(w, one, joiner, code):
+    """Whose code comes first does not say whose the one text is."""
+    one.organization.code = joiner
+    one.organization.save()
     agreement = with_reason(w)
     old = as_before(agreement.current_version)
     one.joins(w, agreement)
