@@ -47,9 +47,8 @@ def known(content: dict) -> dict[str, dict]:
     found = {code: row for code, row in _said_in(content["requests"]).items() if code in codes}
     text = content["personal_data"].get(TEXT, "")
     if text and text not in {row["exemption"] for row in found.values()}:
-        # Of an agency that another has taken the place of: one that has filed no request of its own, before one that has.
-        heirs = [code for code in codes if not found.get(code, {}).get("exemption")]
-        heir = min(heirs, key=lambda code: code in found, default=None)
+        # Of an agency that another has taken the place of.
+        heir = next((code for code in codes if not found.get(code, {}).get("exemption")), None)
         if heir is not None:
             found[heir] = {"organization": heir, "exemption": text, "files": found.get(heir, {}).get("files", [])}
     return found
