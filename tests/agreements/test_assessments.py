@@ -111,7 +111,7 @@ def one(db) -> Joiner:
 def as_before(version: AgreementVersion) -> AgreementVersion:
     """`version` as it was made before format 3: one text, no file. What is signed is final: the triggers rest for it."""
     content = copy.deepcopy(version.content)
-    text = next(iter(content["personal_data"].pop("assessments")), {}).get("exemption", "")
+    text = next((row["exemption"] for row in content["personal_data"].pop("assessments") if row["exemption"]), "")
     content["personal_data"][TEXT], content["format"] = text, 2
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
@@ -347,3 +347,18 @@ def test_an_older_content_is_joined_left_and_handed_over(w, one):
     as_before(newest(agreement))
     leave_agreement(agreement, by=one.officer, reason="Không còn dùng")
     assert rows(agreement) == {into.code: (REASON, [])}
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_who_asks_to_join_an_older_content_does_not_read_what_the_others_handed_in(w, one, language):
+    agreement = with_file(w)
+    as_before(agreement.current_version)
+    request = start_join(agreement, one.organization, by=one.officer)
+    save_draft(request, by=one.officer, systems=[one.system], technician="Lê Văn Nối", exemption_reason="Của bên tham gia")
+    client = Client()
+    client.force_login(one.officer)
+    client.cookies["django_language"] = language
+    shown = client.get(f"/portal/requests/{request.uuid}/").content.decode()
+    assert f"{one.organization.name}: Của bên tham gia" in shown
+    assert "danh-gia.pdf" not in shown
+    assert w.consumer.name not in shown
