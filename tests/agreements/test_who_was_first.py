@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from apps.agreements.actions import (
     announce_suspension,
@@ -96,7 +97,7 @@ def test_a_consumers_suspension_and_its_end(w, colleague):
 
 def test_a_record_of_a_test(w):
     agreement, other = agreement_in_force(w), officer(Role.CONSUMER_OFFICER, w.consumer)
-    today = agreement.in_force_at.date()
+    today = timezone.localdate(agreement.in_force_at)
     with time_machine.travel(agreement.in_force_at):
         row = recorded(w, agreement)
         type(row).objects.filter(pk=row.pk).update(created_at=FIRST)
