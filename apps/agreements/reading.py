@@ -94,9 +94,14 @@ def changes(former: AgreementVersion | None, version: AgreementVersion | None, u
     until = left_at(version.agreement, user)
     if until is not None and version.created_at >= until:
         return []
-    if was_bound(version.agreement, user):
-        return differences(former.content, version.content)
-    return differences(_own_part(former.content, user), _own_part(version.content, user))
+    return changes_of(version.agreement, former.content, version.content, user)
+
+
+def changes_of(agreement: Agreement, old: dict, new: dict, user) -> list[Difference]:
+    """What one content of `agreement` changes of another, in words, as far as the reader reads them."""
+    if was_bound(agreement, user):
+        return differences(old, new)
+    return differences(_own_part(old, user), _own_part(new, user))
 
 
 def _own_part(content: dict, user) -> dict:

@@ -12,9 +12,8 @@ from django.utils.translation import gettext as _
 
 from apps.agreements.actions.amendment import amended_content
 from apps.agreements.actions.following import merged, stands_now
-from apps.agreements.differences import differences
 from apps.agreements.models import Agreement, AgreementVersion, RequestBasis
-from apps.agreements.reading import as_read, changes
+from apps.agreements.reading import as_read, changes, changes_of
 from apps.audit.models import AuditEvent
 from apps.connections.actions import EDITABLE
 from apps.connections.announcements import people
@@ -122,7 +121,7 @@ def remarks(request) -> list:
     return rows
 
 
-def differences_of(request) -> dict:
+def differences_of(request, user) -> dict:
     """A change, renewal or join beside the version it starts from, in words; nothing for a new connection."""
     basis = RequestBasis.objects.filter(request=request).select_related("agreement", "starts_from").first()
     if basis is None or basis.starts_from is None or request.purpose is None:
@@ -130,7 +129,7 @@ def differences_of(request) -> dict:
     old = basis.starts_from.content
     new = amended_content(request, basis.agreement, basis.starts_from, basis.starts_from.number + 1)
     labels = dict(PersonalDataClass.choices)
-    rows = differences(old, new)
+    rows = changes_of(basis.agreement, old, new, user)
     return {
         "starts_from": basis.starts_from,
         "differences": [{**asdict(row), "class_label": labels.get(row.personal_data, "")} for row in rows],
@@ -199,7 +198,7 @@ def pieces(request, user) -> dict:
         "may_attach": request.status in EDITABLE and user.has_perm("connections.edit_request", request),
         "attachment_kinds": AttachmentKind.choices,
         "timeline": timeline(request, without=("request.commented",)),
-        **differences_of(request),
+        **differences_of(request, user),
         **moved_under(request, user),
         **handling(request, user),
         "agreement": as_read(found) if (found := _agreement(request, user)) else None,

@@ -351,3 +351,18 @@ def test_an_older_content_is_joined_left_and_handed_over(w, one, joiner, code):
     as_before(newest(agreement))
     leave_agreement(agreement, by=one.officer, reason="Không còn dùng")
     assert rows(agreement) == {into.code: (REASON, [])}
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_who_asks_to_join_an_older_content_does_not_read_what_the_others_handed_in(w, one, language):
+    agreement = with_file(w)
+    as_before(agreement.current_version)
+    request = start_join(agreement, one.organization, by=one.officer)
+    save_draft(request, by=one.officer, systems=[one.system], technician="Lê Văn Nối", exemption_reason="Của bên tham gia")
+    client = Client()
+    client.force_login(one.officer)
+    client.cookies["django_language"] = language
+    shown = client.get(f"/portal/requests/{request.uuid}/").content.decode()
+    assert f"{one.organization.name}: Của bên tham gia" in shown
+    assert "danh-gia.pdf" not in shown
+    assert w.consumer.name not in shown

@@ -62,7 +62,8 @@ class Joiner:
 def joiner() -> Joiner:
     organization = ReadyOrganizationFactory()
     people = (officer(Role.CONSUMER_OFFICER, organization), officer(Role.SIGNER, organization))
-    return Joiner(organization, *people, InformationSystemFactory(organization=organization))
+    # Its own name: "… 3" of the first consumer would be found in a "… 36".
+    return Joiner(organization, *people, InformationSystemFactory(organization=organization, name="Hệ thống bên tham gia"))
 
 
 @pytest.fixture
