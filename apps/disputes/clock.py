@@ -41,13 +41,14 @@ def run_clock() -> dict[str, int]:
     """Whatever is due now. A second run does nothing. Returns how many of each."""
     now = timezone.now()
     return {
-        "reminded": sum(_remind(case, now) for model in (Dispute, Ticket) for case in _due(model, "half_at", "reminded_at", now)),
+        "reminded": sum(_remind(case, now) for model in (Dispute, Ticket) for case in _due(model, "half_at", "reminded_at", now, due_at__gt=now)),
         "escalated": sum(_escalate(case, now) for model in (Dispute, Ticket) for case in _due(model, "due_at", "escalated_at", now)),
     }  # fmt: skip
 
 
-def _due(model, moment: str, told: str, now):
-    return model.objects.waiting().filter(**{f"{moment}__lte": now, f"{told}__isnull": True}).order_by(moment)[:MOST]
+def _due(model, moment: str, told: str, now, **more):
+    """The next of them. What is late is told so and reminded of no more: it must not fill the turn of the others."""
+    return model.objects.waiting().filter(**{f"{moment}__lte": now, f"{told}__isnull": True}, **more).order_by(moment)[:MOST]
 
 
 @transaction.atomic

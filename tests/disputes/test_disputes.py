@@ -197,6 +197,18 @@ def test_half_of_the_time_is_told_to_whoever_has_to_answer_at_each_level(w):
     assert w.consumer_officer not in told("dispute.half")
 
 
+def test_what_is_late_does_not_take_the_turn_of_what_is_to_be_reminded_of(w, monkeypatch):
+    """The worker was away over its half: it is told late and never of its half, and fills no turn."""
+    monkeypatch.setattr("apps.disputes.clock.MOST", 1)
+    with time_machine.travel(MONDAY, tick=False):
+        raised(w)
+    with time_machine.travel("2026-06-11T09:00:00+07:00", tick=False):
+        assert clock() == {"reminded": 0, "escalated": 1}
+        raised(w)
+    with time_machine.travel("2026-06-17T09:00:00+07:00", tick=False):
+        assert clock() == {"reminded": 1, "escalated": 0}
+
+
 def test_a_level_that_has_answered_is_reminded_of_nothing(w):
     with time_machine.travel(MONDAY, tick=False):
         dispute = raised(w)
