@@ -155,7 +155,7 @@ def case(request) -> Case:
 
 
 @pytest.fixture
-def world(case, request):
+def world(case, request, db):
     return request.getfixturevalue("special" if case.step in (StepKind.NEGOTIATE, StepKind.SIGN) else "w")
 
 
