@@ -14,7 +14,6 @@ MADE_OF_A_LEVEL = {"dispute.level_2", "dispute.level_3"}
 """`disputes.actions` puts the level that a dispute is taken to behind "dispute."."""
 ORNAMENTS = {
     "catalog.brake_closed": "a catalog's own column, whose default says the same",
-    "log.retention_default": "the database's functions say 12 (`gateway`, migration 0004)",
 }
 """Rules that nothing reads yet. Whoever reads one takes it out of here; no new one comes in."""
 
