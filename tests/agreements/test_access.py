@@ -261,7 +261,9 @@ def test_an_account_lives_as_long_as_the_rule_says(w):
 def test_rotating_lets_both_accounts_work_for_the_overlap_only(w):
     agreement_in_force(w)
     old, _secret = collected(w, Environment.TEST)
+    colleague = officer(Role.CONSUMER_OFFICER, w.consumer)
     new = rotate_credential(old, by=w.consumer_officer)
+    assert Notice.objects.get(kind="credential.waiting").recipient == colleague
     old.refresh_from_db()
     assert old.status == CredentialStatus.ACTIVE
     assert old.expires_at > timezone.now() + datetime.timedelta(days=300)
@@ -286,9 +288,13 @@ def test_revoking_ends_the_account_at_once(w, person):
     agreement_in_force(w)
     credential, _secret = collected(w, Environment.TEST)
     before = current_epoch()
+    colleague = officer(Role.CONSUMER_OFFICER, w.consumer)
     revoke_credential(credential, by=getattr(w, person), reason="Lộ khóa.")
     assert credential.status == CredentialStatus.REVOKED
     assert ("credential", credential.uuid) in raised(before)
+    told = Notice.objects.filter(kind="credential.revoked")
+    assert {row.recipient for row in told} == {w.consumer_officer, colleague} - {getattr(w, person)}
+    assert "Lộ khóa." in str(told.first().facts)
 
 
 @pytest.mark.parametrize("delegated", [True, False])
@@ -305,6 +311,7 @@ def test_wf_02_a_new_account_after_a_revoked_one_comes_from_whoever_issues_them(
     new = reissue_credential(w.system, Environment.PRODUCTION, by=right)
     assert (new.status, new.issued_by) == (CredentialStatus.UNCLAIMED, right)
     assert new.client_id != account.client_id
+    assert Notice.objects.get(kind="credential.waiting").recipient == w.consumer_officer
 
 
 def test_a_system_without_access_gets_no_account(w):

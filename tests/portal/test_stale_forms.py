@@ -147,7 +147,6 @@ CASES = {
         Role.OPERATOR, lambda: officer(Role.SIGNER, email="ai@example.vn"), lambda row, by: accounts.change_account(row, by=by, position=NOW),
         {"position": MINE}, tables=(User,),
     ),
-    "registry.dataservice change": SERVICE,
     "portal offer change": SERVICE,
     "registry.usageregulation change": TERMS,
     "portal terms change": TERMS,

@@ -7,6 +7,7 @@ import datetime
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.choices import CredentialStatus, GrantStatus
 from apps.agreements.grants import issue_credential, lifetime_end
@@ -15,14 +16,18 @@ from apps.agreements.models import Credential
 from apps.agreements.secrets import hash_secret, new_secret
 from apps.agreements.workflow import CREDENTIAL
 from apps.audit import actions as audit
+from apps.connections.announcements import people
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing
 from apps.core.workflow import came_second, require
 from apps.legal.models import LegalRule
+from apps.notices.actions import notify
+from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem
 
 LIFETIME = "credential.lifetime"
 OVERLAP = "credential.rotation_overlap"
+WAITS = N_("A new account %(client)s of %(system)s can be collected.")
 
 
 @transaction.atomic
@@ -67,6 +72,7 @@ def rotate_credential(credential: Credential, *, by, version: int | None = None)
     audit.record(
         "credential.rotated", credential, by=by, organizations=[credential.system.organization], successor=new.client_id
     )
+    _tell_owner("waiting", new, WAITS, by)
     return new
 
 
@@ -83,7 +89,18 @@ def reissue_credential(system: InformationSystem, environment: str, *, by) -> Cr
     if new is None:
         said = _("The system has an account already.")
         raise came_second(_newest(system, environment, by), said, Conflict, code="has_account")
+    _tell_owner("waiting", new, WAITS, by)
     return new
+
+
+def _tell_owner(event: str, credential: Credential, message: str, by, **params) -> None:
+    """The officers of the agency whose system it is, but for who did it: its calls depend on it."""
+    system = credential.system
+    notify(
+        people(Role.CONSUMER_OFFICER, [system.organization_id]).exclude(pk=by.pk), f"credential.{event}",
+        key=f"credential.{event}:{credential.uuid}", message=message, url=f"/portal/accounts/{credential.uuid}/",
+        client=credential.client_id, system=system.name, **params,
+    )  # fmt: skip
 
 
 def _newest(system: InformationSystem, environment: str, by) -> Credential | None:
@@ -102,4 +119,8 @@ def revoke_credential(credential: Credential, *, by, reason: str, version: int |
     CREDENTIAL.move(credential, "revoke", by=by, version=version, revoked_at=timezone.now())
     raise_epoch("credential", credential.uuid)
     audit.record("credential.revoked", credential, by=by, organizations=[credential.system.organization], reason=reason.strip())
+    _tell_owner(
+        "revoked", credential, N_("The account %(client)s of %(system)s was revoked, and its calls are refused: %(reason)s"), by,
+        reason=reason.strip(),
+    )  # fmt: skip
     return credential
