@@ -139,7 +139,7 @@ def test_fi_08_without_memory_some_calls_are_refused_and_none_is_lost_or_blamed_
     attempts = client.attempts[-len(calls) :]
     codes = Counter(json.loads(told.body)["code"] for told in attempts if told.status not in (0, 200))
     assert set(codes) <= {"gateway_exhausted", "internal", "not_ready"}, codes
-    with suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError):
         resource.prlimit(process.popen.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
     # One that dies of it may take a moment: its connections are closed before it is gone.
     until(lambda: process.popen.poll() is not None or client.once(process.url).status == 200, "neither gone nor serving")
