@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
@@ -152,7 +152,9 @@ def unattended(side: str):
     """Active agencies that are a party on `side` of an agreement that lives and have nobody who acts on that side."""
     parties = Party.objects.filter(organization=OuterRef("pk"), side=side, left_at__isnull=True, agreement__status__in=LIVE)
     officers = _officers(OFFICER_OF[side]).filter(organization=OuterRef("pk"))
-    return Organization.objects.filter(Exists(parties), ~Exists(officers), status=OrganizationStatus.ACTIVE)
+    # One agreement of each agency is looked for: by EXISTS the database would put all there are beside all agencies.
+    rows = Organization.objects.filter(~Exists(officers), status=OrganizationStatus.ACTIVE)
+    return rows.annotate(binding=Subquery(parties.order_by("-agreement_id").values("pk")[:1])).filter(binding__isnull=False)
 
 
 def _officers(role: str):

@@ -64,6 +64,12 @@ class Agreement(WithHistory, StatefulModel):
         indexes = [
             search_index("agreements_agreement_search"),
             models.Index(fields=["status", "-id"], name="agreements_agreement_state"),
+            # What the clock asks each minute, and the home page: what ends soon.
+            models.Index(
+                fields=["valid_to"],
+                condition=Q(status__in=["in_force", "suspended"], valid_to__isnull=False),
+                name="agreements_agreement_ends",
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -134,7 +140,10 @@ class Party(models.Model):
         ordering = ["-side", "id"]
         constraints = [models.UniqueConstraint(fields=["agreement", "organization"], name="agreements_party_one_side")]
         # The newest agreements of one organization are found at once among a million.
-        indexes = [models.Index(fields=["organization", "-agreement"], name="agreements_party_newest")]
+        indexes = [
+            models.Index(fields=["organization", "-agreement"], name="agreements_party_newest"),
+            models.Index(fields=["organization"], condition=models.Q(left_at__isnull=False), name="agreements_party_left"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.organization} ({self.get_side_display()})"
