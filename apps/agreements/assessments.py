@@ -48,9 +48,9 @@ def known(content: dict) -> dict[str, dict]:
     text = content["personal_data"].get(TEXT, "")
     if text and text not in {row["exemption"] for row in found.values()}:
         # Of an agency that another has taken the place of.
-        heir = next((code for code in codes if not found.get(code, {}).get("exemption")), None)
+        heir = next((code for code in codes if code not in found), None)
         if heir is not None:
-            found[heir] = {"organization": heir, "exemption": text, "files": found.get(heir, {}).get("files", [])}
+            found[heir] = {"organization": heir, "exemption": text, "files": []}
     return found
 
 

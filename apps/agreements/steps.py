@@ -7,14 +7,17 @@ clock. Whom they tell is in `reminders`.
 from __future__ import annotations
 
 import datetime
+import logging
 
 from django.utils import timezone
 
 from apps.agreements.choices import AgreementStatus, StepKind
 from apps.agreements.models import AcceptanceRecord, Agreement, AgreementVersion, StepClock
+from apps.core.errors import InvalidFact
 from apps.legal import deadlines
 from apps.organizations.models import InformationSystem
 
+log = logging.getLogger(__name__)
 RULES = {
     StepKind.NEGOTIATE: "agreement.negotiate", StepKind.SIGN: "agreement.sign", StepKind.TEST: "test.period",
     StepKind.CONFIRM: "test.confirm",
@@ -24,17 +27,21 @@ RULES = {
 def begin(agreement: Agreement, step: str, *, systems=(), record: AcceptanceRecord | None = None) -> None:
     """The time for `step` begins now, anew where one of its kind runs already; a test has one for each of `systems`.
 
-    The caller holds the agreement. Raises InvalidFact (`no_legal_rule`) when no rule is in force for it.
+    The caller holds the agreement. Where no rule is in force for the step, its time has no end: no law sets one, and nothing fails.
     """
     now = timezone.now()
-    deadline = deadlines.start(RULES[step], now)
+    former = StepClock.objects.not_over().filter(agreement=agreement, step=step, record=record)
+    (former.filter(system__in=systems) if systems else former).update(over_at=now)
+    try:
+        deadline = deadlines.start(RULES[step], now)
+    except InvalidFact:
+        log.warning("no rule says how long %s may take", step)
+        return
     facts = {
         "agreement": agreement, "step": step, "record": record, "begun_at": now, "due_at": deadline.due_at,
         "half_at": deadlines.halfway(now, deadline.due_at), "deadline_rule": deadline.rule,
         "paused_at": now if agreement.status == AgreementStatus.SUSPENDED else None,
     }  # fmt: skip
-    former = StepClock.objects.not_over().filter(agreement=agreement, step=step, record=record)
-    (former.filter(system__in=systems) if systems else former).update(over_at=now)
     StepClock.objects.bulk_create(StepClock(system=system, **facts) for system in systems or (None,))
 
 

@@ -34,7 +34,8 @@ def first_receipt(at: datetime.datetime) -> dict:
 def receipt(request: ConnectionRequest, at: datetime.datetime) -> dict:
     """Facts to write when the request is submitted `at`: it comes in, or again after a return, or its paper came in before."""
     if request.received_at is None:
-        return first_receipt(at)
+        # A paper that was entered before its clock ran from then on.
+        return receipt_of_paper(request.paper_received_on) if request.paper_received_on else first_receipt(at)
     facts = stop()
     if request.paused_at and request.due_at:
         facts["due_at"] = due = deadlines.resume(request.due_at, request.paused_at, at)

@@ -129,7 +129,8 @@ def answer_dispute(
     """
     Dispute.objects.select_for_update(no_key=True).get(pk=dispute.pk)
     dispute.refresh_from_db()
-    same = {"dispute": dispute, "author": by}
+    same = {"dispute": dispute, "author": by, "text": text.strip(), "document_number": document_number.strip(),
+            "document_date": document_date}  # fmt: skip
     again = made_before(Answer, uuid, **same)
     if again is not None:
         return again
@@ -139,9 +140,8 @@ def answer_dispute(
     _require_texts(text=text)
     if dispute.status == DisputeStatus.LEVEL_3 and not (document_number.strip() and document_date):
         raise FactMissing(_("Level 3 is settled by a document: give its number and date."), code="document_missing")
-    facts = {"level": dispute.status, "text": text.strip(), "document_number": document_number.strip(),
-             "document_date": document_date}  # fmt: skip
-    answer, _new = made_once(Answer, uuid, lambda key: Answer.objects.create(uuid=key, **same, **facts), **same)
+    level = dispute.status
+    answer, _new = made_once(Answer, uuid, lambda key: Answer.objects.create(uuid=key, level=level, **same), **same)
     audit.record("dispute.answered", dispute, by=by, organizations=_sides(dispute), level=dispute.status)
     # What the digital unit or the body in charge answers, both sides have to carry out.
     sides = [dispute.raised_for_id] + ([dispute.respondent_id] if dispute.status != DisputeStatus.LEVEL_1 else [])

@@ -303,6 +303,13 @@ def steps_of(agreement) -> list[tuple[str, str]]:
     return sorted((row.step, f"{timezone.localtime(row.begun_at):%m-%d}") for row in agreement.clocks.waiting())
 
 
+def test_without_a_rule_for_it_a_step_has_no_end_and_is_taken_all_the_same(special):
+    """They are the platform's own targets: nobody is kept from agreeing because one of them was ended."""
+    LegalRule.objects.filter(code="agreement.negotiate").update(effective_to=timezone.localdate() - datetime.timedelta(days=1))
+    agreement = negotiating(special)
+    assert (agreement.status, StepClock.objects.filter(agreement=agreement).exists()) == ("negotiating", False)
+
+
 def test_a_special_agreement_has_one_time_after_the_other(special):
     w = special
     with at("06-01T09:00:00"):

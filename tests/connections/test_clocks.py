@@ -82,6 +82,18 @@ def test_wf_17_submitting_the_paper_begins_no_other_clock(w):
     assert (request.received_at, request.due_at, request.half_at, request.deadline_rule) == before
 
 
+def test_wf_17_a_paper_entered_before_its_clock_ran_from_then_has_its_own_day_all_the_same(w):
+    with at(MONDAY):
+        request = paper(w)
+        due = request.due_at
+        ConnectionRequest.objects.filter(pk=request.pk).update(received_at=None, due_at=None, half_at=None, deadline_rule=None)
+        request.refresh_from_db()
+    with at(HALF_GONE):
+        attach_file(request, by=w.operator, name="cv.pdf", data=PDF, kind=AttachmentKind.PAPER)
+        submit_request(request, by=w.operator)
+    assert (timezone.localdate(request.received_at), request.due_at) == (request.paper_received_on, due)
+
+
 def test_a_draft_that_nobody_sent_has_no_clock_and_is_not_among_the_open_cases(w):
     draft = complete_draft(w)
     assert (draft.due_at, draft.is_open, ConnectionRequest.objects.open().exists()) == (None, False, False)

@@ -106,6 +106,10 @@ def test_a_key_is_one_persons_and_one_acts():
         lambda: comment_request(request, by=colleague, text="Sẽ sửa.", uuid=key),
         lambda: comment_request(forwarded(w), by=w.provider_officer, text="Sẽ sửa.", uuid=key),
         lambda: give_feedback(w.service, by=w.stranger, text="Hỏi", uuid=key),
+        # Another text under the same key is not what was said: it must not be lost as if it were.
+        lambda: answer_dispute(dispute, by=w.provider_officer, text="Khác.", uuid=key),
+        lambda: comment_request(request, by=w.provider_officer, text="Khác.", uuid=key),
+        lambda: give_feedback(w.service, by=w.consumer_officer, text="Khác", uuid=key),
     ):
         with pytest.raises(Conflict) as refusal:
             again()

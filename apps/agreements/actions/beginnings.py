@@ -16,6 +16,7 @@ from apps.agreements.grants import operation_of
 from apps.agreements.models import Agreement, AgreementVersion, RequestBasis
 from apps.audit import actions as audit
 from apps.connections.actions import carry_files, draft_request
+from apps.connections.announcements import tell_signers
 from apps.connections.choices import Channel, RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.connections.scope import systems_for
@@ -91,6 +92,8 @@ def _start(agreement: Agreement, consumer: Organization, kind: str, by, uuid: uu
         own = known(current.content).get(consumer.code)
         if own is not None and kind != RequestKind.JOIN:
             carry_files(request, files_of(agreement, own), by=by)
+        if kind != RequestKind.CHANGE:
+            tell_signers(request)  # it may have lacked its files only
         audit.record(f"agreement.{kind}_begun", agreement, by=by, organizations=agreement.party_uuids(), request=request.number)
     return _of(agreement, request)
 

@@ -40,9 +40,10 @@ def comment_request(
     if not text.strip():
         raise FactMissing(fields={"text": [_("This field is required.")]})
     organization = _organization_in(request, by)
-    facts = {"organization": organization, "is_internal": is_internal, "text": undisguised(text).strip()[:5000]}
-    same = {"request": request, "author": by}
-    comment, is_new = made_once(Comment, uuid, lambda key: Comment.objects.create(uuid=key, **same, **facts), **same)
+    same = {"request": request, "author": by, "is_internal": is_internal, "text": undisguised(text).strip()[:5000]}
+    comment, is_new = made_once(
+        Comment, uuid, lambda key: Comment.objects.create(uuid=key, organization=organization, **same), **same
+    )
     if not is_new:
         return comment
     readers = [organization.uuid] if is_internal else request.party_uuids()

@@ -40,8 +40,8 @@ def give_feedback(
     text = _told("text", text)
     asker = _own(by, organization)
     deadline = deadlines.start(RULE, timezone.now())
-    facts = {"organization": asker, "text": text, "due_at": deadline.due_at, "deadline_rule": deadline.rule}
-    same = {"service": service, "author": by}
+    facts = {"organization": asker, "due_at": deadline.due_at, "deadline_rule": deadline.rule}
+    same = {"service": service, "author": by, "text": text}
     row, is_new = made_once(Feedback, uuid, lambda key: Feedback.objects.create(uuid=key, **same, **facts), **same)
     if not is_new:
         return row
