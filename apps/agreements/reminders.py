@@ -14,7 +14,7 @@ from apps.agreements.actions.signing import writers_of
 from apps.agreements.announcements import agreement_url
 from apps.agreements.choices import Side, StepKind
 from apps.agreements.models import StepClock
-from apps.connections.announcements import people
+from apps.connections.announcements import moment, people
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
 
@@ -68,7 +68,7 @@ def _tell(clock: StepClock, event: str, told: str, now) -> int:
     notify(
         recipients, f"step.{event}", key=f"step.{event}:{clock.uuid}:{clock.due_at:%Y%m%d%H%M%S}",
         message=(HALF if event == "half" else LATE)[clock.step], url=agreement_url(clock.agreement), number=clock.agreement.number,
-        system=clock.system.name if clock.system else "", due=timezone.localtime(clock.due_at).strftime("%d/%m/%Y %H:%M"),
+        system=clock.system.name if clock.system else "", due=moment(clock.due_at),
     )  # fmt: skip
     return 1
 

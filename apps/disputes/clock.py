@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop as N_
 
-from apps.connections.announcements import people
+from apps.connections.announcements import moment, people
 from apps.disputes.choices import DisputeStatus
 from apps.disputes.models import Dispute, Ticket
 from apps.legal import deadlines
@@ -102,5 +102,5 @@ def _tell(case: Dispute | Ticket, event: str, messages: dict[str, str], recipien
     kind = case._meta.model_name
     notify(
         recipients, f"{kind}.{event}", key=f"{kind}.{event}:{case.uuid}:{case.due_at:%Y%m%d%H%M%S}", message=messages[kind],
-        url=f"/portal/{kind}s/{case.uuid}/", number=case.number, due=timezone.localtime(case.due_at).strftime("%d/%m/%Y %H:%M"),
+        url=f"/portal/{kind}s/{case.uuid}/", number=case.number, due=moment(case.due_at),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from django.utils import translation
 
 from apps.accounts.models import User
 from apps.agreements import documents
-from apps.agreements.actions import approve_request, leave_agreement, start_change, start_join
+from apps.agreements.actions import approve_request, leave_agreement, start_change, start_join, start_renewal
 from apps.agreements.assessments import TEXT, known, stated
 from apps.agreements.differences import differences
 from apps.agreements.models import Agreement, AgreementVersion
@@ -26,6 +26,7 @@ from apps.connections.models import Attachment, ConnectionRequest
 from apps.core.canonical import content_hash
 from apps.core.errors import FactMissing
 from apps.disputes.reorganization import merge_organizations
+from apps.notices.models import Notice
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem, Organization
 from tests.factories.agreements import signed_special
@@ -190,6 +191,11 @@ def test_the_pdf_names_the_file_by_its_hash(w, pango):
     text = "".join(read.split())
     assert SHA in text
     assert "danh-gia.pdf" in text
+
+
+def test_the_signer_hears_of_a_renewal_that_is_complete_with_its_file(w):
+    request = start_renewal(with_file(w), by=w.consumer_officer)
+    assert Notice.objects.get(kind="request.ready", key__contains=str(request.uuid)).recipient == w.consumer_signer
 
 
 def test_who_joins_brings_its_own_and_the_first_ones_stays(w, one):

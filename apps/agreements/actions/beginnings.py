@@ -92,8 +92,8 @@ def _start(agreement: Agreement, consumer: Organization, kind: str, by, uuid: uu
         own = known(current.content).get(consumer.code)
         if own is not None and kind != RequestKind.JOIN:
             carry_files(request, files_of(agreement, own), by=by)
-        if kind != RequestKind.CHANGE:
-            tell_signers(request)  # it may have lacked its files only
+        if kind != RequestKind.CHANGE:  # which is complete from the beginning and changes nothing yet
+            tell_signers(request)
         audit.record(f"agreement.{kind}_begun", agreement, by=by, organizations=agreement.party_uuids(), request=request.number)
     return _of(agreement, request)
 

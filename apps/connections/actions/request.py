@@ -63,7 +63,7 @@ def draft_request(consumer: Organization, *, by, uuid: uuids.UUID | None = None,
     if is_new:
         write_content(request, by, content)
         audit.record("request.drafted", request, by=by, organizations=[consumer])
-        if kind != RequestKind.CHANGE:  # what a change begins with is complete and changes nothing yet
+        if kind == RequestKind.NEW:  # what begins on an agreement is finished by the verb that begins it
             tell_signers(request)
     return request
 
