@@ -685,3 +685,16 @@ def test_nothing_begins_from_an_agreement_that_ended(w):
     agreement.refresh_from_db()
     with pytest.raises(FactMissing):
         start_change(agreement, by=w.consumer_officer)
+
+
+def test_a_change_to_other_fields_altogether_leaves_no_access_in_production(w):
+    """What all of it is new is tested first: an access without a field would only be a door to nothing."""
+    agreement = accepted(w)
+    request = start_change(agreement, by=w.consumer_officer)
+    save_draft(request, by=w.consumer_officer, scope={w.operation: w.fields(6)[3:]})
+    sign_request(request, by=w.consumer_signer)
+    submit_request(request, by=w.consumer_officer)
+    approve_request(forward_request(request, by=w.operator), by=w.provider_officer)
+    (grant,) = agreement.grants.exclude(status="ended")
+    assert grant.environment == "test"
+    assert set(w.fields(6)[3:]) <= set(grant.fields)

@@ -340,6 +340,16 @@ def test_what_a_joiner_of_an_older_content_said_is_read_from_its_request(w, one,
     ]
 
 
+def test_what_an_agency_said_that_has_left_is_not_put_into_anothers_mouth(w, one):
+    """An older content kept the one text when its author left: who stays has filed its own, a file, and no such reason."""
+    agreement = with_reason(w)
+    one.joins(w, agreement)
+    content = copy.deepcopy(newest(agreement).content)
+    content["consumers"] = [row for row in content["consumers"] if row["code"] == one.organization.code]
+    content["personal_data"] = {"sensitive_fields": content["personal_data"]["sensitive_fields"], TEXT: REASON}
+    assert [row["exemption"] for row in known(content).values()] == [""]
+
+
 @pytest.mark.parametrize(("joiner", "code"), [("H03.0", "H03.Z"), ("H03.ZZ", "H03.A")])
 def test_an_older_content_is_joined_left_and_handed_over(w, one, joiner, code):
     """Whose code comes first does not say whose the one text is."""
