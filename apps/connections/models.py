@@ -220,12 +220,16 @@ class RequestedOperation(models.Model):
     """An operation asked for, with the exact fields (WF-23: name and number of items)."""
 
     request = models.ForeignKey(ConnectionRequest, on_delete=models.CASCADE, related_name="requested_operations")
-    operation = models.ForeignKey(Operation, verbose_name=_("operation"), on_delete=models.PROTECT, related_name="+")
+    operation = models.ForeignKey(
+        Operation, verbose_name=_("operation"), on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     fields = models.ManyToManyField(Field, verbose_name=_("fields"), related_name="+")
 
     class Meta:
         ordering = ["id"]
         constraints = [models.UniqueConstraint(fields=["request", "operation"], name="connections_requestedoperation_once")]
+        # Of the operations of one provider the newest requests first, beside `RequestAudience`, which is in the same order.
+        indexes = [models.Index(fields=["operation", "-request"], name="connections_operation_newest")]
 
     def __str__(self) -> str:
         return str(self.operation)

@@ -30,7 +30,7 @@ class OpenEndedPaginator(Paginator):
         rows = self.object_list
         if not isinstance(rows, QuerySet):
             return len(rows)
-        return (rows if rows.query.is_sliced else rows.order_by()[: MOST_COUNTED + 1]).count()
+        return (rows if rows.query.is_sliced else _bare(rows)[: MOST_COUNTED + 1]).count()
 
     @property
     def count(self) -> int:
@@ -56,3 +56,10 @@ class OpenEndedPaginator(Paginator):
         bottom = (number - 1) * self.per_page
         rows = list(self.object_list[bottom : bottom + self.per_page + 1])
         return OpenEndedPage(rows[: self.per_page], number, self, more=len(rows) > self.per_page)
+
+
+def _bare(rows: QuerySet) -> QuerySet:
+    """The same rows without their order and what is told of each: a thousand times asked for, it is the most of a count."""
+    rows = rows.order_by()
+    plain = rows._fields is None and not rows.query.distinct and not rows.query.combinator
+    return rows.values("pk") if plain else rows
