@@ -25,6 +25,9 @@ HALF = {
     StepKind.TEST: N_("Half of the time to test %(system)s under agreement %(number)s has passed; the test record is due on %(due)s."),
     StepKind.CONFIRM: N_("Half of the time to confirm the test record of %(system)s under agreement %(number)s has passed; it ends on %(due)s."),
 }  # fmt: skip
+HALF_AGAIN = N_(
+    "Half of the time that was added to test %(system)s under agreement %(number)s has passed; the test record is due on %(due)s."
+)
 LATE = {
     StepKind.NEGOTIATE: N_("The content of agreement %(number)s was to be agreed on by %(due)s: it is late."),
     StepKind.SIGN: N_("Agreement %(number)s was to be signed by %(due)s: it is late."),
@@ -67,10 +70,16 @@ def _tell(clock: StepClock, event: str, told: str, now) -> int:
     recipients = [*who_acts(clock), *(people(Role.OPERATOR) if event == "late" else ())]
     notify(
         recipients, f"step.{event}", key=f"step.{event}:{clock.uuid}:{clock.due_at:%Y%m%d%H%M%S}",
-        message=(HALF if event == "half" else LATE)[clock.step], url=agreement_url(clock.agreement), number=clock.agreement.number,
+        message=_message(clock, event), url=agreement_url(clock.agreement), number=clock.agreement.number,
         system=clock.system.name if clock.system else "", due=moment(clock.due_at),
     )  # fmt: skip
     return 1
+
+
+def _message(clock: StepClock, event: str) -> str:
+    if event == "late":
+        return LATE[clock.step]
+    return HALF_AGAIN if clock.extended_at else HALF[clock.step]
 
 
 def who_acts(clock: StepClock) -> list:

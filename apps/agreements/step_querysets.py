@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q, Subquery
 
 from apps.agreements.choices import AcceptanceStatus, AgreementStatus, GrantStatus, StepKind, VersionState
+from apps.organizations.choices import Role
 from apps.organizations.roles import is_platform_reader, organization_ids
 
 RUNS = (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
@@ -23,6 +24,11 @@ class StepClockQuerySet(models.QuerySet):
         grants = self._related("agreement", "grants").filter(agreement=OuterRef("agreement"), system=OuterRef("system"))
         can_test = Exists(grants.untested().filter(status=GrantStatus.ACTIVE))
         return self.waiting().filter(~Q(step=StepKind.TEST) | can_test, paused_at__isnull=True)
+
+    def extendable_by(self, user):
+        """Those to test a system of `user`'s own agency that run and were not extended yet (`actions.extension`)."""
+        mine = organization_ids(user, Role.CONSUMER_OFFICER)
+        return self.running().filter(step=StepKind.TEST, extended_at__isnull=True, system__organization_id__in=mine)
 
     def visible_to(self, user):
         """Whoever reads the agreement in full; who is joining sees until when it is to be signed; who has left sees none."""

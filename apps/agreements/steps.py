@@ -59,6 +59,17 @@ def begin_tests(version: AgreementVersion) -> None:
         begin(agreement, StepKind.TEST, systems=systems)
 
 
+def extend(clock: StepClock, at: datetime.datetime) -> None:
+    """As much time again, counted from the moment it was due by the rule it began under.
+
+    Whoever was reminded, or told that it is late, is told anew: at half of what was added and at its end.
+    """
+    due_at = deadlines.under(clock.deadline_rule, clock.due_at).due_at
+    clock.half_at, clock.due_at, clock.extended_at = deadlines.halfway(clock.due_at, due_at), due_at, at
+    clock.reminded_at = clock.escalated_at = None
+    clock.save(update_fields=["half_at", "due_at", "extended_at", "reminded_at", "escalated_at", "updated_at"])
+
+
 def stand_still(agreement: Agreement, at: datetime.datetime) -> None:
     """The agreement is suspended: what is to be signed, tested or confirmed waits for that too."""
     agreement.clocks.not_over().filter(paused_at__isnull=True).update(paused_at=at)

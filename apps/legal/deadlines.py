@@ -44,13 +44,17 @@ def start(code: str, at: datetime.datetime) -> Deadline:
 
     Raises InvalidFact (`no_legal_rule`) when no such rule is in force that day.
     """
-    rule = LegalRule.objects.rule(code, timezone.localdate(at))
+    return under(LegalRule.objects.rule(code, timezone.localdate(at)), at)
+
+
+def under(rule: LegalRule, at: datetime.datetime) -> Deadline:
+    """The same by `rule` itself, for what goes on under the rule it began under, also when another is in force by now."""
     if rule.unit == Unit.HOURS:
         return Deadline(at + datetime.timedelta(hours=float(rule.value)), rule, ())
     if rule.unit == Unit.DAYS:
         return Deadline(_end_of(timezone.localdate(at) + datetime.timedelta(days=int(rule.value))), rule, ())
     if rule.unit != Unit.WORKING_DAYS:
-        raise InvalidFact(_("The rule %(code)s is not a deadline.") % {"code": code}, code="not_a_deadline")
+        raise InvalidFact(_("The rule %(code)s is not a deadline.") % {"code": rule.code}, code="not_a_deadline")
     return working_days(int(rule.value), at, rule=rule)
 
 

@@ -68,6 +68,7 @@ LABELS = {
     "acceptance.recorded": _("Test record entered"),
     "acceptance.confirmed": _("Test record confirmed, production opened"),
     "acceptance.rejected": _("Test record not accepted"),
+    "step.extended": _("Time to test a system extended"),
     "grant.opened": _("Access opened"),
     "grant.carried_over": _("Access goes on under a new version of the service"),
     "operation.tried": _("An operation was tried in the test environment"),
@@ -138,7 +139,7 @@ LABELS = {
 
 
 # The reason is written for the readers of the case, and no other place of its page shows it.
-WITH_REASON = frozenset({"dispute.escalated"})
+WITH_REASON = frozenset({"dispute.escalated", "step.extended"})
 
 
 def label(event: str) -> object:

@@ -98,6 +98,7 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
         "acceptance_form": acceptance_form(agreement, user),
         "duties": duties(agreement, user),
         "clocks": clocks(agreement, user),
+        "extended": extended(agreement, user),
         "bases": _bases(agreement, versions, shown),
         "buttons": agreement_buttons(agreement, shown, user),
         "sign_form": PasswordForm() if signing else None,
@@ -237,7 +238,16 @@ def duties(agreement: Agreement, user) -> list:
 def clocks(agreement: Agreement, user) -> list[StepClock]:
     """The steps the agreement waits for, and until when, as far as the person reads them."""
     rows = StepClock.objects.visible_to(user).waiting().filter(agreement=agreement)
-    return list(rows.select_related("deadline_rule", "system").order_by("due_at", "id")[:MOST_CLOCKS])
+    found = list(rows.select_related("deadline_rule", "system").order_by("due_at", "id")[:MOST_CLOCKS])
+    extendable = set(StepClock.objects.extendable_by(user).filter(agreement=agreement).values_list("pk", flat=True))
+    for row in found:
+        row.extension_form = ReasonForm() if row.pk in extendable else None
+    return found
+
+
+def extended(agreement: Agreement, user) -> list[StepClock]:
+    """Clocks with a history of their own, also those that wait no more."""
+    return list(StepClock.objects.visible_to(user).filter(agreement=agreement, extended_at__isnull=False)[:MOST_CLOCKS])
 
 
 def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> dict:

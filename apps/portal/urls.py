@@ -67,6 +67,7 @@ urlpatterns = [
     path("agreements/<uuid:uuid>/do/sign/", agreement_steps.sign, name="agreement-sign"),
     path("agreements/<uuid:uuid>/do/<slug:verb>/", agreement_steps.take_step, name="agreement-step"),
     path("agreements/<uuid:uuid>/test-record/", agreement_steps.record_acceptance, name="acceptance-new"),
+    path("deadlines/<uuid:uuid>/extend/", agreement_steps.extend_test, name="test-extend"),
     path("test-records/<uuid:uuid>/do/<slug:verb>/", agreement_steps.decide_acceptance, name="acceptance-step"),
     path("grants/<uuid:uuid>/do/<slug:verb>/", agreement_steps.change_grant, name="grant-step"),
     path("duties/<uuid:uuid>/done/", agreement_steps.complete_duty, name="duty-done"),

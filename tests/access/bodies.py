@@ -27,6 +27,7 @@ BODIES: dict[str, dict] = {
     "requests/{uuid}/return": {"remarks": [{"field": "purpose_text", "text": "Nêu rõ."}]},
     "requests/{uuid}/sign": {"content_hash": HASH, "password": PASSWORD},
     "agreements/{uuid}/acceptances": {"system": "$systems", "tested_on": "2026-01-05", "summary": "x"},
+    "agreements/{uuid}/extend-test": {"system": "$systems", **REASON},
     "agreements/{uuid}/agree": {"content_hash": HASH},
     "agreements/{uuid}/decline": REASON,
     "agreements/{uuid}/decline-change": REASON,

@@ -254,7 +254,7 @@ def _of_the_stranger(world: World, parties: connections.World) -> World:
     record = agreement.acceptances.get()
     objects = {
         "requests": request.uuid, "agreements": agreement.uuid, "grants": agreement.grants.get(environment="production").uuid,
-        "acceptances": record.uuid, "test-records": record.uuid, "joining": agreement.number, "organizations": organization.code,
+        "acceptances": record.uuid, "test-records": record.uuid, "deadlines": agreement.clocks.get(step="test").uuid, "joining": agreement.number, "organizations": organization.code,
         "credentials": theirs.system.credentials.get(environment="production").uuid, "systems": theirs.system.code,
         "accounts": theirs.system.credentials.get(environment="production").uuid, "organization": organization.code,
         "people": parties.stranger.uuid, "memberships": parties.stranger.memberships.first().uuid, "calls": call.call_id,

@@ -101,6 +101,7 @@ def _of_the_case(parties, agreement, request) -> dict:
         "accounts": parties.system.credentials.get(environment=Environment.PRODUCTION).uuid,
         "acceptances": record.uuid,
         "test-records": record.uuid,
+        "deadlines": agreement.clocks.get(step="test").uuid,
         "joining": agreement.number,
         "duties": NOBODYS,
         "planned-suspensions": NOBODYS,

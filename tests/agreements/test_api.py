@@ -142,7 +142,7 @@ def addresses(w) -> dict[str, list[str]]:
     agreement = accepted(w)
     return {
         f"/agreements/{agreement.uuid}": ["propose", "agree", "reopen", "decline", "sign", "suspend", "resume", "terminate", "finish",
-                                          "acceptances"],
+                                          "acceptances", "extend-test"],
         f"/grants/{agreement.grants.first().uuid}": ["suspend", "resume", "end"],
         f"/acceptances/{agreement.acceptances.get().uuid}": ["confirm", "reject"],
         f"/credentials/{Credential.objects.first().uuid}": ["claim", "rotate", "revoke"],

@@ -21,9 +21,11 @@ from apps.agreements.actions import (
     claim_credential,
     confirm_acceptance,
     end_grant,
+    extend_test,
     lift_consumer_suspension,
     merge_organizations,
     publish_service_version,
+    record_acceptance,
     resume_agreement,
     resume_grant,
     retire_service_version,
@@ -39,7 +41,7 @@ from apps.agreements.actions import (
 from apps.agreements.actions.life import expire_agreement
 from apps.agreements.actions.suspension import begin_suspension, finish_suspension
 from apps.agreements.choices import AgreementStatus, GrantStatus
-from apps.agreements.models import Agreement, ConsumerSuspension, Credential, Grant, PlannedSuspension
+from apps.agreements.models import Agreement, ConsumerSuspension, Credential, Grant, PlannedSuspension, StepClock
 from apps.audit.models import AuditEvent
 from apps.connections.actions import lapse_request, sign_request, submit_request, withdraw_request
 from apps.connections.models import ConnectionRequest
@@ -53,7 +55,7 @@ from apps.registry.models import ServiceVersion
 from tests.agreements.test_publishing import successor
 from tests.agreements.test_races import ROUNDS, WHY, changing
 from tests.connections.test_races import on
-from tests.factories.agreements import accepted, awaiting_signatures, collected, recorded, special_world
+from tests.factories.agreements import accepted, agreement_in_force, awaiting_signatures, collected, recorded, special_world
 from tests.factories.connections import forwarded, returned, world
 from tests.factories.organizations import FocalPointFactory, ReadyOrganizationFactory, officer
 from tests.fixtures.races import again, at_once
@@ -69,6 +71,11 @@ LIVE = (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
 def asked() -> dict:
     w = world()
     return {"w": w, "request": forwarded(w)}
+
+
+def testing() -> dict:
+    w = world()
+    return {"w": w, "agreement": agreement_in_force(w)}
 
 
 def running() -> dict:
@@ -211,6 +218,11 @@ def soon(hours: int) -> datetime.datetime:
 
 approve = act(approve_request, "request", "provider_officer")
 confirm = act(confirm_acceptance, "record", "provider_officer")
+record = act(
+    record_acceptance, "agreement", "consumer_officer", system=lambda f: f["w"].system, summary="Đạt",
+    tested_on=lambda _f: timezone.localdate(),
+)  # fmt: skip
+extend = act(extend_test, "agreement", "consumer_officer", system=lambda f: f["w"].system, reason="x")
 halt_system = act(suspend_system, "system", "operator", reason="x")
 end_system = act(retire_system, "system", "operator", reason="x")
 halt_service = act(suspend_service, "service", "operator", reason="x")
@@ -281,6 +293,10 @@ PAIRS = (
     Pair("change, expiry", at_its_last_moment, approve, expire, "first second"),
     Pair("change, version retired", at_the_end_of_a_version, approve, retire, "both second"),
     Pair("last signature, system suspended", half_signed, sign, halt_system, "both"),
+    # The time to test.
+    Pair("test extended, record handed in", testing, extend, record, "both second"),
+    Pair("test extended twice", testing, extend, extend, "first second"),
+    Pair("test extended, suspension", testing, extend, suspend, "both second"),
     # The clock.
     Pair("planned suspension begins, suspension at once", about_to_pause, begin, suspend, "both first"),
     Pair("planned suspension begins, called off", about_to_pause, begin, call_off, "both first second"),
@@ -348,6 +364,8 @@ def sane(found: dict) -> None:
     for agreement in Agreement.objects.filter(status__in=LIVE):
         assert agreement.versions.filter(state="current").count() == 1
         assert (agreement.status == AgreementStatus.SUSPENDED) == bool(agreement.suspension_kind)
+    ticking = StepClock.objects.not_over().filter(agreement__status=AgreementStatus.SUSPENDED, paused_at__isnull=True)
+    assert not ticking.exists(), "time passes while nobody can take the step"
     for row in ConsumerSuspension.objects.open().select_related("party"):
         held = Grant.objects.filter(agreement=row.agreement, system__organization=row.party.organization_id)
         assert not held.filter(status=GrantStatus.ACTIVE).exists(), "a stopped consumer has access"

@@ -42,6 +42,7 @@ from apps.agreements.models import (
     Grant,
     Party,
     PlannedSuspension,
+    StepClock,
     Suspension,
 )
 from apps.audit.models import AuditEvent
@@ -500,6 +501,14 @@ class Walk(RuleBasedStateMachine):
         system = self.w.joiner_system if second else self.w.system
         self.act(agreements.record_acceptance, self.agreement, by=who, choice=second, system=system, **facts)
 
+    @step(who=by(*CONSUMERS), second=EITHER)
+    def extend(self, who, second):
+        """The time to test a system: by its own agency, while the agreement is in force."""
+        system = self.w.joiner_system if second else self.w.system
+        if self.act(agreements.extend_test, self.agreement, by=who, choice=second, system=system, reason="x"):
+            assert who == CONSUMERS[second]
+            assert self.trace.agreement == AgreementStatus.IN_FORCE
+
     @step(who=by("provider_officer", "operator"))
     def confirm(self, who):
         self.act(agreements.confirm_acceptance, self.of_agreement(AcceptanceRecord), by=who)
@@ -575,6 +584,7 @@ class Walk(RuleBasedStateMachine):
                 self.suspended_means_said_why()
                 self.a_suspended_access_is_somebodys()
                 self.what_one_side_suspended_another_does_not_lift()
+                self.a_test_is_extended_once()
                 self.an_end_has_its_ground_and_its_duties()
 
     def clocks_run_only_while_somebody_is_awaited(self):
@@ -646,6 +656,12 @@ class Walk(RuleBasedStateMachine):
         rows = Suspension.objects.filter(agreement__bases__request=self.pk).exclude(lifted_at=None)
         for row in rows.select_related("lifted_by"):
             assert row.lifted_by == self.w.operator or (row.provider_id and row.lifted_by == self.w.provider_officer)
+
+    def a_test_is_extended_once(self):
+        rows = StepClock.objects.filter(agreement__bases__request=self.pk).exclude(extended_at=None)
+        refs = [str(uuid) for uuid in rows.values_list("uuid", flat=True)]
+        told = AuditEvent.objects.filter(event="step.extended", object_ref__in=refs).values_list("object_ref", flat=True)
+        assert sorted(told) == sorted(refs)
 
     def an_end_has_its_ground_and_its_duties(self):
         agreement = self.agreement
@@ -780,7 +796,7 @@ LATE = {
 AMENDED = {
     "start_change", "start_renewal", "start_join", "decline_change", "merge_organizations", "announce_suspension",
     "cancel_suspension", "begin_suspension", "finish_suspension", "end_grant", "rotate_credential", "revoke_credential",
-    "reissue_credential", "propose_content", "drop_amendment",
+    "reissue_credential", "propose_content", "drop_amendment", "extend_test",
 }  # fmt: skip
 """Some of these come so seldom that only the whole run is sure to have taken them all."""
 

@@ -160,6 +160,45 @@ def test_the_test_record_opens_production(world, agreement, as_person):
     assert agreement.grants.get(environment=Environment.PRODUCTION).status == GrantStatus.ACTIVE
 
 
+def test_the_time_to_test_is_extended_on_the_page_once(world, agreement, as_person):
+    clock = agreement.clocks.get()
+    door = reverse("portal:test-extend", args=[clock.uuid])
+    people = {
+        name: as_person(getattr(world, name))
+        for name in ("consumer_officer", "consumer_signer", "provider_officer", "operator")
+    }
+    offered = {name for name, client in people.items() if door in client.get(page_of(agreement)).content.decode()}
+    assert offered == {"consumer_officer"}
+    typed = {"version": agreement.version, "back": page_of(agreement), "reason": "Chờ nhà thầu sửa lỗi"}
+    consumer = people["consumer_officer"]
+    for name, status in (("consumer_signer", 302), ("provider_officer", 302), ("operator", 302)):
+        answer = people[name].post(door, typed)
+        assert (answer.status_code, answer.wsgi_request.refused.status) == (status, 403), name
+    assert as_person(world.stranger).post(door, typed).status_code == 404
+    assert consumer.post(door, {**typed, "reason": " "}).status_code == 302
+    assert consumer.post(door, {**typed, "version": ""}).status_code == 409
+    assert agreement.clocks.get().extended_at is None
+    assert consumer.post(door, typed).status_code == 302
+    due = agreement.clocks.get().due_at
+    assert due > clock.due_at
+    shown = {name: client.get(page_of(agreement)).content.decode() for name, client in people.items()}
+    for name, page in shown.items():
+        assert door not in page, name
+        assert timezone.localtime(due).strftime("%H:%M %d/%m/%Y") in page, name
+        assert "Gia hạn thử nghiệm một hệ thống" in page, name
+        assert "Chờ nhà thầu sửa lỗi" in page, name
+    again = consumer.post(door, typed)
+    assert again.status_code == 409
+    assert str(world.consumer_officer) in again.content.decode()
+    assert agreement.clocks.get().due_at == due
+
+
+def test_the_time_of_another_step_is_not_extended(special, as_person):
+    clock = agreements.negotiating(special).clocks.get()
+    door = reverse("portal:test-extend", args=[clock.uuid])
+    assert as_person(special.consumer_officer).post(door, {"version": 1, "reason": "x"}).status_code == 404
+
+
 def test_what_a_change_widened_gets_its_own_test_record(world, as_person):
     agreement = agreements.accepted(world)
     consumer, form = as_person(world.consumer_officer), reverse("portal:acceptance-new", args=[agreement.uuid])

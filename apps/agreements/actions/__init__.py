@@ -12,6 +12,7 @@ from apps.agreements.actions.approval import approve_request
 from apps.agreements.actions.beginnings import is_renewable, start_change, start_join, start_renewal
 from apps.agreements.actions.clauses import change_clause
 from apps.agreements.actions.credentials import claim_credential, reissue_credential, revoke_credential, rotate_credential
+from apps.agreements.actions.extension import extend_test
 from apps.agreements.actions.fallen import drop_amendment
 from apps.agreements.actions.following import follow_agreement
 from apps.agreements.actions.leaving import leave_agreement, plan_leaving
@@ -74,6 +75,7 @@ __all__ = [
     "drop_amendment",
     "end_grant",
     "expire_agreements",
+    "extend_test",
     "follow_agreement",
     "leave_agreement",
     "plan_leaving",

@@ -71,6 +71,10 @@ class AcceptanceInputSerializer(serializers.Serializer):
     summary = serializers.CharField(max_length=LONG)
 
 
+class ExtensionSerializer(ReasonSerializer):
+    system = serializers.CharField(max_length=60, help_text="Code of the system that is tested.")
+
+
 class ReissueSerializer(serializers.Serializer):
     system = serializers.CharField(max_length=60, help_text="Code of the system.")
     environment = serializers.ChoiceField(choices=Environment.choices)

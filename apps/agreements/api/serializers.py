@@ -214,7 +214,9 @@ class StepClockSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = StepClock
-        fields = read_only_fields = ["step", "system", "begun_at", "due_at", "paused_at", "is_late", "rule", "citation"]
+        fields = read_only_fields = [
+            "step", "system", "begun_at", "due_at", "extended_at", "paused_at", "is_late", "rule", "citation",
+        ]  # fmt: skip
 
 
 class AgreementDetailSerializer(WithSuspensionSteps, AgreementListSerializer):

@@ -171,6 +171,12 @@ class Agreements(Rows):
         made = actions.record_acceptance(agreement, system, by=request.user, uuid=idempotency_key(request), **facts)
         return Response(RECORD(made, context=self.get_serializer_context()).data, status=status.HTTP_201_CREATED)
 
+    @extend_schema(request=inputs.ExtensionSerializer, responses=DETAIL)
+    @action(detail=True, methods=["post"], url_path="extend-test")
+    def extend_test(self, request, uuid=None) -> Response:
+        """Extend the time that runs to test one system of the caller's agency: as much again, once."""
+        return self.act(request, inputs.ExtensionSerializer, _extend_test)
+
     @extend_schema(responses=serializers.ContentDifferenceSerializer(many=True))
     @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)
     def differences(self, request, uuid=None) -> Response:
@@ -275,6 +281,10 @@ class Joining(viewsets.GenericViewSet):
 def _prove_and_sign(agreement: Agreement, *, by, password: str, **facts):
     prove(by, password)
     return actions.sign_agreement(agreement, by=by, **facts)
+
+
+def _extend_test(agreement: Agreement, *, by, system: str, **facts):
+    return actions.extend_test(agreement, visible_system(by, system), by=by, **facts)
 
 
 def pdf_download(data: bytes, name: str) -> HttpResponse:

@@ -11,6 +11,7 @@ from apps.agreements.choices import StepKind
 from apps.agreements.models.access import AcceptanceRecord
 from apps.agreements.models.agreement import Agreement
 from apps.agreements.step_querysets import StepClockQuerySet
+from apps.audit.models import WithHistory
 from apps.core.models import TimedModel
 from apps.legal.models import LegalRule
 from apps.organizations.models import InformationSystem
@@ -18,11 +19,12 @@ from apps.organizations.models import InformationSystem
 NOT_OVER = Q(over_at__isnull=True)
 
 
-class StepClock(TimedModel):
+class StepClock(WithHistory, TimedModel):
     """The time for one step: to agree on the content, to sign, to test a `system`, to confirm its test `record`.
 
     Whether the step still waits is told by the agreement itself (`waiting`), so no verb that ends one can forget its clock.
-    `over_at` is when a clock was put aside: another of its kind began, or the sweep saw that nothing waits any more.
+    `over_at` is when a clock was put aside: another of its kind began, or the sweep saw that nothing waits any more. A test's
+    may be extended, and says when (`actions.extension`); who did it the audit log knows.
     """
 
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="clocks")
@@ -39,6 +41,7 @@ class StepClock(TimedModel):
     deadline_rule = models.ForeignKey(LegalRule, on_delete=models.PROTECT, related_name="+")
     # Stands still while the agreement is suspended: nobody can take the step then.
     paused_at = models.DateTimeField(_("clock paused"), null=True)
+    extended_at = models.DateTimeField(_("extended at"), null=True)
     reminded_at = models.DateTimeField(null=True)
     escalated_at = models.DateTimeField(null=True)
     over_at = models.DateTimeField(null=True)
@@ -63,6 +66,10 @@ class StepClock(TimedModel):
             ),
             models.CheckConstraint(
                 condition=Q(half_at__gte=F("begun_at"), due_at__gte=F("half_at")), name="agreements_stepclock_order"
+            ),
+            models.CheckConstraint(
+                condition=Q(extended_at__isnull=True) | Q(step="test", extended_at__gte=F("begun_at")),
+                name="agreements_stepclock_extended_test",
             ),
         ]  # fmt: skip
 

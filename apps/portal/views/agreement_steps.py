@@ -9,8 +9,17 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from apps.agreements import actions, signed_pdf
-from apps.agreements.choices import Side
-from apps.agreements.models import AcceptanceRecord, Agreement, ConsumerSuspension, Credential, Duty, DutyCertificate, Grant
+from apps.agreements.choices import Side, StepKind
+from apps.agreements.models import (
+    AcceptanceRecord,
+    Agreement,
+    ConsumerSuspension,
+    Credential,
+    Duty,
+    DutyCertificate,
+    Grant,
+    StepClock,
+)
 from apps.connections.api.views import download, read_upload
 from apps.core.errors import Conflict, FactMissing, InvalidFact
 from apps.portal import pact, pact_access
@@ -142,6 +151,17 @@ def decide_acceptance(request: HttpRequest, uuid, verb: str) -> HttpResponse:
     comment = valid(CommentForm(request.POST)).cleaned_data["comment"]
     do(request, step, record, said, version=version_of(request), comment=comment)
     return _agreement(record.agreement)
+
+
+@door
+def extend_test(request: HttpRequest, uuid) -> HttpResponse:
+    """Extend the time of the clock that the page shows; the version is that of the agreement, so that no later clock is meant."""
+    rows = StepClock.objects.filter(step=StepKind.TEST).select_related("agreement", "system")
+    clock = find(rows, request.user, uuid=uuid)
+    reason = valid(ReasonForm(request.POST)).cleaned_data["reason"]
+    do(request, lambda row, by, **facts: actions.extend_test(row.agreement, row.system, by=by, **facts), clock,
+       _("The time to test was extended; the provider has been told."), version=version_of(request), reason=reason)  # fmt: skip
+    return _agreement(clock.agreement)
 
 
 @door

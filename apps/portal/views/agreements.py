@@ -48,7 +48,8 @@ def agreement_page(request: HttpRequest, uuid) -> HttpResponse:
         **pact.pieces(row, request.user, _version(request)),
         **asking(row, request.user),
     }
-    about = (row, *context["grants"], *context["acceptances"], *context["credentials"]) if not context["is_joining"] else ()
+    parts = ("grants", "acceptances", "credentials", "extended")
+    about = (row, *(part for name in parts for part in context[name])) if not context["is_joining"] else ()
     reach = case.until(row.read_until, request.user) if row.read_until else None
     context["timeline"] = case.timeline(*about, reach=reach)
     return render(request, "portal/agreement.html", context)
