@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from apps.connections.models import ConnectionRequest
 from apps.core.text import word_line
@@ -66,8 +67,9 @@ def test_a_request_is_found_by_its_number_and_by_the_beginning_of_it(w):
 
 def test_rare_and_common_words_find_alike(w, monkeypatch):
     requests = [complete_draft(w, title=f"{TITLE} {turn}") for turn in range(3)]
-    for rare in (3, 2):
+    for rare, common in ((3, 4), (2, 4), (3, 3)):
         monkeypatch.setattr("apps.core.search.RARE", rare)
+        monkeypatch.setattr("apps.core.search.COMMON", common)
         assert list(ConnectionRequest.objects.search("dat dai").order_by("pk")) == requests
         assert not ConnectionRequest.objects.filter(pk=0).search("dat dai").exists()
 
@@ -111,6 +113,29 @@ def test_the_search_is_answered_by_its_index(w, monkeypatch):
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     assert "connections_request_search" in ConnectionRequest.objects.search("dat dai").order_by().explain()
+
+
+def test_words_that_many_of_the_newest_have_do_not_ask_the_index(w, monkeypatch):
+    """It would read all that have them, to show twenty-five."""
+    for _turn in range(3):
+        complete_draft(w, title=TITLE)
+    other = complete_draft(w, title="Khác")
+    monkeypatch.setattr("apps.core.search.COMMON", 2)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "connections_request_search" not in ConnectionRequest.objects.search("dat dai").order_by().explain()
+    assert "connections_request_search" in _asked_of_the_index(other)
+    monkeypatch.setattr("apps.core.search.NEWEST", 1)  # of which it is not one
+    assert "connections_request_search" in _asked_of_the_index(other, "dat dai")
+
+
+def _asked_of_the_index(other: ConnectionRequest, text: str = "khac") -> str:
+    with CaptureQueriesContext(connection) as seen:
+        ConnectionRequest.objects.search(text)
+    rare = seen.captured_queries[-1]["sql"]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {rare}")
+        return str(cursor.fetchall())
 
 
 def test_portal_and_api_find_the_same_and_only_what_one_may_see(w):
