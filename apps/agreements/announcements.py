@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from apps.agreements.models import Agreement
+from apps.agreements.choices import Side
+from apps.agreements.models import Agreement, AgreementVersion
 from apps.connections.announcements import people
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
 
 OFFICERS = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
+OFFICER_OF = {Side.CONSUMER: Role.CONSUMER_OFFICER, Side.PROVIDER: Role.PROVIDER_OFFICER}
+"""Side of an agreement → who acts on it, and is told and reminded."""
 
 
 def agreement_url(agreement: Agreement) -> str:
@@ -40,6 +43,23 @@ def tell_parties(
     notify(
         recipients, f"agreement.{event}", key=f"agreement.{event}:{agreement.uuid}:{key or agreement.version}",
         message=message, url=agreement_url(agreement), number=agreement.number, **params,
+    )  # fmt: skip
+
+
+def officers_of(parties) -> list:
+    """The officers that these parties have on their sides."""
+    found = []
+    for side, role in OFFICER_OF.items():
+        found += people(role, parties.filter(side=side).values_list("organization_id", flat=True))
+    return found
+
+
+def tell_waiting(event: str, version: AgreementVersion, parties, message: str, *, by, also=()) -> None:
+    """Tell the officers of `parties`, for whom this content now waits, and the people `also`, but for `by`, who acted: once a version."""
+    agreement = version.agreement
+    notify(
+        [person for person in (*officers_of(parties), *also) if person.pk != by.pk], f"agreement.{event}", key=f"agreement.{event}:{agreement.uuid}:v{version.number}",
+        message=message, url=agreement_url(agreement), number=agreement.number,
     )  # fmt: skip
 
 

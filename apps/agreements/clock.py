@@ -27,6 +27,12 @@ from apps.organizations.choices import Role
 
 RENEWAL_DAYS = (60, 30, 7)
 """Design (AG-06): how many days before the end the parties are reminded."""
+ENDS_SOON = {
+    AgreementStatus.IN_FORCE: N_("Agreement %(number)s ends on %(end)s. A renewal takes a short request."),
+    AgreementStatus.SUSPENDED: N_(
+        "Agreement %(number)s, which is suspended, ends on %(end)s all the same. It can be renewed when it is in force again."
+    ),
+}
 EXPIRY_DAYS = (30, 7, 1)
 """Design (TE-13): how many days before an account ends its owner is warned."""
 
@@ -62,8 +68,12 @@ def _drop(request: ConnectionRequest, machine) -> int:
 
 
 def ending_soon(now: datetime.datetime):
-    """Agreements in their last sixty days that have not heard the newest of the three reminders."""
-    return _not_told(Agreement.objects.filter(status=AgreementStatus.IN_FORCE), "valid_to", "reminded_days", RENEWAL_DAYS, now)
+    """Agreements in their last sixty days that have not heard the newest of the three reminders.
+
+    Also suspended ones: their term runs on, and whoever waits for the end of the suspension would find the agreement over.
+    """
+    rows = Agreement.objects.filter(status__in=(AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED))
+    return _not_told(rows, "valid_to", "reminded_days", RENEWAL_DAYS, now)
 
 
 def accounts_ending_soon(now: datetime.datetime):
@@ -96,8 +106,7 @@ def _remind(agreement: Agreement, now) -> int:
     if not fresh.update(reminded_days=days):
         return 0
     end = last_day(agreement.valid_to).strftime("%d/%m/%Y")
-    tell_parties("ends_soon", agreement, N_("Agreement %(number)s ends on %(end)s. A renewal takes a short request."),
-                 key=f"{end}:{days}", end=end)  # fmt: skip
+    tell_parties("ends_soon", agreement, ENDS_SOON[agreement.status], key=f"{end}:{days}", end=end)
     return 1
 
 

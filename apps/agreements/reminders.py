@@ -10,8 +10,8 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext_noop as N_
 
-from apps.agreements.actions.signing import writers_of
-from apps.agreements.announcements import agreement_url
+from apps.agreements.actions.signing import signers_to_come
+from apps.agreements.announcements import agreement_url, officers_of
 from apps.agreements.choices import Side, StepKind
 from apps.agreements.models import StepClock
 from apps.connections.announcements import moment, people
@@ -90,20 +90,11 @@ def who_acts(clock: StepClock) -> list:
 def _negotiators(clock: StepClock) -> list:
     """The officers of the parties that have not agreed to the newest content."""
     newest = clock.agreement.versions.order_by("-number").first()
-    rows = clock.agreement.present_parties().exclude(pk__in=newest.consents.values("party_id"))
-    sides = {Side.PROVIDER: Role.PROVIDER_OFFICER, Side.CONSUMER: Role.CONSUMER_OFFICER}
-    found = []
-    for side, role in sides.items():
-        found += people(role, rows.filter(side=side).values_list("organization_id", flat=True))
-    return found
+    return officers_of(clock.agreement.present_parties().exclude(pk__in=newest.consents.values("party_id")))
 
 
 def _signers(clock: StepClock):
-    """The signers of the parties whose signature is missing, less whoever wrote it (`signing.party_to_sign`)."""
-    newest = clock.agreement.versions.order_by("-number").first()
-    rows = clock.agreement.present_parties().exclude(pk__in=newest.signatures.values("party_id"))
-    wrote = [newest.drafted_by_id, *writers_of(newest).values_list("pk", flat=True)]
-    return people(Role.SIGNER, rows.values_list("organization_id", flat=True)).exclude(pk__in=wrote)
+    return signers_to_come(clock.agreement.versions.order_by("-number").first())
 
 
 def _testers(clock: StepClock):

@@ -13,7 +13,8 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from apps.agreements.actions.reorganization import OFFICER_OF, unattended
+from apps.agreements.actions.reorganization import unattended
+from apps.agreements.announcements import OFFICER_OF
 from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Release
 from apps.connections.actions import EDITABLE

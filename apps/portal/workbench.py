@@ -22,7 +22,8 @@ from apps.registry.models import Field, ServiceVersion, Upstream
 
 _WHERE = {
     "description": "change", "contact": "change", "sla": "change", "capacity": "change", "usage_regulation": "change",
-    "protocol": "change", "operations": "document", "fields": "document", "labels": "operation", "samples": "examples", "errors": "examples",
+    "protocol": "change", "operations": "document", "fields": "document", "labels": "operation", "classes": "operation",
+    "samples": "examples", "errors": "examples",
     "upstream_test": "address", "upstream_production": "address",
 }  # fmt: skip
 """Item of the completeness → the page that mends it: of the service, or a step of the version."""
@@ -94,6 +95,7 @@ def operations(version: ServiceVersion) -> list:
     for row in rows:
         row.tree = fields.get(row.pk, [])
         row.unnamed = sum(field.is_leaf and not field.label for field in row.tree)
+        row.unclassified = sum(field.is_leaf and not field.personal_data for field in row.tree)
         row.sample = samples.get(row.code)
     return rows
 

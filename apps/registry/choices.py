@@ -76,12 +76,20 @@ class FieldType(models.TextChoices):
     DATE = "date", _("date")
 
 
+UNCLASSIFIED = ""
+"""Of a field whose personal-data class nobody has said yet: that is not “not personal”, and bars publishing (`completeness`)."""
+
+
 class PersonalDataClass(models.TextChoices):
     """Luật 91/2025/QH15 Điều 2."""
 
     NONE = "none", _("not personal")
     BASIC = "basic", _("basic personal data")
     SENSITIVE = "sensitive", _("sensitive personal data")
+
+
+CLASS_CHOICES = [(UNCLASSIFIED, _("not classified yet")), *PersonalDataClass.choices]
+"""What a field of a draft may say; the class of a published one is always among the three."""
 
 
 class Environment(models.TextChoices):

@@ -1,6 +1,6 @@
 """Is a version fit to be published? Each question with the article it comes from; publishing needs every answer to be yes.
 
-WF-11 and WF-13 (NĐ 47/2020 Điều 24(3), 25(3), 23(4)), AG-04 (Điều 22), WF-01 (Điều 7).
+WF-11 and WF-13 (NĐ 47/2020 Điều 24(3), 25(3), 23(4)), AG-04 (Điều 22), WF-01 (Điều 7), AG-20 (what a field of personal data is, a person has said).
 """
 
 from __future__ import annotations
@@ -11,8 +11,19 @@ from dataclasses import dataclass
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.registry.choices import CONTAINER_TYPES, AnswerFormat, Environment, PersonalDataClass, Protocol, SharingForm
+from apps.registry.choices import (
+    CONTAINER_TYPES,
+    UNCLASSIFIED,
+    AnswerFormat,
+    Environment,
+    PersonalDataClass,
+    Protocol,
+    SharingForm,
+)
 from apps.registry.models import DataService, Field, ServiceVersion
+
+MOST_NAMED = 20
+"""Fields without a class that are named at once: each of them is a decision, so more than three are said."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +116,10 @@ def _of_contract(version: ServiceVersion) -> list[Item]:
     sampled = {sample.get("operation") for sample in version.interface_spec.get("samples", [])}
     unsampled = [code for _pk, code in operations if code not in sampled]
     misfits = _misfits(version)
-    given = list(
-        leaves.filter(is_envelope=True).exclude(personal_data=PersonalDataClass.NONE).values_list("path", flat=True)[:3]
-    )
+    open_ones = leaves.filter(personal_data=UNCLASSIFIED)
+    unclassified = list(open_ones.order_by("operation_id", "position").values_list("path", flat=True)[:MOST_NAMED])
+    personal = (PersonalDataClass.BASIC, PersonalDataClass.SENSITIVE)
+    given = list(leaves.filter(is_envelope=True, personal_data__in=personal).values_list("path", flat=True)[:3])
     return [
         _item("operations", _("Operations"), "Điều 24(3)", bool(operations), _("Define at least one operation.")),
         _item("protocol", _("Operations speak the protocol of the service"), "Điều 24(3)", not misfits,
@@ -117,6 +129,9 @@ def _of_contract(version: ServiceVersion) -> list[Item]:
               _("No fields: %(names)s") % {"names": ", ".join(bare[:3])}),
         _item("labels", _("Every field has a name in Vietnamese"), "Điều 24(3)", bool(operations) and not unnamed,
               _("Without a name: %(names)s") % {"names": ", ".join(unnamed)}),
+        _item("classes", _("The personal-data class of every field is said"), "91/2025/QH15 Điều 2", bool(operations) and not unclassified,
+              _("Not classified yet (%(count)d): %(names)s") % {
+                  "count": open_ones.count() if unclassified else 0, "names": ", ".join(unclassified)}),
         _item("envelope", _("Nothing personal comes with every access"), "91/2025/QH15 Điều 2", not given,
               _("Take out of the envelope: %(names)s") % {"names": ", ".join(given)}),
         _item("samples", _("A sample message for every operation"), "Điều 24(3)", bool(operations) and not unsampled,

@@ -10,7 +10,7 @@ The shape (also what an uploaded OpenAPI or WSDL document is turned into):
 
 A field's `path` is dotted and `[]` marks a list: `Data.BusinessActivity[].CODE`. Groups and lists on the way to a
 leaf need not be named; they are added. Order of the data is the order on the page. In XML a name that begins with @ is an
-attribute. `catalog_code` names a shared catalog, or one level of it: `administrative-units/commune`. `soap` is in `soap.py`.
+attribute. A leaf whose `personal_data` is not given is not classified, which bars publishing. `catalog_code` names a shared catalog, or one level of it: `administrative-units/commune`. `soap` is in `soap.py`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dataclasses import asdict, dataclass, field
 
 from apps.registry.choices import (
     CONTAINER_TYPES,
+    UNCLASSIFIED,
     AnswerFormat,
     ConnectionKind,
     FieldType,
     Method,
     ParameterLocation,
-    PersonalDataClass,
 )
 from apps.registry.models import Field, Operation, Parameter, ServiceVersion
 
@@ -53,7 +53,7 @@ class FieldSpec:
     path: str
     label: str = ""
     type: str = FieldType.STRING.value
-    personal_data: str = PersonalDataClass.NONE.value
+    personal_data: str = UNCLASSIFIED
     is_envelope: bool = False
     catalog_code: str = ""
     is_master_data: bool = False

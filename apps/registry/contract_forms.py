@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.catalogs.models import Catalog
 from apps.core.text import clean
-from apps.registry.choices import PersonalDataClass
+from apps.registry.choices import CLASS_CHOICES, UNCLASSIFIED, PersonalDataClass
 from apps.registry.contract import MAX_SAMPLE, contract_of
 from apps.registry.documents import MAX_BYTES
 from apps.registry.documents.fetching import fetch_document
@@ -72,6 +72,10 @@ class OperationForm(ExpectedForm):
     description = forms.CharField(
         label=_("description"), max_length=5_000, required=False, widget=forms.Textarea(attrs={"rows": 3})
     )
+    rest = forms.ChoiceField(
+        label=_("class of all fields that are not classified yet"), choices=[("", "–"), *PersonalDataClass.choices], required=False,
+        help_text=_("Look at each first: a class chosen in the table comes before this one."),
+    )  # fmt: skip
 
     def __init__(self, *args, obj=None, **kwargs) -> None:
         super().__init__(*args, obj=obj, **kwargs)
@@ -79,7 +83,7 @@ class OperationForm(ExpectedForm):
         self.fields["operation"].choices = [(row.code, row.name) for row in operations]
         wanted = self.data.get("operation") or self.initial.get("operation")
         self.shown = next((row for row in operations if row.code == wanted), operations[0] if operations else None)
-        self.rows, self.parameters = [], []
+        self.rows, self.parameters, self.unclassified = [], [], []
         if self.shown is None:
             return
         self.fields["operation"].initial = self.initial["operation"] = self.shown.code
@@ -90,6 +94,9 @@ class OperationForm(ExpectedForm):
         catalogs = catalog_choices()
         for row in self.rows:
             self._field_boxes(row, catalogs)
+        self.unclassified = [row for row in self.rows if row.is_leaf and row.personal_data == UNCLASSIFIED]
+        if not self.unclassified:
+            del self.fields["rest"]
         for number, row in enumerate(self.parameters):
             self._parameter_boxes(number, row, catalogs)
 
@@ -100,8 +107,10 @@ class OperationForm(ExpectedForm):
         )
         if not row.is_leaf:
             return
+        # What was said once can be corrected, not unsaid.
+        choices = PersonalDataClass.choices if row.personal_data else CLASS_CHOICES
         self.fields[f"{name}-personal_data"] = forms.ChoiceField(
-            label=_("personal-data class"), choices=PersonalDataClass.choices, initial=row.personal_data
+            label=_("personal-data class"), choices=choices, required=bool(row.personal_data), initial=row.personal_data
         )
         self.fields[f"{name}-catalog_code"] = forms.ChoiceField(
             label=_("shared catalog"), choices=with_own(catalogs, row.catalog_code), required=False, initial=row.catalog_code
@@ -152,6 +161,9 @@ class OperationForm(ExpectedForm):
         """The arguments of `complete_operation`: only what was changed."""
         given = {name: self.cleaned_data[name] for name in ("name", "description") if name in self.changed_data}
         fields = {row.path: self._changed(f"f{row.position}", FIELD_BOXES) for row in self.rows}
+        if rest := self.cleaned_data.get("rest"):
+            for row in self.unclassified:
+                fields[row.path].setdefault("personal_data", rest)
         parameters = {row.name: self._changed(f"p{n}", PARAMETER_BOXES) for n, row in enumerate(self.parameters)}
         return {
             "code": self.shown.code, "expected": self.cleaned_data["expected"], "facts": given,

@@ -13,6 +13,8 @@ from apps.core.errors import InvalidFact
 from apps.core.text import clean, is_storable
 from apps.registry import patterns, soap
 from apps.registry.choices import (
+    CONTAINER_TYPES,
+    UNCLASSIFIED,
     AnswerFormat,
     ConnectionKind,
     FieldType,
@@ -210,11 +212,18 @@ def _field(row: object, where: str, faults: _Faults) -> FieldSpec:
         path=path,
         label=_text(row, "label", where, 200, faults),
         type=kind,
-        personal_data=_choice(row, "personal_data", where, PersonalDataClass, PersonalDataClass.NONE, faults),
+        personal_data=_class(row, kind, where, faults),
         is_envelope=_flag(row, "is_envelope", where, faults),
         catalog_code=_text(row, "catalog_code", where, 60, faults),
         is_master_data=_flag(row, "is_master_data", where, faults),
     )
+
+
+def _class(row: dict, kind: str, where: str, faults: _Faults) -> str:
+    """What nobody has said stays open until somebody says it; a group holds nothing of its own."""
+    if row.get("personal_data", UNCLASSIFIED) == UNCLASSIFIED:
+        return PersonalDataClass.NONE.value if kind in CONTAINER_TYPES else UNCLASSIFIED
+    return _choice(row, "personal_data", where, PersonalDataClass, PersonalDataClass.NONE, faults)
 
 
 def _is_segment(segment: str, *, first: bool) -> bool:
@@ -232,7 +241,9 @@ def with_containers(specs: Iterable[FieldSpec]) -> list[FieldSpec]:
             above = ".".join(parts[:depth])
             if above not in done:
                 kind = FieldType.ARRAY if above.endswith("[]") else FieldType.OBJECT
-                done[above] = given.get(above) or FieldSpec(path=above, type=kind.value)
+                done[above] = given.get(above) or FieldSpec(
+                    path=above, type=kind.value, personal_data=PersonalDataClass.NONE.value
+                )
         done.setdefault(spec.path, spec)
     return list(done.values())
 

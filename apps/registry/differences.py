@@ -136,7 +136,7 @@ def _field(operation: str, old: FieldSpec, new: FieldSpec) -> list[Difference]:
         text = _("The field %(path)s changes its type from %(before)s to %(after)s.") % {
             "path": new.path, "before": old.type, "after": new.type}  # fmt: skip
         found.append(Difference("type_changed", operation, new.path, True, text))
-    if old.personal_data != new.personal_data:
+    if new.personal_data and old.personal_data != new.personal_data:
         # Nothing fails, but what was agreed rested on another class: somebody must look.
         text = _("The field %(path)s changes its personal-data class from %(before)s to %(after)s.") % {
             "path": new.path, "before": old.personal_data, "after": new.personal_data}  # fmt: skip
@@ -167,4 +167,4 @@ def _catalog(operation: str, path: str, before: str, after: str) -> list[Differe
 
 
 def _rank(spec: FieldSpec) -> int:
-    return ("none", "basic", "sensitive").index(spec.personal_data)
+    return ("", "none", "basic", "sensitive").index(spec.personal_data)

@@ -14,7 +14,15 @@ from django.utils.translation import gettext_lazy as _
 from apps.core.errors import DomainError
 from apps.core.registers import Overtaken
 from apps.organizations.forms import DAY
-from apps.registry.choices import CONTAINER_TYPES, AnswerFormat, FieldType, Method, ParameterLocation, PersonalDataClass
+from apps.registry.choices import (
+    CLASS_CHOICES,
+    CONTAINER_TYPES,
+    UNCLASSIFIED,
+    AnswerFormat,
+    FieldType,
+    Method,
+    ParameterLocation,
+)
 from apps.registry.contract import MAX_FIELDS, MAX_PARAMETERS, contract_of
 from apps.registry.contract_forms import catalog_choices, with_own
 from apps.registry.forms import ExpectedForm
@@ -43,7 +51,7 @@ class FieldRow(forms.Form):
     label = forms.CharField(label=_("name in Vietnamese"), max_length=200, required=False)
     type = forms.ChoiceField(label=_("type"), choices=FieldType.choices, initial=FieldType.STRING)
     personal_data = forms.ChoiceField(
-        label=_("personal-data class"), choices=PersonalDataClass.choices, initial=PersonalDataClass.NONE
+        label=_("personal-data class"), choices=CLASS_CHOICES, required=False, initial=UNCLASSIFIED
     )
     catalog_code = forms.ChoiceField(label=_("shared catalog"), required=False)
     is_master_data = forms.BooleanField(label=_("master data"), required=False)

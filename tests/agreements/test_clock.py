@@ -212,6 +212,38 @@ def test_ag_06_the_end_is_told_sixty_thirty_and_seven_days_before_each_once(w):
     )
 
 
+def test_ag_06_the_end_is_told_while_the_agreement_is_suspended_too(w):
+    agreement = agreement_in_force(w)
+    suspend_agreement(agreement, by=w.operator, kind=SuspensionKind.FORCE_MAJEURE, violation="Mất điện.", plan="Chờ.")
+    for days in (60, 30, 7):
+        with time_machine.travel(agreement.valid_to - datetime.timedelta(days=days), tick=False):
+            assert run_clock()["renewals"] == 1
+            assert run_clock()["renewals"] == 0
+    for person in (w.consumer_officer, w.provider_officer):
+        heard = Notice.objects.filter(kind="agreement.ends_soon", recipient=person)
+        assert heard.count() == 3
+        assert all("suspended" in row.facts["message"] for row in heard), "it cannot be renewed before it is resumed"
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_both_sides_hear_that_a_suspended_agreement_has_run_out(w, planned):
+    with time_machine.travel(MONDAY, tick=False):
+        agreement = agreement_in_force(w, wanted_to=datetime.date(2026, 6, 12))
+        if planned:
+            announce(w, agreement, ends="2026-06-20T02:00:00+07:00")
+        else:
+            suspend_agreement(agreement, by=w.operator, kind=SuspensionKind.FORCE_MAJEURE, violation="Mất điện.", plan="Chờ.")
+    with time_machine.travel("2026-06-12T22:00:30+07:00", tick=False):
+        run_clock()
+        agreement.refresh_from_db()
+        assert agreement.status == AgreementStatus.SUSPENDED
+    with time_machine.travel("2026-06-13T00:00:30+07:00", tick=False):
+        assert run_clock()["expired"] == 1
+        assert run_clock()["expired"] == 0
+    told = {row.recipient for row in Notice.objects.filter(kind="agreement.expired").select_related("recipient")}
+    assert {w.consumer_officer, w.provider_officer, w.operator} <= told
+
+
 def test_te_13_an_account_is_warned_of_thirty_seven_and_one_day_before(w):
     agreement_in_force(w, wanted_to=None)
     credential, _secret = collected(w, "test")

@@ -18,6 +18,7 @@ from apps.notices.models import Notice
 from apps.organizations.choices import Role
 from apps.registry.choices import Environment
 from tests.factories.agreements import awaiting_signatures, negotiating, signed_special
+from tests.factories.organizations import officer
 
 
 def present(agreement) -> str:
@@ -29,6 +30,57 @@ def test_the_last_word_on_the_same_hash_ends_the_negotiation(special):
     agree_content(agreement, by=special.consumer_officer, content_hash=present(agreement))
     assert agreement.status == AgreementStatus.AWAITING_SIGNATURES
     assert Notice.objects.filter(kind="agreement.agreed", recipient=special.provider_signer).exists()
+
+
+def told(event: str) -> set:
+    return {row.recipient for row in Notice.objects.filter(kind=f"agreement.{event}").select_related("recipient")}
+
+
+def test_the_other_side_is_told_of_each_proposal(special):
+    agreement = negotiating(special)
+    assert special.consumer_officer in told("negotiating")
+    for note in ("Báo cáo quý.", "Báo cáo tháng."):
+        propose_content(agreement, by=special.consumer_officer, changes={"other_terms": note}, note=note)
+    heard = Notice.objects.filter(kind="agreement.proposed", recipient=special.provider_officer)
+    assert heard.count() == 2, "once a version"
+
+
+def test_who_has_not_agreed_yet_hears_that_the_first_side_has(special):
+    agreement = awaiting_signatures(special)
+    assert not told("party_agreed"), "the last word ends the negotiation, and is told as that"
+    reopen_agreement(agreement, by=special.provider_officer, reason="Xem lại")
+    agree_content(agreement, by=special.consumer_officer, content_hash=present(agreement))
+    assert special.provider_officer in told("party_agreed")
+    assert special.consumer_officer not in told("party_agreed")
+    agree_content(agreement, by=officer(Role.CONSUMER_OFFICER, special.consumer), content_hash=present(agreement))
+    assert Notice.objects.filter(kind="agreement.party_agreed", recipient=special.provider_officer).count() == 1
+
+
+def test_who_is_to_sign_hears_that_the_first_side_has(special):
+    agreement = awaiting_signatures(special)
+    writes_too = made_signer(special.provider_officer, special.provider)
+    sign_agreement(agreement, by=special.consumer_signer, content_hash=present(agreement))
+    heard = told("party_signed")
+    assert {special.provider_signer, special.provider_officer} <= heard
+    assert not heard & {special.consumer_signer, special.consumer_officer, special.stranger, special.operator}
+    assert Notice.objects.filter(kind="agreement.party_signed", recipient=writes_too).count() == 1, "as an officer, once"
+    sign_agreement(agreement, by=special.provider_signer, content_hash=present(agreement))
+    assert not told("party_signed") & {special.consumer_signer, special.consumer_officer}, "the last one is told as in force"
+
+
+def test_who_signed_is_not_told_of_their_own_signature(special):
+    agreement = awaiting_signatures(special)
+    both = made_signer(officer(Role.PROVIDER_OFFICER, special.provider), special.consumer)
+    sign_agreement(agreement, by=both, content_hash=present(agreement))
+    assert special.provider_officer in told("party_signed")
+    assert both not in told("party_signed")
+
+
+def test_a_second_signer_of_the_side_that_has_signed_is_not_asked(special):
+    agreement = awaiting_signatures(special)
+    colleague = officer(Role.SIGNER, special.consumer)
+    sign_agreement(agreement, by=special.consumer_signer, content_hash=present(agreement))
+    assert colleague not in told("party_signed")
 
 
 def test_a_counter_proposal_asks_the_other_side_again(special):
@@ -142,8 +194,8 @@ def test_who_wrote_the_request_does_not_sign_its_own_words(special):
 def test_nor_when_they_come_again_after_a_negotiation(special):
     agreement = awaiting_signatures(special)
     reopen_agreement(agreement, by=special.provider_officer, reason="Xem lại")
-    for officer in (special.consumer_officer, special.provider_officer):
-        agree_content(agreement, by=officer, content_hash=present(agreement))
+    for person in (special.consumer_officer, special.provider_officer):
+        agree_content(agreement, by=person, content_hash=present(agreement))
     with pytest.raises(NotPermitted) as refusal:
         sign_agreement(agreement, by=made_signer(special.consumer_officer, special.consumer), content_hash=present(agreement))
     assert refusal.value.code == "four_eyes"
@@ -154,8 +206,8 @@ def test_reopening_does_not_let_the_drafter_sign_the_same_words(special):
     propose_content(agreement, by=special.provider_officer, changes={"other_terms": "Báo cáo quý."}, note="Báo cáo")
     agree_content(agreement, by=special.consumer_officer, content_hash=present(agreement))
     reopen_agreement(agreement, by=special.consumer_officer, reason="Xem lại")
-    for officer in (special.consumer_officer, special.provider_officer):
-        agree_content(agreement, by=officer, content_hash=present(agreement))
+    for person in (special.consumer_officer, special.provider_officer):
+        agree_content(agreement, by=person, content_hash=present(agreement))
     with pytest.raises(NotPermitted) as refusal:
         sign_agreement(agreement, by=made_signer(special.provider_officer, special.provider), content_hash=present(agreement))
     assert refusal.value.code == "four_eyes"

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from apps.agreements.actions import agree_content, sign_agreement, start_change
 from apps.connections import files
 from apps.connections.actions import (
     assign_request,
@@ -17,6 +18,8 @@ from apps.connections.actions import (
     forward_request,
     remove_file,
     return_request,
+    save_draft,
+    sign_request,
     submit_request,
 )
 from apps.connections.announcements import people
@@ -27,7 +30,7 @@ from apps.connections.reminders import run_clock
 from apps.core.errors import FactMissing, InvalidFact, NotPermitted, TransitionNotAllowed
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
-from tests.factories.agreements import approve_request
+from tests.factories.agreements import approve_request, negotiating, signed_special, special_world
 from tests.factories.connections import complete_draft, forwarded, returned, signed_draft, submitted
 from tests.factories.organizations import officer
 
@@ -72,6 +75,51 @@ def test_an_internal_word_stays_in_its_organization(w):
     assert comment in Comment.objects.visible_to(w.provider_signer)
     for person in (w.consumer_officer, w.operator, w.stranger):
         assert comment not in Comment.objects.visible_to(person)
+
+
+def heard(request, by, **how) -> set:
+    """Who is told of a word that `by` says now."""
+    comment = comment_request(request, by=by, text="Đề nghị làm rõ.", **how)
+    told = Notice.objects.filter(kind="request.commented", key__contains=str(comment.uuid))
+    return {notice.recipient for notice in told.select_related("recipient")}
+
+
+def test_signers_hear_of_a_word_while_the_request_lacks_only_their_signature(w):
+    asked = complete_draft(w)
+    assert heard(asked, w.consumer_officer) == {w.consumer_signer, w.operator}
+    assert heard(asked, w.consumer_officer, is_internal=True) == {w.consumer_signer}
+    sign_request(asked, by=w.consumer_signer)
+    assert w.consumer_signer not in heard(asked, w.consumer_officer)
+    assert w.consumer_signer not in heard(complete_draft(w, technician=""), w.consumer_officer), "nobody asked them yet"
+
+
+@pytest.mark.django_db
+def test_signers_of_both_sides_hear_of_a_word_while_the_agreement_awaits_their_signatures():
+    w = special_world()
+    agreement = negotiating(w)
+    request = agreement.bases.get().request
+    signers = {w.consumer_signer, w.provider_signer}
+    assert not heard(request, w.provider_officer) & signers
+    agree_content(agreement, by=w.consumer_officer, content_hash=agreement.current_version.content_hash)
+    assert {w.consumer_officer, w.operator, *signers} <= heard(request, w.provider_officer)
+    assert heard(request, w.provider_officer, is_internal=True) & {w.consumer_officer, w.operator, *signers} == {
+        w.provider_signer
+    }
+    assert heard(request, w.consumer_signer, is_internal=True) == {w.consumer_officer}
+    for signer in (w.consumer_signer, w.provider_signer):
+        sign_agreement(agreement, by=signer, content_hash=agreement.current_version.content_hash)
+    assert not heard(request, w.provider_officer) & signers, "signed: no longer on their desk"
+
+
+@pytest.mark.django_db
+def test_signers_hear_of_a_word_on_a_change_that_awaits_their_signatures():
+    w = special_world()
+    change = start_change(signed_special(w), by=w.consumer_officer)
+    save_draft(change, by=w.consumer_officer, calls_per_day=700)
+    submit_request(change, by=w.consumer_officer)
+    forward_request(change, by=w.operator)
+    approve_request(change, by=w.provider_officer)
+    assert {w.consumer_signer, w.provider_signer} <= heard(change, w.consumer_officer)
 
 
 def test_a_stranger_and_an_early_provider_do_not_speak(w):

@@ -93,8 +93,9 @@ def test_from_a_file_to_a_published_version(provider, owner, as_person, settings
     assert answer.url == page
     shown = browser.get(page)
     assert "parcel.owner" in text(shown)
+    assert "chưa phân loại" in text(shown)
     assert {item.code for item in shown.context["completeness"].missing} == {
-        "labels", "samples", "errors", "upstream_test", "upstream_production",
+        "labels", "classes", "samples", "errors", "upstream_test", "upstream_production",
     }  # fmt: skip
     assert not shown.context["may_publish"]
     early = browser.post(reverse("portal:version-step", args=[version.uuid, "publish"]), {"expected": version.version})
@@ -107,11 +108,14 @@ def test_from_a_file_to_a_published_version(provider, owner, as_person, settings
         given[row["boxes"]["label"].html_name] = f"Tên {row['field'].name}"
         if row["field"].path == "parcel.owner":
             given[row["boxes"]["personal_data"].html_name] = "basic"
+    given[form["rest"].html_name] = "none"
     given[form.parameter_table()[0]["boxes"]["is_subject"].html_name] = "on"
     assert browser.post(step, given).status_code == 302
     version.refresh_from_db()
     operation = contract_of(version).operations[0]
     assert operation.leaves()["parcel.owner"].personal_data == "basic"
+    assert {spec.personal_data for path, spec in operation.leaves().items() if path != "parcel.owner"} == {"none"}
+    assert "rest" not in browser.get(step).context["form"].fields, "nothing is left to be classified"
     assert operation.parameters[0].is_subject
 
     step = reverse("portal:version-step", args=[version.uuid, "examples"])

@@ -306,6 +306,35 @@ def test_ag_15_a_contract_of_before_is_mended_one_operation_after_the_other(owne
     assert {item.code: item.done for item in completeness(version).items}["envelope"]
 
 
+def test_ag_20_what_nobody_has_classified_is_not_taken_for_not_personal(owner, complete):
+    contract = copy.deepcopy(BUSINESS_REGISTRATION)
+    added = [
+        {"path": "Data.Moi.SO"},
+        {"path": "Data.Moi.TEN", "personal_data": ""},
+        {"path": "Data.Moi.MA", "personal_data": "none"},
+    ]
+    contract["operations"][0]["fields"] += [{"label": "Mới", **row} for row in added]
+    actions.define_contract(complete, contract, by=owner)
+    classes = dict(Field.objects.filter(path__startswith="Data.Moi").values_list("path", "personal_data"))
+    assert classes == {"Data.Moi": "none", "Data.Moi.SO": "", "Data.Moi.TEN": "", "Data.Moi.MA": "none"}, (
+        "a group holds nothing"
+    )
+    hint = next(item.hint for item in completeness(complete).missing if item.code == "classes")
+    assert "Data.Moi.SO, Data.Moi.TEN" in hint
+    assert "Data.Moi.MA" not in hint
+    said = {path: {"personal_data": "basic"} for path in ("Data.Moi.SO", "Data.Moi.TEN")}
+    actions.complete_fields(complete, {contract["operations"][0]["code"]: said}, by=owner)
+    assert completeness(complete).is_complete
+
+
+def test_ag_20_the_next_version_keeps_what_was_said_of_each_field():
+    service = PublishedServiceFactory()
+    draft = actions.add_version(service, by=officer(Role.PROVIDER_OFFICER, service.provider))
+    assert "classes" not in {item.code for item in completeness(draft).missing}
+    before = dict(Field.objects.filter(operation__version=service.versions.live().get()).values_list("path", "personal_data"))
+    assert dict(Field.objects.filter(operation__version=draft).values_list("path", "personal_data")) == before
+
+
 @pytest.mark.parametrize("place", ["fields", "parameters"])
 def test_a_contract_names_shared_catalogs_that_exist(owner, complete, place):
     contract = copy.deepcopy(BUSINESS_REGISTRATION)
@@ -440,6 +469,7 @@ SPOILERS = {
     "protocol": spoil_service("protocol", "soap"),
     "fields": lambda v: v.operations.first().fields.all().delete(),
     "labels": spoil_label,
+    "classes": lambda v: Field.objects.filter(operation__version=v, path="Data.MainInformation.NAME").update(personal_data=""),
     "envelope": lambda v: Field.objects.filter(operation__version=v, path="Data.MainInformation.NAME").update(
         is_envelope=True, personal_data="basic"
     ),

@@ -14,10 +14,12 @@ from rest_framework.test import APIClient
 from apps.core.errors import FactMissing, StaleVersion, TransitionNotAllowed
 from apps.organizations.choices import Role
 from apps.registry import actions
+from apps.registry.choices import CONTAINER_TYPES
 from apps.registry.completeness import completeness
 from apps.registry.contract import contract_of
 from apps.registry.contract_reading import read_contract
 from apps.registry.documents import MAX_BYTES, DocumentRefused, keep_completed, read_document
+from apps.registry.models import Field
 from tests.factories.catalogs import CatalogFactory
 from tests.factories.organizations import officer
 from tests.factories.registry import BUSINESS_REGISTRATION, DraftVersionFactory, PublishedVersionFactory
@@ -306,6 +308,33 @@ class TestImporting:
         assert fields["area"].label == "Diện tích"
         assert fields["id"].catalog_code == "parcels"
         assert fields["owners[].name"].label == "Họ và tên"  # what the document says wins over what was typed
+
+    def test_ag_20_no_field_of_a_document_has_a_class_before_a_person_says_it(self, draft, owner):
+        actions.import_document(draft, json.dumps(LAND).encode(), by=owner)
+        fields = Field.objects.filter(operation__version=draft)
+        leaves, groups = fields.exclude(type__in=CONTAINER_TYPES), fields.filter(type__in=CONTAINER_TYPES)
+        assert set(leaves.values_list("personal_data", flat=True)) == {""}
+        assert set(groups.values_list("personal_data", flat=True)) == {"none"}
+        missing = {item.code: item.hint for item in completeness(draft).missing}
+        assert "owners[].name" in missing["classes"]
+        client = Client()
+        client.force_login(owner)
+        told = client.get(f"/api/v1/service-versions/{draft.uuid}").json()["operations"][0]["fields"]
+        assert {row["personal_data"] for row in told if row["is_leaf"]} == {""}
+        page = client.get(f"/portal/service-versions/{draft.uuid}/").content.decode()
+        assert page.count("chưa phân loại") >= leaves.count()
+
+    def test_ag_20_the_document_that_comes_again_leaves_open_what_it_changes(self, draft, owner):
+        actions.import_document(draft, json.dumps(LAND).encode(), by=owner)
+        said = {}
+        for operation in contract_of(draft).operations:
+            said[operation.code] = {path: {"personal_data": "none"} for path in operation.leaves()}
+        actions.complete_fields(draft, said, by=owner)
+        again = json.loads(json.dumps(LAND))
+        again["components"]["schemas"]["Parcel"]["properties"] |= {"area": {"type": "string"}, "price": {"type": "number"}}
+        actions.import_document(draft, json.dumps(again).encode(), by=owner)
+        leaves = contract_of(draft).operations[0].leaves()
+        assert {path for path, spec in leaves.items() if spec.personal_data == ""} == {"area", "price"}
 
     def test_samples_and_errors_written_by_hand_survive(self):
         present = read_contract(BUSINESS_REGISTRATION)

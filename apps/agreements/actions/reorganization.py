@@ -16,9 +16,9 @@ from django.utils.translation import gettext_noop as N_
 from apps.agreements.actions.in_place import carry_tests
 from apps.agreements.actions.life import require_texts
 from apps.agreements.actions.suspension import active_grants_of, hold_grants
-from apps.agreements.announcements import tell_parties
+from apps.agreements.announcements import OFFICER_OF, tell_parties
 from apps.agreements.assessments import handed_over
-from apps.agreements.choices import AgreementStatus, GrantStatus, Side, SignatureBasis, VersionState
+from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis, VersionState
 from apps.agreements.content import FORMAT, representatives
 from apps.agreements.locks import held_grants
 from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Duty, Party, Signature
@@ -34,8 +34,6 @@ from apps.organizations.choices import OrganizationStatus, Role
 from apps.organizations.models import Membership, Organization
 from apps.registry.actions.keeping import hand_over_issued, issued_by
 
-OFFICER_OF = {Side.CONSUMER: Role.CONSUMER_OFFICER, Side.PROVIDER: Role.PROVIDER_OFFICER}
-"""Side of an agreement → who acts on it, and is told and reminded."""
 LIVE = (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
 UNFINISHED = (AgreementStatus.NEGOTIATING, AgreementStatus.AWAITING_SIGNATURES, AgreementStatus.ENDING)
 

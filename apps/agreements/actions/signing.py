@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop as N_
 
 from apps.agreements import documents, signed_pdf, steps
 from apps.agreements.actions.in_place import make_current, open_test, put_in_place, tell_in_place
-from apps.agreements.announcements import tell_parties
+from apps.agreements.announcements import tell_parties, tell_waiting
 from apps.agreements.choices import AgreementStatus, Side, SignatureBasis, StepKind, VersionState
 from apps.agreements.content import term_of
 from apps.agreements.grants import begin_plan, drop_plan, operation_of
@@ -21,6 +21,7 @@ from apps.agreements.proposals import checked
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
 from apps.connections import files
+from apps.connections.announcements import people
 from apps.connections.models import ConnectionRequest
 from apps.core.canonical import content_hash
 from apps.core.epoch import raise_epoch
@@ -32,6 +33,15 @@ from apps.organizations.roles import organization_ids
 JOINER_HAS_NO_DOCUMENT = N_(
     "The document names the other consumers: who joins reads it when the joining is in force, and signs in the portal before."
 )
+AGREED = {
+    Side.PROVIDER: N_("A provider has agreed to the content of agreement %(number)s; your agency's word is missing."),
+    Side.CONSUMER: N_("A consumer has agreed to the content of agreement %(number)s; your agency's word is missing."),
+}
+SIGNED = {
+    Side.PROVIDER: N_("A provider has signed agreement %(number)s; your agency's signature is missing."),
+    Side.CONSUMER: N_("A consumer has signed agreement %(number)s; your agency's signature is missing."),
+}
+"""By side and without a name: who is only joining does not learn by whom else data is taken."""
 
 
 @transaction.atomic
@@ -83,11 +93,14 @@ def agree_content(agreement: Agreement, *, by, content_hash: str, version: int |
     draft = agreement.versions.order_by("-number").first()
     if draft.content_hash != content_hash:
         raise StaleVersion(content_hash=draft.content_hash)
-    _consent(draft, by)
+    side = _consent(draft, by)
     audit.record(
         "agreement.content_agreed", agreement, by=by, organizations=agreement.party_uuids(), content_hash=draft.content_hash
     )
-    if not agreement.present_parties().exclude(pk__in=draft.consents.values("party_id")).exists():
+    waiting = agreement.present_parties().exclude(pk__in=draft.consents.values("party_id"))
+    if waiting.exists():
+        tell_waiting("party_agreed", draft, waiting, AGREED[side], by=by)
+    else:
         AGREEMENT.move(agreement, "agree", by=by)
         steps.begin(agreement, StepKind.SIGN)
         tell_parties("agreed", agreement, N_("The content of agreement %(number)s is agreed on; it awaits signatures."),
@@ -95,8 +108,8 @@ def agree_content(agreement: Agreement, *, by, content_hash: str, version: int |
     return agreement
 
 
-def _consent(version: AgreementVersion, by) -> None:
-    """Record the consent of every party whose officer `by` is, on one side only: nobody agrees with themselves."""
+def _consent(version: AgreementVersion, by) -> str:
+    """Record the consent of every party whose officer `by` is, on one side only: nobody agrees with themselves. Returns the side."""
     parties = [party for party in version.agreement.present_parties() if _is_officer_of(party, by)]
     if not parties:
         raise NotPermitted(code="not_a_party")
@@ -107,6 +120,7 @@ def _consent(version: AgreementVersion, by) -> None:
         raise NotPermitted(_("The same person cannot agree for both sides."), code="four_eyes")
     for party in parties:
         Consent.objects.get_or_create(version=version, party=party, defaults={"officer": by})
+    return parties[0].side
 
 
 def _is_officer_of(party: Party, user) -> bool:
@@ -196,6 +210,7 @@ def sign_agreement(agreement: Agreement, *, by, content_hash: str, version: int 
     if draft.content_hash != content_hash:
         raise StaleVersion(content_hash=draft.content_hash)
     signature = add_signature(draft, party_to_sign(draft, by), by=by, basis=SignatureBasis.PORTAL)
+    _tell_of_signature(signature)
     complete_if_signed(agreement, draft, by=by)
     return signature
 
@@ -220,6 +235,7 @@ def sign_with_pdf(agreement: Agreement, *, by, data: bytes, version: int | None 
         version=draft, signature=signature, sha256=files.digest(data), size=len(data), certificate=signed.subject
     )
     files.keep(kept, data)
+    _tell_of_signature(signature)
     complete_if_signed(agreement, draft, by=by)
     return signature
 
@@ -268,6 +284,20 @@ def add_signature(draft: AgreementVersion, party: Party, *, by, basis: str) -> S
         basis=basis, content_hash=draft.content_hash,
     )  # fmt: skip
     return signature
+
+
+def signers_to_come(draft: AgreementVersion):
+    """The signers of the parties whose signature is missing, less whoever wrote it (`party_to_sign`)."""
+    rows = draft.agreement.present_parties().exclude(pk__in=draft.signatures.values("party_id"))
+    wrote = [draft.drafted_by_id, *writers_of(draft).values_list("pk", flat=True)]
+    return people(Role.SIGNER, rows.values_list("organization_id", flat=True)).exclude(pk__in=wrote)
+
+
+def _tell_of_signature(signature: Signature) -> None:
+    """The parties that have still to sign hear that it is their turn: their officers, and who can sign."""
+    draft = signature.version
+    waiting = draft.agreement.present_parties().exclude(pk__in=draft.signatures.values("party_id"))
+    tell_waiting("party_signed", draft, waiting, SIGNED[signature.party.side], by=signature.signer, also=signers_to_come(draft))
 
 
 def complete_if_signed(agreement: Agreement, draft: AgreementVersion, *, by) -> None:

@@ -7,6 +7,7 @@ import uuid as uuids
 from collections.abc import Iterable
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
@@ -16,6 +17,7 @@ from apps.connections import clock, files
 from apps.connections.actions.request import EDITABLE, bump, opened_once, write_content
 from apps.connections.announcements import people, tell, tell_signers
 from apps.connections.choices import AttachmentKind, Channel, DecisionStatus
+from apps.connections.completeness import have_only_to_sign
 from apps.connections.models import Attachment, Comment, ConnectionRequest
 from apps.core.errors import FactMissing, InvalidFact
 from apps.core.once import made_once
@@ -26,6 +28,10 @@ from apps.organizations.models import Organization
 from apps.organizations.roles import has_role, is_operator, organization_ids
 
 MAX_FILES = 20
+AWAITS_SIGNATURES = Q(basis__agreement__status="awaiting_signatures") | Q(
+    basis__agreement__status__in=("in_force", "suspended"), basis__version__state="draft"
+)
+"""Requests of which a content was made that lies with the signers: an agreement's first one, or the next of one in force."""
 
 
 @transaction.atomic
@@ -33,6 +39,8 @@ def comment_request(
     request: ConnectionRequest, *, by, text: str, is_internal: bool = False, uuid: uuids.UUID | None = None
 ) -> Comment:
     """Say something in the thread. Internal words stay in the author's organization; shared ones are told to the others.
+
+    Signers hear of them while it lies with them (`_asked_to_sign`): what is said then may be why they do not sign.
 
     `uuid` makes the act repeatable, as in `draft_request`.
     """
@@ -63,15 +71,25 @@ def _organization_in(request: ConnectionRequest, by) -> Organization:
 
 
 def _readers(request: ConnectionRequest, organization: Organization, is_internal: bool) -> list:
-    roles = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
+    roles, signing = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER), _asked_to_sign(request)
     if is_internal:
-        return [person for role in (*roles, Role.OPERATOR) for person in people(role, [organization.pk])]
+        inside = [person for role in (*roles, Role.OPERATOR) for person in people(role, [organization.pk])]
+        return [*inside, *people(Role.SIGNER, signing & {organization.pk})]
     asked = set(request.decisions.values_list("provider_id", flat=True))
     return [
         *people(Role.CONSUMER_OFFICER, request.consumer_ids()),
         *people(Role.PROVIDER_OFFICER, asked),
         *people(Role.OPERATOR),
+        *people(Role.SIGNER, signing),
     ]
+
+
+def _asked_to_sign(request: ConnectionRequest) -> frozenset[int]:
+    """The agencies whose signers have it on their desk: the request lacks only their signature, or what was made of it awaits signatures."""
+    if request.status in EDITABLE:
+        return have_only_to_sign(request)
+    lies_there = ConnectionRequest.objects.filter(AWAITS_SIGNATURES, pk=request.pk).exists()
+    return request.consumer_ids() | request.provider_ids() if lies_there else frozenset()
 
 
 @transaction.atomic

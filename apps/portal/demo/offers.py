@@ -77,9 +77,10 @@ def begin_by_hand(people: dict) -> None:
         "code": "getProject", "name": "Tra cứu một dự án", "path": "/projects/{id}",
         "parameters": [{"name": "id", "location": "path", "label": "Mã dự án", "pattern": "[0-9]{7}", "max_length": 7}],
         "fields": [
-            {"path": "NAME", "label": "Tên dự án"}, {"path": "OWNER.NAME", "label": "Chủ đầu tư"},
-            {"path": "OWNER.DIRECTOR", "personal_data": "basic"}, {"path": "CAPITAL[].YEAR"}, {"path": "CAPITAL[].AMOUNT", "type": "number"},
-            {"path": "COMMUNE", "label": "Địa bàn"},
+            {"path": "NAME", "label": "Tên dự án", "personal_data": "none"},
+            {"path": "OWNER.NAME", "label": "Chủ đầu tư", "personal_data": "none"},
+            {"path": "OWNER.DIRECTOR", "personal_data": "basic"}, {"path": "CAPITAL[].YEAR", "personal_data": "none"},
+            {"path": "CAPITAL[].AMOUNT", "type": "number"}, {"path": "COMMUNE", "label": "Địa bàn"},
         ],
     }  # fmt: skip
     write_operation(version, project, by=officer)

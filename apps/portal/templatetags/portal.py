@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 from apps.agreements import content
 from apps.catalogs import words
 from apps.legal.calendar import WorkCalendar
-from apps.registry.choices import PersonalDataClass
+from apps.registry.choices import CLASS_CHOICES
 
 register = template.Library()
 
@@ -54,7 +54,7 @@ def class_mark(value: str, label: object):
 @register.simple_tag
 def class_chip(value: str):
     """The personal-data class by its name."""
-    return chip(value, dict(PersonalDataClass.choices).get(value, value))
+    return chip(value, dict(CLASS_CHOICES).get(value, value))
 
 
 @register.filter

@@ -13,7 +13,7 @@ from apps.core.errors import InvalidFact
 from apps.core.permissions import require
 from apps.core.text import clean
 from apps.registry.actions.versions import lock_draft
-from apps.registry.choices import PersonalDataClass, Protocol
+from apps.registry.choices import UNCLASSIFIED, PersonalDataClass, Protocol
 from apps.registry.contract import Contract, contract_of, write_contract
 from apps.registry.contract_reading import read_contract
 from apps.registry.documents import Reading, keep_completed, read_document
@@ -188,4 +188,6 @@ def _check_envelope(before: Contract, after: Contract) -> None:
 
 def _personal_envelope(contract: Contract) -> set[tuple[str, str]]:
     rows = [(operation.code, row) for operation in contract.operations for row in operation.fields]
-    return {(code, row.path) for code, row in rows if row.is_envelope and row.personal_data != PersonalDataClass.NONE}
+    # One that is not classified yet is judged when it is: it bars publishing until then.
+    open_to_all = (PersonalDataClass.NONE, UNCLASSIFIED)
+    return {(code, row.path) for code, row in rows if row.is_envelope and row.personal_data not in open_to_all}

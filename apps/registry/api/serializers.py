@@ -155,7 +155,10 @@ class FieldSpecSerializer(serializers.Serializer):
     path = serializers.CharField(help_text="Dotted; [] marks a list: Data.BusinessActivity[].CODE")
     label = serializers.CharField(required=False, allow_blank=True)
     type = serializers.ChoiceField(choices=FieldType.choices, required=False)
-    personal_data = serializers.ChoiceField(choices=PersonalDataClass.choices, required=False)
+    personal_data = serializers.ChoiceField(
+        choices=PersonalDataClass.choices, required=False, allow_blank=True,
+        help_text="Empty or absent: not classified yet; such a version is not published.",
+    )  # fmt: skip
     is_envelope = serializers.BooleanField(required=False)
     catalog_code = serializers.CharField(required=False, allow_blank=True)
     is_master_data = serializers.BooleanField(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
 
+from apps.registry.choices import UNCLASSIFIED
 from apps.registry.contract import Contract, OperationSpec
 from apps.registry.documents.limits import MAX_BYTES, DocumentRefused
 from apps.registry.documents.openapi import read_openapi
@@ -53,7 +54,8 @@ def keep_completed(data: dict, present: Contract, notes: list[str] | None = None
     """The read data with what people completed in `present`, operation by operation and path by path.
 
     A name in the new document wins over an old one; a personal-data class, a catalog, the marks of the envelope and of
-    master data cannot be told from a document, so what was said before stays. So do the day of the codes, a description
+    master data cannot be told from a document, so what was said before of the same path and type stays; what is new is not
+    classified. So do the day of the codes, a description
     where the document has none, and how a SOAP message is made (with the path it goes to), which a WSDL does not tell;
     `notes` takes what of that no longer fits.
     """
@@ -69,6 +71,9 @@ def keep_completed(data: dict, present: Contract, notes: list[str] | None = None
             if spec is not None:
                 given["label"] = given.get("label") or spec.label
                 given.update({name: getattr(spec, name) for name in COMPLETED_OF_A_FIELD})
+                if given.get("type", spec.type) != spec.type:
+                    # Another kind of value under an old name: what was said of that one is not said of this one.
+                    given["personal_data"] = UNCLASSIFIED
         parameters = {spec.name: spec for spec in before.parameters}
         for given in operation["parameters"]:
             spec = parameters.get(given["name"])

@@ -11,12 +11,13 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit.models import WithHistory
 from apps.core.models import StatefulModel, TimedModel
 from apps.registry.choices import (
+    CLASS_CHOICES,
+    UNCLASSIFIED,
     AnswerFormat,
     ConnectionKind,
     FieldType,
     Method,
     ParameterLocation,
-    PersonalDataClass,
     VersionStatus,
 )
 from apps.registry.models.service import DataService
@@ -142,7 +143,8 @@ class Field(models.Model):
     """A node of the answer's tree. `path` is dotted, `[]` marks a list: Data.BusinessActivity[].CODE.
 
     An envelope field (status, message, count) carries no data of a subject and is granted with every request. Master data is
-    kept in the provider's system alone; others read it there (AG-14).
+    kept in the provider's system alone; others read it there (AG-14). Its personal-data class is what a person said of it, never
+    what a document left out: until then it is not classified, and its version is not published (AG-20).
     """
 
     operation = models.ForeignKey(Operation, verbose_name=_("operation"), on_delete=models.CASCADE, related_name="fields")
@@ -152,7 +154,7 @@ class Field(models.Model):
     label = models.CharField(_("label"), max_length=200, blank=True)
     type = models.CharField(_("type"), max_length=10, choices=FieldType, default=FieldType.STRING)
     personal_data = models.CharField(
-        _("personal-data class"), max_length=10, choices=PersonalDataClass, default=PersonalDataClass.NONE
+        _("personal-data class"), max_length=10, choices=CLASS_CHOICES, default=UNCLASSIFIED, blank=True
     )
     is_envelope = models.BooleanField(_("part of the envelope"), default=False)
     catalog_code = models.CharField(_("shared catalog"), max_length=60, blank=True)
