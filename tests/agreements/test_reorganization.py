@@ -64,6 +64,18 @@ def test_agreements_are_carried_over_and_nobodys_access_widens(w, side):
     assert agreement.present_parties().filter(organization=into, side=side).exists()
 
 
+def test_an_operator_who_signed_one_of_the_agreements_merges_and_the_signature_holds(w):
+    merging = officer(Role.OPERATOR)
+    w.consumer_signer.memberships.create(organization=merging.memberships.get().organization, role=Role.OPERATOR)
+    agreement = accepted(w)
+    signed = agreement.current_version.signatures.get(signer=w.consumer_signer)
+    merge_organizations(w.provider, ReadyOrganizationFactory(), by=w.consumer_signer, instrument=LAW)
+    new = agreement.current_version
+    kept = new.signatures.get(signer=w.consumer_signer)
+    assert (kept.party, kept.signed_hash, kept.drafted_by) == (signed.party, signed.signed_hash, signed.drafted_by)
+    assert AuditEvent.objects.get(event="agreement.carried_over").actor == w.consumer_signer
+
+
 def test_the_history_stays_under_the_old_name(w):
     agreement = accepted(w)
     old = agreement.current_version

@@ -218,8 +218,9 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
         "version": number, "supersedes": current.content_hash, "change_note": instrument,
     }  # fmt: skip
     agreement.versions.filter(pk=current.pk).update(state=VersionState.SUPERSEDED)
+    # It says what it said, so its drafter is whose it was: the operator may be the signer of one of the parties.
     version = AgreementVersion.objects.create(
-        agreement=agreement, number=number, content=content, content_hash=content_hash(content), drafted_by=by,
+        agreement=agreement, number=number, content=content, content_hash=content_hash(content), drafted_by_id=current.drafted_by_id,
         state=VersionState.CURRENT, change_note=instrument,
     )  # fmt: skip
     carry_tests(agreement, current, version)
@@ -275,7 +276,7 @@ def _carry_signatures(current: AgreementVersion, version: AgreementVersion, old_
         rows.setdefault(bound.pk, (bound, signature))
     Signature.objects.bulk_create(
         Signature(
-            version=version, party=bound, signer=signature.signer, signer_name=signature.signer_name, drafted_by=version.drafted_by,
+            version=version, party=bound, signer=signature.signer, signer_name=signature.signer_name, drafted_by_id=version.drafted_by_id,
             basis=SignatureBasis.SUCCESSION if signature.signer_id else SignatureBasis.PAPER, signed_hash=signature.signed_hash,
             signed_at=signature.signed_at,
         )
