@@ -102,7 +102,8 @@ def leave_agreement(agreement: Agreement, *, by, reason: str, consumer: str = ""
     left = _version_without(agreement, party, reason=reason.strip())
     # The version without it is the first it does not read.
     Party.objects.filter(pk=party.pk).update(left_at=left.created_at)
-    Duty.objects.bulk_create(Duty(agreement=agreement, party=party, kind=kind) for kind in plan.duties)
+    # One that came back by a merge before it did its duties has its rows from then.
+    Duty.objects.bulk_create((Duty(agreement=agreement, party=party, kind=kind) for kind in plan.duties), ignore_conflicts=True)
     agreement.version += 1
     agreement.save(update_fields=["version", "updated_at"])
     raise_epoch("agreement", agreement.uuid)
