@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_noop as N_
 
-from apps.agreements.actions.fallen import drop_amendment, to_fall
+from apps.agreements.actions.fallen import drop_amendment, drop_orphan, orphaned, to_fall
 from apps.agreements.actions.life import expire_agreements
 from apps.agreements.actions.signing import begin_version
 from apps.agreements.actions.suspension import begin_suspension, finish_suspension
@@ -52,16 +52,17 @@ def run_clock() -> dict[str, int]:
         finish_suspension(planned, by=machine)
     return {
         "versions": versions, "begun": len(begun), "over": len(over), "expired": expire_agreements(by=machine),
-        "fallen": sum(_drop(request, machine) for request in list(to_fall())),
+        "fallen": sum(_drop(drop_amendment, request, machine) for request in list(to_fall()))
+        + sum(_drop(drop_orphan, request, machine) for request in list(orphaned())),
         "renewals": sum(_remind(agreement, now) for agreement in ending_soon(now)),
         "accounts": sum(_warn(credential, now) for credential in accounts_ending_soon(now)),
         **remind(),
     }  # fmt: skip
 
 
-def _drop(request: ConnectionRequest, machine) -> int:
+def _drop(verb, request: ConnectionRequest, machine) -> int:
     try:
-        drop_amendment(request, by=machine)
+        verb(request, by=machine)
     except DomainError:
         return 0  # somebody withdrew it at the same moment
     return 1

@@ -7,10 +7,11 @@ against capacity. The replay of recorded calls is the gateway's (`gateway.previe
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from apps.agreements.choices import AgreementStatus, GrantStatus
+from apps.agreements.choices import AgreementStatus, GrantStatus, VersionState
 from apps.agreements.models import Agreement, AgreementVersion, Grant, RequestBasis
+from apps.agreements.moved_fields import MovedField, answering, moved_fields, what_to_do
 from apps.connections.choices import RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.connections.networks import is_everywhere
@@ -18,7 +19,6 @@ from apps.organizations.models import InformationSystem, Organization
 from apps.organizations.roles import is_platform_reader, organization_ids
 from apps.registry.choices import Environment, PersonalDataClass
 from apps.registry.models import Operation
-from apps.registry.querysets import LIVE
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,10 @@ class Preview:
     loads: tuple[Load, ...]
     networks: tuple[str, ...] = ()
     """From where calls may come; none: from every address."""
+    moved: tuple[MovedField, ...] = ()
+    """Fields of a version that waits which its service changed since: nobody signs it (`fields_changed`)."""
+    advice: str = ""
+    """What to do about these."""
 
     @property
     def is_everywhere(self) -> bool:
@@ -123,36 +127,17 @@ def preview_of(version: AgreementVersion, user) -> Preview:
     content = version.content
     asked = [
         _Asked(operation, {field["path"]: field["personal_data"] for field in row["fields"]})
-        for operation, row in _live(content)
+        for operation, row in answering(content)
     ]
     codes = [row["code"] for row in content["systems"]]
     systems = set(InformationSystem.objects.filter(code__in=codes).values_list("pk", flat=True))
     rate = content["method"].get("calls_per_second")
-    return _preview(
+    found = _preview(
         asked, systems, rate, user, agreement_id=version.agreement_id, using=len(systems),
         networks=content["restrictions"]["source_networks"],
     )  # fmt: skip
-
-
-def _live(content: dict) -> list[tuple[Operation, dict]]:
-    """(operation, row) of the scope, of the minor version that replaced the one it names, as `grants.operation_of`; in one query."""
-    codes = {(row["service"], row["operation"]) for row in content["scope"]}
-    rows = Operation.objects.filter(
-        code__in={code for _service, code in codes}, version__service__code__in={s for s, _code in codes}
-    )
-    known = {}
-    for operation in rows.select_related("version__service__provider"):
-        version = operation.version
-        known.setdefault((version.service.code, str(version.major), operation.code), {})[str(version.minor)] = operation
-    found = []
-    for row in content["scope"]:
-        major, minor = row["version"].split(".")
-        minors = known.get((row["service"], major, row["operation"]), {})
-        live = [operation for operation in minors.values() if operation.version.status in LIVE]
-        exact = minors.get(minor)
-        operation = next(iter(live), exact) if exact and exact.version.status not in LIVE else exact
-        found += [(operation, row)] if operation else []
-    return found
+    moved = moved_fields(content) if version.state == VersionState.DRAFT else ()
+    return replace(found, moved=moved, advice=what_to_do(version.agreement) if moved else "")
 
 
 def _preview(

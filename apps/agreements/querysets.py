@@ -126,6 +126,12 @@ class PartyQuerySet(models.QuerySet):
 
 
 class AgreementVersionQuerySet(models.QuerySet):
+    def awaiting_signatures(self):
+        """The content of an agreement or of a change of one that was agreed on, and that not all have signed."""
+        states = (AgreementStatus.AWAITING_SIGNATURES, AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
+        newer = self.model.objects.filter(agreement=OuterRef("agreement"), number__gt=OuterRef("number"))
+        return self.filter(~Exists(newer), state=VersionState.DRAFT, agreement__status__in=states)
+
     def visible_to(self, user):
         """Whoever reads the agreement in full; who left the versions made before; one who joins the one it is to sign.
 

@@ -104,6 +104,12 @@ def _scope(request: ConnectionRequest) -> Iterator[Missing]:
                 "scope",
                 _("“%(operation)s” no longer gives: %(fields)s.") % {"operation": row.operation, "fields": ", ".join(gone)},
             )
+        if raised := _raised(served.get(row.operation_id), row, fields):
+            yield (
+                "scope",
+                _("“%(operation)s” now holds data of a higher personal-data class; choose its fields anew: %(fields)s.")
+                % {"operation": row.operation, "fields": ", ".join(raised)},
+            )
         if any(field.operation_id != row.operation_id for field in fields):
             yield "scope", _("“%(operation)s” has fields of another operation.") % {"operation": row.operation}
 
@@ -114,6 +120,14 @@ def _gone(served: Operation | None, row, fields: list[Field]) -> list[str]:
         return []
     present = set(served.fields.values_list("path", flat=True))
     return sorted(field.path for field in fields if field.path not in present)
+
+
+def _raised(served: Operation | None, row, fields: list[Field]) -> list[str]:
+    """Fields whose class was raised in the version that answers now: what was assessed and will be written is the lower one."""
+    if served is None or served.pk == row.operation_id:
+        return []
+    rank, present = PersonalDataClass.values.index, dict(served.fields.values_list("path", "personal_data"))
+    return sorted(field.path for field in fields if rank(present.get(field.path, "none")) > rank(field.personal_data))
 
 
 def _regulations(request: ConnectionRequest) -> Iterator[Missing]:

@@ -34,7 +34,7 @@ REQUEST = Workflow(
         ),
         Step(
             "fall", (DRAFT, CHECKING, RETURNED, AWAITING), RequestStatus.WITHDRAWN, None, _("Fall with its agreement"),
-            note="the clock: the agreement that it would change, renew or join is over",
+            note="the clock: the agreement that it would change, renew or join is over; a draft also when its agency is merged or closed",
         ),
     ),
 )  # fmt: skip

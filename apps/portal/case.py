@@ -11,7 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from apps.agreements.actions.amendment import amended_content
-from apps.agreements.actions.following import merged, stands_now
+from apps.agreements.actions.following import has_lost_its_end, merged, stands_now
 from apps.agreements.models import Agreement, AgreementVersion, RequestBasis
 from apps.agreements.reading import as_read, changes, changes_of
 from apps.audit.models import AuditEvent
@@ -144,11 +144,12 @@ def moved_under(request, user) -> dict:
     former = AgreementVersion.objects.select_related("agreement").get(pk=request.basis.starts_from_id)
     labels = dict(PersonalDataClass.choices)
     rows = changes(former, current, user)
-    edits = request.status in EDITABLE and user.has_perm("connections.edit_request", request)
+    has_no_end = has_lost_its_end(request, current)
+    edits = not has_no_end and request.status in EDITABLE and user.has_perm("connections.edit_request", request)
     merge = merged(request, former, current, user) if edits else None
     return {
         "moved": {
-            "former": former, "current": current, "may_follow": edits,
+            "former": former, "current": current, "may_follow": edits, "has_no_end": has_no_end,
             "differences": [{**asdict(row), "class_label": labels.get(row.personal_data, "")} for row in rows],
             "kept": [part_label(name) for name in merge.kept] if merge else [],
         }

@@ -19,6 +19,7 @@ LABELS = {
     "request.withdrawn": _("Withdrawn"),
     "request.lapsed": _("Withdrawn by itself: not completed in time"),
     "request.fallen": _("Withdrawn by itself: its agreement is over"),
+    "request.orphaned": _("Withdrawn by itself: its agency is no more"),
     "request.commented": _("Comment"),
     "request.assigned": _("Given to a person"),
     "request.put_on_current": _("Put on what stands now"),

@@ -1,5 +1,7 @@
 """A change, renewal or joining whose agreement moved on meanwhile is put on what stands now and can be approved (A15)."""
 
+import datetime
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -7,7 +9,7 @@ from django.utils import timezone
 from apps.agreements.actions import approve_request, follow_agreement, sign_agreement, start_change, start_join, start_renewal
 from apps.agreements.choices import GrantStatus, VersionState
 from apps.audit.models import AuditEvent
-from apps.connections.actions import forward_request, return_request, save_draft, sign_request, submit_request
+from apps.connections.actions import forward_request, return_request, save_draft, sign_request, submit_request, withdraw_request
 from apps.connections.content import request_hash
 from apps.core.errors import FactMissing, NotPermitted, StaleVersion, TransitionNotAllowed
 from apps.organizations.choices import Role
@@ -127,6 +129,33 @@ def test_a_renewal_keeps_its_longer_term(w):
     decided(w, mine)
     agreement.refresh_from_db()
     assert timezone.localdate(agreement.valid_to) > until
+
+
+def test_a_renewal_under_which_the_end_was_taken_away_is_told_so_and_withdrawn(w):
+    agreement = accepted(w)
+    mine = start_renewal(agreement, by=w.consumer_officer)
+    decided(w, changed(w, agreement, wanted_to=None))
+    agreement.refresh_from_db()
+    assert agreement.valid_to is None
+    client = browser(w.consumer_officer)
+    told = client.get(f"/api/v1/requests/{mine.uuid}/basis").json()
+    assert (told["has_moved"], told["taken"], told["kept"]) == (True, [], [])
+    done = client.post(f"/api/v1/requests/{mine.uuid}/follow", {}, "application/json")
+    assert (done.status_code, done.json()["code"]) == (409, "no_end")
+    page = client.get(f"/portal/requests/{mine.uuid}/")
+    assert (page.status_code, page.context["moved"]["may_follow"], page.context["moved"]["has_no_end"]) == (200, False, True)
+    assert "do/withdraw/" in page.content.decode()
+    assert withdraw_request(mine, by=w.consumer_officer).status == "withdrawn"
+
+
+def test_a_renewal_goes_on_once_there_is_an_end_again(w):
+    agreement = accepted(w)
+    mine, until = start_renewal(agreement, by=w.consumer_officer), agreement.current_version.content["term"]["valid_to"]
+    decided(w, changed(w, agreement, wanted_to=None))
+    decided(w, changed(w, agreement, wanted_to=datetime.date.fromisoformat(until)))
+    follow_agreement(mine, by=w.consumer_officer)
+    mine.refresh_from_db()
+    assert (mine.basis.starts_from.number, mine.wanted_to.isoformat() > until) == (3, True)
 
 
 def test_two_ask_to_join_at_once_and_both_come_in(w):

@@ -51,10 +51,12 @@ def decide(request, w: World, asker, signer):
 class Joiner:
     """An agency that joined `agreement`, with its people and its system."""
 
-    def __init__(self, w: World, agreement: Agreement):
+    def __init__(self, w: World, agreement: Agreement, signer=None):
         self.organization = ReadyOrganizationFactory()
         self.officer = officer(Role.CONSUMER_OFFICER, self.organization)
-        self.signer = officer(Role.SIGNER, self.organization)
+        if signer is not None:
+            signer.memberships.create(organization=self.organization, role=Role.SIGNER)
+        self.signer = signer or officer(Role.SIGNER, self.organization)
         self.system = InformationSystemFactory(organization=self.organization)
         request = start_join(agreement, self.organization, by=self.officer)
         save_draft(request, by=self.officer, systems=[self.system], technician="Lê Văn Nối")
@@ -121,6 +123,15 @@ def test_the_content_names_it_no_more_and_binds_the_others_as_before(w, agreemen
     before = {row.party.organization: row.signed_hash for row in old.signatures.all()}
     del before[w.consumer]
     assert signed == {organization: ("carried", value) for organization, value in before.items()}
+
+
+def test_whose_officer_signed_for_one_that_stays_leaves_and_the_signature_holds(w, agreement):
+    other = Joiner(w, agreement, signer=w.consumer_officer)
+    agreement.refresh_from_db()
+    leave_agreement(agreement, by=w.consumer_officer, reason=REASON)
+    kept = agreement.current_version.signatures.get(party__organization=other.organization)
+    assert (kept.signer, kept.drafted_by) == (w.consumer_officer, other.officer)
+    assert AuditEvent.objects.get(event="agreement.left").actor == w.consumer_officer
 
 
 def test_the_others_tests_and_changes_hold(w, agreement, other):

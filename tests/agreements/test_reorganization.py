@@ -8,17 +8,22 @@ from rest_framework.test import APIClient
 
 from apps.agreements.actions import (
     approve_request,
+    complete_duty,
     confirm_acceptance,
     decline_change,
+    finish_termination,
+    leave_agreement,
     lift_consumer_suspension,
     resume_grant,
     start_change,
     suspend_consumer,
     suspend_grant,
+    terminate_agreement,
 )
 from apps.agreements.actions.reorganization import unattended
 from apps.agreements.choices import GrantStatus, VersionState
-from apps.agreements.models import Agreement, ConsumerSuspension
+from apps.agreements.clock import run_clock
+from apps.agreements.models import Agreement, ConsumerSuspension, Duty
 from apps.audit.models import AuditEvent
 from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
 from apps.core.epoch import current_epoch
@@ -31,6 +36,7 @@ from apps.registry.clock import remind
 from apps.registry.forms import ServiceChangeForm
 from apps.registry.models import DefaultShareList, UsageRegulation
 from apps.registry.terms import terms_hash
+from tests.agreements.test_leaving import CERTIFICATE, REASON, Joiner
 from tests.factories.agreements import accepted, agreement_in_force, recorded, signed_special, special_world
 from tests.factories.connections import complete_draft, forwarded
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
@@ -62,6 +68,18 @@ def test_agreements_are_carried_over_and_nobodys_access_widens(w, side):
     assert source.code not in str({**new.content, "requests": []})
     assert {s.party.organization for s in new.signatures.all()} == {into, *({w.consumer, w.provider} - {source})}
     assert agreement.present_parties().filter(organization=into, side=side).exists()
+
+
+def test_an_operator_who_signed_one_of_the_agreements_merges_and_the_signature_holds(w):
+    merging = officer(Role.OPERATOR)
+    w.consumer_signer.memberships.create(organization=merging.memberships.get().organization, role=Role.OPERATOR)
+    agreement = accepted(w)
+    signed = agreement.current_version.signatures.get(signer=w.consumer_signer)
+    merge_organizations(w.provider, ReadyOrganizationFactory(), by=w.consumer_signer, instrument=LAW)
+    new = agreement.current_version
+    kept = new.signatures.get(signer=w.consumer_signer)
+    assert (kept.party, kept.signed_hash, kept.drafted_by) == (signed.party, signed.signed_hash, signed.drafted_by)
+    assert AuditEvent.objects.get(event="agreement.carried_over").actor == w.consumer_signer
 
 
 def test_the_history_stays_under_the_old_name(w):
@@ -389,3 +407,97 @@ def test_a_list_that_a_later_decision_replaced_does_not_come_back_by_another_mer
     assert in_force() == {"giữa"}
     kept = UsageRegulation.objects.get(pk=w.service.usage_regulation_id)
     assert (kept.organization, kept.kept_by) == (w.provider, last)
+
+
+def test_what_was_only_drafted_is_withdrawn_with_its_agency_and_holds_nobody_back(w):
+    agreement = accepted(w)
+    other = Joiner(w, agreement)
+    drafts = [start_change(agreement, by=w.consumer_officer), complete_draft(w), start_change(agreement, by=other.officer)]
+    into = ReadyOrganizationFactory()
+    successor = officer(Role.CONSUMER_OFFICER, into)
+    merge_organizations(w.consumer, into, by=w.operator, instrument=LAW)
+    for draft in drafts:
+        draft.refresh_from_db()
+    assert [draft.status for draft in drafts] == ["withdrawn", "withdrawn", "draft"]
+    event = AuditEvent.objects.filter(event="request.orphaned").first()
+    assert (event.actor, event.facts["consumer"]) == (w.operator, w.consumer.code)
+    assert Notice.objects.filter(kind="request.orphaned", recipient=successor).count() == 2
+    agreement.refresh_from_db()
+    leave_agreement(agreement, by=successor, reason="Không còn dùng")
+    assert agreement.parties.get(organization=into).left_at is not None
+
+
+def test_a_draft_that_was_left_behind_by_a_former_merge_is_withdrawn_by_the_clock(w):
+    draft = complete_draft(w)
+    assert run_clock()["fallen"] == 0
+    type(w.consumer).objects.filter(pk=w.consumer.pk).update(status=OrganizationStatus.CLOSED)
+    assert run_clock()["fallen"] == 1
+    draft.refresh_from_db()
+    assert draft.status == "withdrawn"
+
+
+def left(w, agreement):
+    """An agreement that goes on for another consumer, of which `w.consumer` owes nothing any more."""
+    other = Joiner(w, agreement)
+    agreement.refresh_from_db()
+    leave_agreement(agreement, by=w.consumer_officer, reason=REASON)
+    for duty in agreement.duties.all():
+        complete_duty(duty, by=w.consumer_officer, note="Đã xóa.", file=CERTIFICATE)
+    return other
+
+
+def test_what_one_has_left_and_owes_nothing_of_does_not_hinder_its_merge_into_the_provider(w):
+    agreement = accepted(w)
+    other = left(w, agreement)
+    assert plan_merge(w.consumer, w.provider, by=w.operator).unfinished == []
+    assert merge_organizations(w.consumer, w.provider, by=w.operator, instrument=LAW).agreements == []
+    assert agreement.organization_ids() == {w.provider.pk, other.organization.pk}
+
+
+def test_what_others_end_does_not_hinder_the_merge_of_who_has_left_it(w):
+    agreement = accepted(w)
+    left(w, agreement)
+    agreement.refresh_from_db()
+    terminate_agreement(agreement, by=w.operator, ground="authority", reason="Theo yêu cầu")
+    assert plan_merge(w.consumer, ReadyOrganizationFactory(), by=w.operator).unfinished == []
+    assert plan_merge(w.provider, ReadyOrganizationFactory(), by=w.operator).unfinished == [agreement.number]
+
+
+def test_a_provider_is_not_merged_into_who_consumed_from_it_once(w):
+    agreement = accepted(w)
+    left(w, agreement)
+    with pytest.raises(Conflict) as refusal:
+        merge_organizations(w.provider, w.consumer, by=w.operator, instrument=LAW)
+    assert refusal.value.extra["numbers"] == [agreement.number]
+
+
+@pytest.mark.parametrize("did", [True, False])
+def test_who_left_and_came_back_by_a_merge_leaves_again_with_duties_of_its_own(w, did):
+    agreement = accepted(w)
+    third, other = Joiner(w, agreement), Joiner(w, agreement)
+    agreement.refresh_from_db()
+    leave_agreement(agreement, by=w.consumer_officer, reason=REASON)
+    for duty in agreement.duties.all() if did else ():
+        complete_duty(duty, by=w.consumer_officer, note="Đã xóa.", file=CERTIFICATE)
+    merge_organizations(other.organization, w.consumer, by=w.operator, instrument=LAW)
+    assert w.consumer.pk in agreement.organization_ids("consumer")
+    agreement.refresh_from_db()
+    leave_agreement(agreement, by=w.consumer_officer, reason=REASON)
+    rows = agreement.duties.filter(party__organization=w.consumer)
+    assert sorted(rows.values_list("kind", "is_past")) == sorted(
+        (kind, past) for kind in ("data_deleted", "configuration_removed") for past in ((True, False) if did else (False,))
+    )
+    assert Duty.objects.owed().filter(party__organization=w.consumer).count() == 2
+    assert agreement.organization_ids("consumer") == {third.organization.pk}
+
+
+def test_the_end_asks_who_came_back_by_a_merge_for_its_duties_anew(w):
+    agreement = accepted(w)
+    other = left(w, agreement)
+    merge_organizations(other.organization, w.consumer, by=w.operator, instrument=LAW)
+    agreement.refresh_from_db()
+    terminate_agreement(agreement, by=w.consumer_officer, ground="consumer", reason=REASON)
+    assert Duty.objects.owed().filter(party__organization=w.consumer, kind="data_deleted").count() == 1
+    with pytest.raises(FactMissing) as refused:
+        finish_termination(agreement, by=w.provider_officer)
+    assert refused.value.code == "duties_open"

@@ -82,8 +82,8 @@ def _start(agreement: Agreement, consumer: Organization, kind: str, by, uuid: uu
     current = agreement.versions.filter(state=VersionState.CURRENT).first()
     if agreement.status != AgreementStatus.IN_FORCE or current is None:
         raise FactMissing(_("The agreement is not in force."), code="agreement_not_in_force")
-    if kind == RequestKind.RENEWAL and not is_renewable(agreement):
-        raise Conflict(_("The agreement has no end, so there is nothing to renew; ask for a change."), code="no_end")
+    if kind == RequestKind.RENEWAL:
+        require_renewable(agreement)
     request = draft_request(consumer, by=by, kind=kind, uuid=uuid, **beginning_facts(current, consumer, kind, by))
     basis, is_new = RequestBasis.objects.get_or_create(
         request=request, defaults={"agreement": agreement, "starts_from": current}
@@ -103,6 +103,12 @@ def is_renewable(agreement: Agreement) -> bool:
     return agreement.valid_to is not None
 
 
+def require_renewable(agreement: Agreement) -> None:
+    """Raises Conflict (`no_end`) for what runs without an end."""
+    if not is_renewable(agreement):
+        raise Conflict(_("The agreement has no end, so there is nothing to renew; ask for a change."), code="no_end")
+
+
 def _of(agreement: Agreement, request: ConnectionRequest) -> ConnectionRequest:
     """`request`, begun on this agreement. Raises Conflict when its key was used for another one."""
     if request.basis.agreement_id != agreement.pk:
@@ -119,10 +125,17 @@ def beginning_facts(version: AgreementVersion, consumer: Organization, kind: str
         # The joiner's own words and systems; the agreement's scope, limits and term.
         return {**content, "systems": [], "technician": "", "exemption_reason": "", "note": ""}
     if kind == RequestKind.RENEWAL:
-        last = content["wanted_to"] or last_day(version.agreement.valid_to)
-        length = last - timezone.localdate(version.agreement.valid_from)
-        return {**content, "wanted_from": None, "wanted_to": last + max(length, datetime.timedelta(days=365))}
+        return {**content, "wanted_from": None, "wanted_to": _renewed_until(content["wanted_to"], version.agreement)}
     return content
+
+
+def _renewed_until(last: datetime.date | None, agreement: Agreement) -> datetime.date | None:
+    """The last day moved on by the length of the term, at least by a year; none where there is no end (any more)."""
+    if last is None and agreement.valid_to is None:
+        return None
+    last = last or last_day(agreement.valid_to)
+    length = last - timezone.localdate(agreement.valid_from)
+    return last + max(length, datetime.timedelta(days=365))
 
 
 def request_facts(version: AgreementVersion, consumer: Organization) -> dict:

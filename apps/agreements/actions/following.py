@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.agreements.actions.beginnings import beginning_facts
+from apps.agreements.actions.beginnings import beginning_facts, is_renewable, require_renewable
 from apps.agreements.choices import AgreementStatus, VersionState
 from apps.agreements.models import AgreementVersion, RequestBasis
 from apps.audit import actions as audit
 from apps.connections.actions import EDITABLE, save_draft
-from apps.connections.choices import OVER
+from apps.connections.choices import OVER, RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.core.errors import FactMissing
 from apps.core.workflow import came_second, require
@@ -46,7 +46,8 @@ def stands_now(request: ConnectionRequest) -> AgreementVersion | None:
 def follow_agreement(request: ConnectionRequest, *, by, version: int | None = None) -> Merge:
     """Put a draft or returned request on the content that stands now; it can then be signed, submitted and approved.
 
-    Raises FactMissing (`nothing_moved`, `agreement_not_in_force`), StaleVersion, TransitionNotAllowed after submission.
+    Raises FactMissing (`nothing_moved`, `agreement_not_in_force`), StaleVersion, TransitionNotAllowed after submission, and
+    Conflict (`no_end`) for a renewal of what has lost its end meanwhile: it is withdrawn.
     """
     require(by, "connections.edit_request", request)
     if request.status not in EDITABLE:
@@ -56,6 +57,8 @@ def follow_agreement(request: ConnectionRequest, *, by, version: int | None = No
         raise FactMissing(_("The agreement has not changed since this request was begun."), code="nothing_moved")
     if current.agreement.status != AgreementStatus.IN_FORCE:
         raise FactMissing(_("The agreement is not in force."), code="agreement_not_in_force")
+    if request.kind == RequestKind.RENEWAL:
+        require_renewable(current.agreement)
     former = request.basis.starts_from
     merge = merged(request, former, current, by)
     save_draft(request, by=by, version=version, **merge.content)
@@ -68,8 +71,15 @@ def follow_agreement(request: ConnectionRequest, *, by, version: int | None = No
     return merge
 
 
+def has_lost_its_end(request: ConnectionRequest, current: AgreementVersion) -> bool:
+    """A renewal under which the agreement's end was taken away: nothing is left to be renewed."""
+    return request.kind == RequestKind.RENEWAL and not is_renewable(current.agreement)
+
+
 def merged(request: ConnectionRequest, former: AgreementVersion, current: AgreementVersion, by) -> Merge:
-    """What the request would hold on `current`. Reads only."""
+    """What the request would hold on `current`; nothing of it where `follow_agreement` would answer `no_end`. Reads only."""
+    if has_lost_its_end(request, current):
+        return Merge()
     was, now = (beginning_facts(version, request.consumer, request.kind, by) for version in (former, current))
     mine = {name: getattr(request, name) for name in now if name not in ("systems", "scope")}
     mine["systems"] = [row.system for row in request.request_systems.select_related("system")]

@@ -99,10 +99,11 @@ def leave_agreement(agreement: Agreement, *, by, reason: str, consumer: str = ""
     told = {*agreement.party_uuids()}
     party = plan.party
     close_grants(agreement, by=by, reason=reason.strip(), system__organization=party.organization)
-    left = _version_without(agreement, party, by=by, reason=reason.strip())
+    left = _version_without(agreement, party, reason=reason.strip())
     # The version without it is the first it does not read.
     Party.objects.filter(pk=party.pk).update(left_at=left.created_at)
-    Duty.objects.bulk_create(Duty(agreement=agreement, party=party, kind=kind) for kind in plan.duties)
+    # One that came back by a merge before it did its duties has its rows from then.
+    Duty.objects.bulk_create((Duty(agreement=agreement, party=party, kind=kind) for kind in plan.duties), ignore_conflicts=True)
     agreement.version += 1
     agreement.save(update_fields=["version", "updated_at"])
     raise_epoch("agreement", agreement.uuid)
@@ -128,7 +129,7 @@ def _nothing_pending(plan: LeavingPlan) -> None:
         raise Conflict(_("Withdraw these requests first: %(numbers)s.") % {"numbers": numbers}, code="unfinished")
 
 
-def _version_without(agreement: Agreement, party: Party, *, by, reason: str) -> AgreementVersion:
+def _version_without(agreement: Agreement, party: Party, *, reason: str) -> AgreementVersion:
     """The next version, less the one who left; for the others it says what the former one said, and binds them as that did."""
     current = agreement.versions.get(state=VersionState.CURRENT)
     number = agreement.versions.order_by("-number").first().number + 1
@@ -136,13 +137,14 @@ def _version_without(agreement: Agreement, party: Party, *, by, reason: str) -> 
         "version": number, "supersedes": current.content_hash, "change_note": reason,
     }  # fmt: skip
     agreement.versions.filter(pk=current.pk).update(state=VersionState.SUPERSEDED)
+    # It says what it said, so its drafter is whose it was: who only takes somebody's name out of it may be a signer.
     version = AgreementVersion.objects.create(
-        agreement=agreement, number=number, content=content, content_hash=content_hash(content), drafted_by=by,
+        agreement=agreement, number=number, content=content, content_hash=content_hash(content), drafted_by_id=current.drafted_by_id,
         state=VersionState.CURRENT, change_note=reason,
     )  # fmt: skip
     Signature.objects.bulk_create(
         Signature(
-            version=version, party_id=row.party_id, signer_id=row.signer_id, signer_name=row.signer_name, drafted_by=by,
+            version=version, party_id=row.party_id, signer_id=row.signer_id, signer_name=row.signer_name, drafted_by_id=version.drafted_by_id,
             basis=SignatureBasis.CARRIED if row.signer_id else SignatureBasis.PAPER, signed_hash=row.signed_hash,
             signed_at=row.signed_at,
         )

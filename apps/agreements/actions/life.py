@@ -188,7 +188,7 @@ def _open_duties(agreement: Agreement) -> None:
         for party in agreement.present_parties().bound()
         for kind in DUTIES[party.side]
     ]
-    # One that had left, and came back by a merge, has its rows from then.
+    # One that had left, and came back by a merge before it did its duties, has its rows from then.
     Duty.objects.bulk_create(rows, ignore_conflicts=True)
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.choices import GrantStatus
-from apps.agreements.impact import RUNNING, Impact, grants_on, impact
+from apps.agreements.impact import RUNNING, Breakage, Impact, grants_on, impact
 from apps.agreements.locks import hold
 from apps.agreements.models import Grant
 from apps.agreements.workflow import GRANT
@@ -34,7 +34,7 @@ def publish_service_version(version: ServiceVersion, *, by, expected: int | None
     """Publish a complete draft. A live minor of the same major is replaced, and the access agreed on it goes on; a new major stands beside.
 
     Who uses it is told, in both cases. Every open grant moves to the same operation of the new version, in place: the quota used
-    today stays used. Raises Conflict (`breaks_agreements`) when something agreed on would break, otherwise as `registry.publish_version`.
+    today stays used. Raises Conflict (`breaks_agreements`) when something agreed on, or awaiting signatures, would break, otherwise as `registry.publish_version`.
     """
     VERSION.check(version, "publish", by=by, version=expected)
     hold([version.service.code])
@@ -115,13 +115,18 @@ def retire_service_version(version: ServiceVersion, *, by, reason: str, expected
 
 def _breaks(found: Impact, by) -> Conflict:
     shown, hidden = found.visible_to(by)
-    texts = [f"{row.agreement.number}, {row.system}: " + " ".join(change.text for change in row.changes) for row in shown]
+    texts = [f"{_named(row)}, {row.system}: " + " ".join(change.text for change in row.changes) for row in shown]
     if hidden:
         texts.append(_("and %(count)d systems of agreements you do not see") % {"count": hidden})
     return Conflict(
         _("The new version breaks what is agreed. Publish it as a new major version, or change the agreements first."),
         code="breaks_agreements", fields={"agreements": texts},
     )  # fmt: skip
+
+
+def _named(row: Breakage) -> str:
+    number = row.agreement.number
+    return _("%(number)s (awaits signatures)") % {"number": number} if row.awaits_signatures else number
 
 
 def _carry_over(found: Impact, version: ServiceVersion, *, by) -> list[Grant]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
+from apps.agreements.actions.fallen import drafts_of, drop_orphans_of
 from apps.agreements.actions.in_place import carry_tests
 from apps.agreements.actions.life import require_texts
 from apps.agreements.actions.suspension import active_grants_of, hold_grants
@@ -44,7 +45,7 @@ def merge_organizations(source: Organization, into: Organization, *, by, instrum
 
     Each agreement that lives gets a new version that names the successor; grants stay the rows they are, for the same
     systems, operations and fields. What `source` issued stays as it was signed, and `into` keeps it. Roles are not carried
-    over: people get theirs anew. Raises Conflict naming what must be finished first: open requests, unfinished agreements,
+    over: people get theirs anew, and what they had only drafted is withdrawn. Raises Conflict naming what must be finished first: open requests, unfinished agreements,
     agreements between the two.
     """
     require(by, "agreements.merge_organizations", source)
@@ -59,6 +60,7 @@ def merge_organizations(source: Organization, into: Organization, *, by, instrum
         _carry_over(agreement, source, into, by=by, instrument=instrument.strip())
     source.refresh_from_db()
     close_organization(source, by=by, reason=instrument.strip())
+    drop_orphans_of(source, by=by)
     audit.record(
         "organization.merged", source, by=by, organizations=[source, into], into=into.code, instrument=instrument.strip(),
         agreements=[agreement.number for agreement in agreements],
@@ -77,10 +79,14 @@ def _mergeable(*two: Organization) -> None:
 
 
 def _hold_what_is_carried(source: Organization) -> list[Agreement]:
-    """The agreements of `source` with what runs under them, its services and systems, and the requests that name its services."""
+    """The agreements of `source` with what runs under them, its services and systems, its drafts and the requests that name its services."""
     asked = ConnectionRequest.objects.open().filter(requested_operations__operation__version__service__provider=source)
-    # By a subquery: a row that comes up twice in a join is not to be locked.
-    _locked(ConnectionRequest.objects.filter(pk__in=asked.values("pk")))
+    # By their keys: a row that comes up twice in a join is not to be locked.
+    _locked(
+        ConnectionRequest.objects.filter(
+            pk__in={*asked.values_list("pk", flat=True), *drafts_of(source).values_list("pk", flat=True)}
+        )
+    )
     agreements = _locked(
         Agreement.objects.filter(
             status__in=LIVE, pk__in=source.agreement_parties.filter(left_at__isnull=True, is_joining=False).values("agreement")
@@ -168,26 +174,37 @@ def require_finished(numbers: list[str]) -> None:
 
 
 def unfinished(source: Organization, into: Organization) -> list[str]:
-    """Numbers of open requests, unfinished agreements, those it has left or that have expired with duties still open, those with a change that awaits
-    signatures or its first day or a joining that waits, and those between the two."""
+    """Numbers of what `source` has to finish (`unfinished_alone`), of agreements with a joining of either that waits, and of those between the two."""
+    joining = Agreement.objects.filter(
+        status__in=LIVE, parties__organization__in=(source, into), parties__is_joining=True, parties__left_at__isnull=True
+    )
+    return sorted({*unfinished_alone(source), *(row.number for row in (*joining, *_between(source, into)))})
+
+
+def _between(source: Organization, into: Organization):
+    """Agreements of `source` on whose other side `into` is, or once was or wanted to be: a party's row keeps its side, with what it signed.
+
+    Of an agreement that `source` itself has left nothing is carried over.
+    """
+    theirs = Party.objects.filter(agreement=OuterRef("agreement"), organization=into).exclude(side=OuterRef("side"))
+    mine = Party.objects.bound().filter(Exists(theirs), organization=source, left_at__isnull=True)
+    return Agreement.objects.filter(status__in=LIVE, pk__in=mine.values("agreement"))
+
+
+def unfinished_alone(source: Organization) -> set[str]:
+    """Numbers of open requests, unfinished agreements, those it has left or that have expired with duties still open, and those with a change
+    that awaits signatures or its first day or a joining of its own that waits."""
     cases = ConnectionRequest.objects.open()
     requests = cases.filter(consumer=source) | cases.filter(decisions__provider=source)
-    agreements = Agreement.objects.filter(status__in=UNFINISHED, parties__organization=source)
-    owed = Agreement.objects.filter(pk__in=Duty.objects.owed().filter(party__organization=source).values("agreement"))
     bound = {"parties__is_joining": False, "parties__left_at__isnull": True}
+    agreements = Agreement.objects.filter(status__in=UNFINISHED, parties__organization=source, **bound)
+    owed = Agreement.objects.filter(pk__in=Duty.objects.owed().filter(party__organization=source).values("agreement"))
     # A merge makes the next version: a change that waits would be lost by it, with the signatures it has.
     change = {"versions__state__in": (VersionState.DRAFT, VersionState.SCHEDULED)}
     later = Agreement.objects.filter(status__in=LIVE, parties__organization=source, **change, **bound)
     waiting = {"parties__is_joining": True, "parties__left_at__isnull": True}
-    joining = Agreement.objects.filter(status__in=LIVE, parties__organization__in=(source, into), **waiting)
-    sides = [{"parties__organization": one, "parties__is_joining": False} for one in (source, into)]
-    between = Agreement.objects.filter(status__in=LIVE, **sides[0]).filter(**sides[1])
-    opposed = [row for row in between.distinct() if _side(row, source) != _side(row, into)]
-    return sorted({row.number for row in (*requests, *agreements, *owed, *later, *joining, *opposed)})
-
-
-def _side(agreement: Agreement, organization: Organization) -> str:
-    return agreement.parties.get(organization=organization).side
+    joining = Agreement.objects.filter(status__in=LIVE, parties__organization=source, **waiting)
+    return {row.number for row in (*requests, *agreements, *owed, *later, *joining)}
 
 
 def _carry_systems_and_services(source: Organization, into: Organization) -> None:
@@ -209,6 +226,8 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
     party, _created = Party.objects.get_or_create(agreement=agreement, organization=into, defaults={"side": old_party.side})
     # The successor may have left before, or asked to join once and been declined: it is bound by what it takes over.
     Party.objects.filter(pk=party.pk).update(left_at=None, is_joining=False)
+    # What it did when it left was done; what is given to it from now on is deleted anew.
+    Duty.objects.filter(party=party, done_at__isnull=False).update(is_past=True)
     Party.objects.filter(pk=old_party.pk).update(left_at=timezone.now())
     current = agreement.versions.get(state=VersionState.CURRENT)
     number = agreement.versions.order_by("-number").first().number + 1
@@ -216,8 +235,9 @@ def _carry_over(agreement: Agreement, source: Organization, into: Organization, 
         "version": number, "supersedes": current.content_hash, "change_note": instrument,
     }  # fmt: skip
     agreement.versions.filter(pk=current.pk).update(state=VersionState.SUPERSEDED)
+    # It says what it said, so its drafter is whose it was: the operator may be the signer of one of the parties.
     version = AgreementVersion.objects.create(
-        agreement=agreement, number=number, content=content, content_hash=content_hash(content), drafted_by=by,
+        agreement=agreement, number=number, content=content, content_hash=content_hash(content), drafted_by_id=current.drafted_by_id,
         state=VersionState.CURRENT, change_note=instrument,
     )  # fmt: skip
     carry_tests(agreement, current, version)
@@ -273,7 +293,7 @@ def _carry_signatures(current: AgreementVersion, version: AgreementVersion, old_
         rows.setdefault(bound.pk, (bound, signature))
     Signature.objects.bulk_create(
         Signature(
-            version=version, party=bound, signer=signature.signer, signer_name=signature.signer_name, drafted_by=version.drafted_by,
+            version=version, party=bound, signer=signature.signer, signer_name=signature.signer_name, drafted_by_id=version.drafted_by_id,
             basis=SignatureBasis.SUCCESSION if signature.signer_id else SignatureBasis.PAPER, signed_hash=signature.signed_hash,
             signed_at=signature.signed_at,
         )

@@ -17,6 +17,7 @@ from apps.agreements.content import term_of
 from apps.agreements.grants import begin_plan, drop_plan, operation_of
 from apps.agreements.locks import hold, lock_agreement
 from apps.agreements.models import Agreement, AgreementDocument, AgreementVersion, Consent, Party, Signature
+from apps.agreements.moved_fields import require_as_written
 from apps.agreements.proposals import checked
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
@@ -86,13 +87,14 @@ def next_version(agreement: Agreement, content: dict, *, by, note: str, supersed
 def agree_content(agreement: Agreement, *, by, content_hash: str, version: int | None = None) -> Agreement:
     """`by`'s side agrees to exactly the content with this hash; the last side's word ends the negotiation.
 
-    Raises StaleVersion when a newer proposal lies on the table.
+    Raises StaleVersion when a newer proposal lies on the table, Conflict (`fields_changed`) when the service changed since.
     """
     agreement = lock_agreement(agreement, version)
     AGREEMENT.check(agreement, "agree", by=by)
     draft = agreement.versions.order_by("-number").first()
     if draft.content_hash != content_hash:
         raise StaleVersion(content_hash=draft.content_hash)
+    require_as_written(draft)
     side = _consent(draft, by)
     audit.record(
         "agreement.content_agreed", agreement, by=by, organizations=agreement.party_uuids(), content_hash=draft.content_hash
@@ -202,14 +204,17 @@ def sign_agreement(agreement: Agreement, *, by, content_hash: str, version: int 
     """Sign the agreed content in the portal for the party whose signer `by` is; the last signature puts it in force.
 
     `content_hash` is what the signer read; another one is StaleVersion. Four eyes: NotPermitted for whoever
-    drafted the content or signed for another party. The door proves first who the person is (re-authentication).
+    drafted the content or signed for another party. Conflict (`fields_changed`) where the service is no longer what the
+    content says. The door proves first who the person is (re-authentication).
     """
     agreement = lock_agreement(agreement, version)
     draft = agreement.versions.order_by("-number").first()
     _check_may_sign(agreement, draft, by)
     if draft.content_hash != content_hash:
         raise StaleVersion(content_hash=draft.content_hash)
-    signature = add_signature(draft, party_to_sign(draft, by), by=by, basis=SignatureBasis.PORTAL)
+    party = party_to_sign(draft, by)
+    _hold_as_written(draft)
+    signature = add_signature(draft, party, by=by, basis=SignatureBasis.PORTAL)
     _tell_of_signature(signature)
     complete_if_signed(agreement, draft, by=by)
     return signature
@@ -230,6 +235,7 @@ def sign_with_pdf(agreement: Agreement, *, by, data: bytes, version: int | None 
     _document, given_out = documents.newest(draft)
     signed = signed_pdf.verify(data, given_out=given_out)
     signed_pdf.require_person(signed, by)
+    _hold_as_written(draft)
     signature = add_signature(draft, party, by=by, basis=SignatureBasis.PDF)
     kept = AgreementDocument.objects.create(
         version=draft, signature=signature, sha256=files.digest(data), size=len(data), certificate=signed.subject
@@ -245,6 +251,12 @@ def _check_may_sign(agreement: Agreement, draft: AgreementVersion, by) -> None:
         require(by, "agreements.sign", agreement)  # an amendment: the old version stays in force meanwhile
     else:
         AGREEMENT.check(agreement, "sign", by=by)
+
+
+def _hold_as_written(draft: AgreementVersion) -> None:
+    """No version of its services is published from now until the signature stands, and with the last one its access."""
+    hold(draft.service_codes(), draft.system_codes())
+    require_as_written(draft)
 
 
 def writers_of(draft: AgreementVersion):
@@ -301,10 +313,12 @@ def _tell_of_signature(signature: Signature) -> None:
 
 
 def complete_if_signed(agreement: Agreement, draft: AgreementVersion, *, by) -> None:
-    """With the last party's signature the agreement comes into force, and test grants open in the same transaction."""
+    """With the last party's signature the agreement comes into force, and test grants open in the same transaction.
+
+    The caller holds the services and systems (`_hold_as_written`).
+    """
     if agreement.present_parties().exclude(pk__in=draft.signatures.values("party_id")).exists():
         return
-    hold(draft.service_codes(), draft.system_codes())
     now = timezone.now()
     starts, ends = term_of(draft.content, now)
     if ends is not None and ends <= starts:

@@ -26,6 +26,7 @@ class BreakageSerializer(serializers.Serializer):
     system = serializers.CharField(source="system.code")
     organization = serializers.CharField(source="system.organization.code")
     changes = DifferenceSerializer(many=True)
+    awaits_signatures = serializers.BooleanField(help_text="It is agreed on and not signed by all: none of it runs yet.")
 
 
 class ImpactSerializer(serializers.Serializer):

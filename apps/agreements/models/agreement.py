@@ -184,6 +184,8 @@ class AgreementVersion(TimedModel):
         verbose_name = _("agreement version")
         verbose_name_plural = _("agreement versions")
         ordering = ["agreement_id", "-number"]
+        # What awaits signatures: few, of many.
+        indexes = [models.Index(fields=["agreement"], condition=Q(state="draft"), name="agreements_version_draft")]
         constraints = [
             models.UniqueConstraint(fields=["agreement", "number"], name="agreements_agreementversion_number"),
             models.UniqueConstraint(

@@ -145,6 +145,8 @@ class Duty(TimedModel):
     done_at = models.DateTimeField(_("done at"), null=True, blank=True)
     done_by = models.ForeignKey(USER, verbose_name=_("done by"), on_delete=models.PROTECT, null=True, related_name="+")
     note = models.TextField(_("how it was done"), blank=True)
+    # Of one that had left, and was bound again by a merge: the next end asks for it anew.
+    is_past = models.BooleanField(_("done before the party came back"), default=False)
 
     objects = DutyQuerySet.as_manager()
 
@@ -152,7 +154,12 @@ class Duty(TimedModel):
         verbose_name = _("duty")
         verbose_name_plural = _("duties")
         ordering = ["id"]
-        constraints = [models.UniqueConstraint(fields=["agreement", "party", "kind"], name="agreements_duty_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agreement", "party", "kind"], condition=Q(is_past=False), name="agreements_duty_once"
+            ),
+            models.CheckConstraint(condition=Q(is_past=False) | Q(done_at__isnull=False), name="agreements_duty_past_is_done"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.party}: {self.get_kind_display()}"

@@ -79,6 +79,13 @@ class ReplaySerializer(serializers.Serializer):
     opened_because = ReasonCountSerializer(many=True, help_text="Why those that would pass were refused so far.")
 
 
+class MovedFieldSerializer(serializers.Serializer):
+    operation = serializers.CharField()
+    path = serializers.CharField()
+    before = serializers.CharField(help_text="Its class as the version says it.")
+    after = serializers.CharField(help_text="Its class today; empty where the service gives it no more.")
+
+
 class PreviewSerializer(serializers.Serializer):
     operations = OperationPreviewSerializer(many=True, source="about.operations")
     overlaps = OverlapSerializer(many=True, source="about.overlaps")
@@ -88,6 +95,11 @@ class PreviewSerializer(serializers.Serializer):
     )
     is_everywhere = serializers.BooleanField(source="about.is_everywhere", help_text="The networks shut no address out.")
     opens_sensitive = serializers.BooleanField(source="about.opens_sensitive")
+    moved = MovedFieldSerializer(
+        many=True,
+        source="about.moved",
+        help_text="Of a version that waits: what its service changed since. Nobody can sign it.",
+    )
     replay = serializers.SerializerMethodField()
 
     @extend_schema_field(ReplaySerializer)

@@ -84,7 +84,7 @@ def resume_organization(organization: Organization, *, by, reason: str = "", ver
 def close_organization(organization: Organization, *, by, reason: str, version: int | None = None) -> Organization:
     """Close an agency that no longer exists: its roles end, its focal point ends, its history stays.
 
-    Raises Conflict while agencies under it or systems of it still live.
+    Called by the floors above alone, which know what it has not finished (`disputes.closing`, and the merge). Raises Conflict while agencies under it or systems of it still live.
     """
     _reasoned(reason)
     ORGANIZATION.check(organization, "close", by=by, version=version)

@@ -62,7 +62,6 @@ class OrganizationAdmin(AuditedRegister):
         *steps(ORGANIZATION, {
             "suspend": actions.suspend_organization,
             "resume": actions.resume_organization,
-            "close": actions.close_organization,
         }),
     )  # fmt: skip
 

@@ -89,19 +89,14 @@ class Organizations(mixins.ListModelMixin, Door):
     @action(detail=True, methods=["post"])
     def suspend(self, request, code: str) -> Response:
         """Suspend: its people, systems and services stop with the next request and call (operator)."""
-        return self._move(request, "organizations.suspend_organization", actions.suspend_organization)
+        return self.move(request, "organizations.suspend_organization", actions.suspend_organization)
 
     @step(serializers.StepReasonSerializer, serializers.OrganizationSerializer)
     @action(detail=True, methods=["post"])
     def resume(self, request, code: str) -> Response:
-        return self._move(request, "organizations.resume_organization", actions.resume_organization)
+        return self.move(request, "organizations.resume_organization", actions.resume_organization)
 
-    @step(serializers.StepReasonSerializer, serializers.OrganizationSerializer)
-    @action(detail=True, methods=["post"])
-    def close(self, request, code: str) -> Response:
-        return self._move(request, "organizations.close_organization", actions.close_organization)
-
-    def _move(self, request, permission: str, verb) -> Response:
+    def move(self, request, permission: str, verb) -> Response:
         row = self.get_object()
         self.may(permission, row)
         verb(row, by=request.user, **body(request, serializers.StepReasonSerializer))
