@@ -103,9 +103,10 @@ def sign_with_file(request: HttpRequest, uuid) -> HttpResponse:
 @door
 def suspend_consumer(request: HttpRequest, uuid) -> HttpResponse:
     agreement = find(Agreement.objects, request.user, uuid=uuid)
-    parties = list(agreement.present_parties().filter(side=Side.CONSUMER).select_related("organization"))
+    parties = list(agreement.present_parties().bound().filter(side=Side.CONSUMER).select_related("organization"))
     given = valid(ConsumerSuspendForm(request.POST, prefix="one", parties=parties)).cleaned_data
-    party = next(party for party in parties if str(party.organization.uuid) == given.pop("party"))
+    chosen = given.pop("party")
+    party = next(party for party in parties if str(party.organization.uuid) == chosen)
     do(request, actions.suspend_consumer, party, _("Access of this consumer is suspended; it has been told why."), **given)
     return _agreement(agreement)
 
