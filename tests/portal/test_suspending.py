@@ -68,7 +68,9 @@ ONE = {"violation": "Chuyển tiếp", "plan": "Xác minh", "restore_conditions"
 
 def said(client, door: str, row, *args, **body) -> str:
     here = address(row if isinstance(row, Agreement) else row.agreement)
-    answer = client.post(reverse(door, args=[row.uuid, *args]), {"back": here, "version": getattr(row, "version", ""), **body}, follow=True)
+    answer = client.post(
+        reverse(door, args=[row.uuid, *args]), {"back": here, "version": getattr(row, "version", ""), **body}, follow=True
+    )
     return " ".join(str(message) for message in answer.context["messages"])
 
 

@@ -218,8 +218,11 @@ def lift_consumer_suspension(suspension: ConsumerSuspension, *, by, comment: str
     held = suspension.grants.filter(status=GrantStatus.SUSPENDED).order_by("pk")
     for grant in held.select_for_update(of=("self",), no_key=True):
         _open_or_hand_on(grant, agreement, by)
-    event, message = "suspension_lifted", N_(
-        "The suspension of %(consumer)s under agreement %(number)s was lifted; what is suspended for another reason stays so."
+    event, message = (
+        "suspension_lifted",
+        N_(
+            "The suspension of %(consumer)s under agreement %(number)s was lifted; what is suspended for another reason stays so."
+        ),
     )
     if suspension.leaves_nothing_closed():
         event, message = "resumed", N_("Access of %(consumer)s under agreement %(number)s is open again.")

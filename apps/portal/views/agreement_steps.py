@@ -64,7 +64,11 @@ _AGREEMENT = {
     "agree": (actions.agree_content, None, gettext_lazy("Your agency has agreed to the content.")),
     "reopen": (actions.reopen_agreement, ReasonForm, gettext_lazy("The content is negotiated again.")),
     "decline": (actions.decline_agreement, ReasonForm, gettext_lazy("The agreement was declined.")),
-    "decline_change": (actions.decline_change, ReasonForm, gettext_lazy("The change was declined; the version in force stays.")),
+    "decline_change": (
+        actions.decline_change,
+        ReasonForm,
+        gettext_lazy("The change was declined; the version in force stays."),
+    ),
     "suspend": (actions.suspend_agreement, SuspendForm, gettext_lazy("The agreement is suspended; the next call is refused.")),
     "resume": (actions.resume_agreement, CommentForm, _resumed),
     "terminate": (
