@@ -111,6 +111,10 @@ class PartyQuerySet(models.QuerySet):
         """Who has a party's say: not who is still joining, nor whose joining was declined."""
         return self.filter(is_joining=False)
 
+    def of_today(self):
+        """Of these, who has not left; an agreement that has ended keeps the parties it ended with."""
+        return self.bound().filter(left_at__isnull=True)
+
     def visible_to(self, user):
         """Whoever reads the agreement in full; who left those it knew; one who joins sees its providers and itself.
 

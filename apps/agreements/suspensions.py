@@ -128,3 +128,11 @@ def hand_over(agreement: Agreement, source: Organization, into: Organization, *,
             setattr(same, name, "\n".join(filter(None, (getattr(same, name), getattr(row, name)))))
         same.save()
         lift([row], by=by, comment=instrument)
+
+
+def end_suspensions_of_consumers(agreement: Agreement, *, by, reason: str, **which) -> None:
+    """Nothing is left to be held, nor to be opened again: who was suspended (of those whom `which`, field lookups, names) has
+    left, or the agreement ends."""
+    now = timezone.now()
+    rows = agreement.consumer_suspensions.open().filter(**which)
+    rows.update(lifted_at=now, lifted_by=by, comment=reason, updated_at=now)

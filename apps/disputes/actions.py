@@ -63,9 +63,10 @@ def raise_dispute(
     _require_texts(title=title, description=description)
     if category not in DisputeCategory.values:
         raise InvalidFact(code="unknown_category", fields={"category": [category]})
-    facts = (
-        _about_agreement(subject, by, respondent) if isinstance(subject, Agreement) else _about_request(subject, by, respondent)
-    )
+    mine, others = sides_for(subject, by)
+    if not mine:
+        raise NotPermitted(code="not_a_party")
+    facts = {**_about(subject), "raised_for_id": min(mine), "respondent_id": _other(others, respondent)}
     _hold_sides(facts["raised_for_id"], facts["respondent_id"])
     facts.update(category=category, title=title.strip(), description=description.strip(),
                  **clock.start("dispute.level_1", timezone.now()))  # fmt: skip
@@ -82,29 +83,35 @@ def _numbered(model, prefix: str, **facts):
     return lambda key: model.objects.create(uuid=key, number=next_number(prefix), **facts)
 
 
-def _about_agreement(agreement: Agreement, by, respondent: Organization | None) -> dict:
-    for side, role in ((Side.CONSUMER, Role.CONSUMER_OFFICER), (Side.PROVIDER, Role.PROVIDER_OFFICER)):
-        mine = organization_ids(by, role) & agreement.organization_ids(side)
+def sides_for(subject: Agreement | ConnectionRequest, by) -> tuple[frozenset[int], frozenset[int]]:
+    """The agencies in whose name `by` may raise an obstacle about `subject`, and those on the other side of it.
+
+    Both are empty for who is no officer of a bound party. Two sides of a request that were merged since are one: nobody is
+    left on the other.
+    """
+    if isinstance(subject, ConnectionRequest):
+        mine = organization_ids(by, Role.CONSUMER_OFFICER) & subject.consumer_ids()
+        return mine, subject.provider_ids() - mine if mine else frozenset()
+    for side, other, role in (
+        (Side.CONSUMER, Side.PROVIDER, Role.CONSUMER_OFFICER),
+        (Side.PROVIDER, Side.CONSUMER, Role.PROVIDER_OFFICER),
+    ):
+        mine = organization_ids(by, role) & subject.organization_ids(side)
         if mine:
-            other = Side.PROVIDER if side == Side.CONSUMER else Side.CONSUMER
-            named = _other(agreement.organization_ids(other), respondent)
-            return {
-                "agreement": agreement, "version_of": agreement.current_version, "raised_for_id": min(mine), "respondent_id": named,
-            }  # fmt: skip
-    raise NotPermitted(code="not_a_party")
+            return mine, subject.organization_ids(other)
+    return frozenset(), frozenset()
 
 
-def _about_request(request: ConnectionRequest, by, respondent: Organization | None) -> dict:
-    mine = organization_ids(by, Role.CONSUMER_OFFICER) & request.consumer_ids()
-    if not mine:
-        raise NotPermitted(code="not_a_party")
-    if request.status != RequestStatus.REFUSED:
+def _about(subject: Agreement | ConnectionRequest) -> dict:
+    if isinstance(subject, Agreement):
+        return {"agreement": subject, "version_of": subject.current_version}
+    if subject.status != RequestStatus.REFUSED:
         raise FactMissing(_("Only a refused request is disputed; an open one is still being decided."), code="not_refused")
-    return {"request": request, "raised_for_id": min(mine), "respondent_id": _other(request.provider_ids(), respondent)}
+    return {"request": subject}
 
 
 def _other(parties: frozenset[int], respondent: Organization | None) -> int:
-    if respondent is not None and respondent.pk not in parties:
+    if not parties or (respondent is not None and respondent.pk not in parties):
         raise InvalidFact(_("This organization is not the other party."), code="not_the_other_party")
     if respondent is None and len(parties) > 1:
         raise FactMissing(_("Several organizations are on the other side: name one."), fields={"respondent": [_("Required.")]})
@@ -260,7 +267,7 @@ def open_ticket(
     _hold_sides(min(mine), asked_of.pk)
     facts = {"kind": kind, "agreement": agreement, "service": service, "asked_by_id": min(mine), "asked_of": asked_of,
              "text": text.strip(), "record_key_hash": keyed_hash(record_key) if record_key else "",
-             **(clock.until(due_at, now) if kind == TicketKind.EXPLANATION else clock.start(clock.CORRECT, now))}  # fmt: skip
+             **(_until(due_at, now) if kind == TicketKind.EXPLANATION else clock.start(clock.CORRECT, now))}  # fmt: skip
     ticket, is_new = made_once(Ticket, uuid, _numbered(Ticket, "PH", author=by, **facts), author=by)
     if not is_new:
         return ticket
@@ -300,14 +307,22 @@ def ask_again(ticket: Ticket, *, by, text: str, version: int | None = None) -> T
     return ticket
 
 
+def _until(due_at: datetime.datetime, now: datetime.datetime) -> dict:
+    return {**clock.until(due_at, now), "days": _working_days(now, due_at)}
+
+
+def _working_days(first: datetime.datetime, last: datetime.datetime) -> int:
+    day = timezone.localdate(first)
+    return max(1, WorkCalendar(day).between(day, timezone.localdate(last)))
+
+
 def _time_again(ticket: Ticket) -> dict:
     """A clock as long as the first one: by the rule, or as many working days as were named."""
     now = timezone.now()
     if ticket.kind == TicketKind.WRONG_DATA:
         return clock.start(clock.CORRECT, now)
-    first, last = timezone.localdate(ticket.created_at), timezone.localdate(ticket.due_at)
-    days = max(1, WorkCalendar(first).between(first, last))
-    return clock.until(deadlines.working_days(days, now).due_at, now)
+    days = ticket.days or _working_days(ticket.created_at, ticket.due_at)
+    return {**clock.until(deadlines.working_days(days, now).due_at, now), "days": days}
 
 
 @transaction.atomic

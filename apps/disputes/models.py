@@ -109,6 +109,8 @@ class Ticket(WithHistory, StatefulModel):
     text = models.TextField(_("text"))
     record_key_hash = models.CharField(_("record (hashed)"), max_length=64, blank=True)
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
+    # Of an explanation: asked again it has as many, however late that is. Empty in what was asked before this was kept.
+    days = models.PositiveSmallIntegerField(_("working days given"), null=True, blank=True, editable=False)
     deadline_rule = models.ForeignKey(LegalRule, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     half_at = models.DateTimeField(_("half of the time"), null=True, blank=True, editable=False)
     reminded_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -37,8 +37,15 @@ class DisputeQuerySet(CaseQuerySet):
 
     def waiting(self):
         """Those that the level in charge has not answered yet: for whose answer the clock runs."""
+        return self.running().exclude(self._answered())
+
+    def with_answered(self):
+        """Each row with `is_answered`: whether the present level has answered, so that nobody is late any more."""
+        return self.annotate(is_answered=self._answered())
+
+    def _answered(self) -> Exists:
         answers = self.model._meta.get_field("answers").related_model.objects
-        return self.running().exclude(Exists(answers.filter(dispute=OuterRef("pk"), level=OuterRef("status"))))
+        return Exists(answers.filter(dispute=OuterRef("pk"), level=OuterRef("status")))
 
     def late(self, at):
         """Not answered, and the time of the level is over."""

@@ -128,7 +128,7 @@ def version_of(request: HttpRequest) -> int:
 
 
 def do(request: HttpRequest, verb: Callable, obj, message: object, **facts):
-    """Call a verb for the person who asks and say that it is done."""
+    """Call a verb for the person who asks and say that it is done: by `message`, or by what it makes of the verb's result."""
     result = verb(obj, by=request.user, **facts)
-    messages.success(request, str(message))
+    messages.success(request, str(message(result) if callable(message) else message))
     return result

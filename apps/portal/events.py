@@ -65,6 +65,7 @@ LABELS = {
     "agreement.joined": _("A further agency joined"),
     "consumer.suspended": _("Access of one consumer suspended"),
     "consumer.resumed": _("Access of one consumer open again"),
+    "consumer.suspension_lifted": _("Suspension of one consumer lifted, another stands"),
     "duty.done": _("Duty before termination done"),
     "acceptance.recorded": _("Test record entered"),
     "acceptance.confirmed": _("Test record confirmed, production opened"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
@@ -21,7 +21,7 @@ from apps.connections.actions import EDITABLE
 from apps.connections.choices import Channel, DecisionStatus, RequestStatus
 from apps.connections.models import ConnectionRequest, ProviderDecision
 from apps.disputes.choices import DisputeStatus, TicketStatus
-from apps.disputes.models import Answer, Dispute, Ticket
+from apps.disputes.models import Dispute, Ticket
 from apps.notices.models import OutboxMessage
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
@@ -122,12 +122,13 @@ def _disputes(user):
     lying = Q(status=DisputeStatus.LEVEL_1, respondent_id__in=mine)
     if operates:
         lying |= Q(status__in=[DisputeStatus.LEVEL_2, DisputeStatus.LEVEL_3, DisputeStatus.RESOLVED])
-    answered = Answer.objects.filter(dispute=OuterRef("pk"), level=OuterRef("status"))
-    rows = Dispute.objects.filter(lying).exclude(Exists(answered), status__in=[DisputeStatus.LEVEL_1, DisputeStatus.LEVEL_2])
+    rows = Dispute.objects.with_answered().filter(lying)
+    # What the body in charge replied is entered, and no clock runs; the document may still have to be noted.
+    rows = rows.exclude(is_answered=True, status__in=[DisputeStatus.LEVEL_1, DisputeStatus.LEVEL_2])
     for row in rows.order_by("due_at", "id")[:MOST]:
-        yield _obstacle(row, told[row.status], due_at=row.due_at)
+        yield _obstacle(row, told[row.status], due_at=None if row.is_answered else row.due_at)
     raised = Dispute.objects.running().filter(raised_for_id__in=mine)
-    for row in raised.filter(Exists(answered)).order_by("updated_at", "id")[:MOST]:
+    for row in raised.with_answered().filter(is_answered=True).order_by("updated_at", "id")[:MOST]:
         yield _obstacle(row, _("Read the answer: settled, or one level up"), due_at=None)
     for row in raised.late(timezone.now()).exclude(status=DisputeStatus.LEVEL_3).order_by("due_at", "id")[:MOST]:
         yield _obstacle(row, _("Not answered in time: take it one level up"), due_at=row.due_at)

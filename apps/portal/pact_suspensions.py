@@ -50,5 +50,6 @@ def suspendable(agreement: Agreement, parties, user) -> ConsumerSuspendForm | No
     if not user.has_perm("agreements.suspend", agreement):
         return None
     open_to = set(agreement.grants.filter(status=GrantStatus.ACTIVE).values_list("system__organization_id", flat=True))
-    rows = [party for party in parties if party.side == Side.CONSUMER and party.organization_id in open_to]
+    bound = [party for party in parties if party.side == Side.CONSUMER and not party.is_joining]
+    rows = [party for party in bound if party.organization_id in open_to]
     return ConsumerSuspendForm(prefix="one", parties=rows, initial={"determined_at": timezone.localtime()}) if rows else None

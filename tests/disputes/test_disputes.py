@@ -296,6 +296,20 @@ def test_an_explanation_asked_again_has_as_many_working_days_as_it_had(w):
     assert timezone.localdate(ticket.due_at) == datetime.date(2026, 6, 10)
 
 
+def test_an_explanation_asked_again_twice_and_late_has_no_more_time_than_at_first(w):
+    with time_machine.travel(MONDAY, tick=False):
+        agreement = agreement_in_force(w)
+        due = timezone.now() + datetime.timedelta(days=2)
+        facts = {"kind": TicketKind.EXPLANATION, "asked_of": w.consumer, "text": "Vì sao?", "due_at": due}
+        ticket = open_ticket(agreement, by=w.provider_officer, **facts)
+    for asked, due in (("2026-06-08", 10), ("2026-06-15", 17), ("2026-06-22", 24)):
+        with time_machine.travel(f"{asked}T09:00:00+07:00", tick=False):
+            answer_ticket(ticket, by=w.consumer_officer, answer="Vì thế.")
+            ask_again(ticket, by=w.provider_officer, text="Chưa rõ.")
+        ticket.refresh_from_db()
+        assert timezone.localdate(ticket.due_at) == datetime.date(2026, 6, due)
+
+
 def test_wf_44_a_provider_asks_for_an_explanation_with_a_day(w):
     agreement = agreement_in_force(w)
     facts = {"kind": TicketKind.EXPLANATION, "asked_of": w.consumer, "text": "Vì sao 9.000 lượt đêm?"}

@@ -10,11 +10,23 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.agreements.actions import (
+    decline_change,
+    leave_agreement,
+    merge_organizations,
+    sign_agreement,
+    terminate_agreement,
+)
 from apps.core.errors import StaleVersion
 from apps.disputes.actions import send_document
 from apps.disputes.models import Dispute, Ticket
 from apps.notices.models import Notice
+from apps.organizations.choices import Role
+from tests.agreements.test_joining import asked
+from tests.agreements.test_leaving import joined
 from tests.factories import agreements, connections
+from tests.factories.agreements import accepted
+from tests.factories.organizations import officer
 
 MONDAY, LATER = "2026-06-01T09:00:00+07:00", "2026-06-11T09:00:00+07:00"
 
@@ -179,7 +191,130 @@ def test_the_list_filters(world, as_person, query, found):
     assert page.count(f">{dispute.number}<") == found
 
 
+def test_ag_03_only_a_bound_officer_of_one_side_sees_the_form_and_on_it_the_other_side(world, as_person):
+    agreement = accepted(world)
+    other = joined(world, agreement)
+    page = as_person(world.provider_officer).get(new(agreement)).content.decode()
+    assert world.consumer.name in page
+    assert other.organization.name in page
+    page = as_person(other.officer).get(new(agreement)).content.decode()
+    assert world.provider.name in page
+    assert f">{world.consumer.name}<" not in page
+    leave_agreement(agreement, by=world.consumer_officer, reason="Ngừng dùng")
+    assert as_person(world.consumer_officer).get(reverse("portal:agreement", args=[agreement.uuid])).status_code == 200
+    for person in (world.consumer_officer, world.operator, world.provider_signer):
+        answer = as_person(person).get(new(agreement))
+        assert (answer.status_code, other.organization.name in answer.content.decode()) == (404, False)
+    facts = {"uuid": uuid.uuid4(), "respondent": other.organization.pk, "category": "data", "title": "x", "description": "y"}
+    assert as_person(world.consumer_officer).post(new(agreement), facts).status_code == 404
+    assert world.consumer.name not in as_person(world.provider_officer).get(new(agreement)).content.decode()
+
+
+def test_ag_03_who_is_joining_raises_nothing_and_learns_of_nobody(db, as_person):
+    w = agreements.special_world()
+    agreement, one = asked(w)
+    assert as_person(one.officer).get(reverse("portal:agreement", args=[agreement.uuid])).status_code == 200
+    answer = as_person(one.officer).get(new(agreement))
+    assert (answer.status_code, w.consumer.name in answer.content.decode()) == (404, False)
+
+
+def test_a_refused_request_is_not_disputed_when_its_two_sides_have_become_one(world, as_person):
+    refused = connections.refused(world)
+    merge_organizations(world.consumer, world.provider, by=world.operator, instrument="Nghị quyết 202/2025/QH15")
+    heir = officer(Role.CONSUMER_OFFICER, world.provider)
+    address = new(request=refused.uuid)
+    page = as_person(heir).get(reverse("portal:request", args=[refused.uuid]))
+    assert (page.status_code, address in page.content.decode()) == (200, False)
+    facts = {"category": "rights", "title": "x", "description": "y"}
+    assert as_person(heir).get(address).status_code == 404
+    answer = as_person(heir).post("/api/v1/disputes", {"request": refused.number, **facts}, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "not_the_other_party")
+    assert not Dispute.objects.exists()
+
+
+LATE = "chip nowrap chip--red"
+
+
+def test_who_has_answered_in_time_is_not_shown_as_late(world, as_person):
+    operator = as_person(world.operator)
+
+    def shown() -> tuple[str, str]:
+        return tuple(
+            operator.get(address).content.decode()
+            for address in (reverse("portal:dispute", args=[dispute.uuid]), reverse("portal:disputes"))
+        )
+
+    with time_machine.travel(MONDAY, tick=False):
+        dispute = raise_one(world, as_person)
+    with time_machine.travel(LATER, tick=False):
+        assert [LATE in page for page in shown()] == [True, True]
+    with time_machine.travel(MONDAY, tick=False):
+        do(as_person(world.provider_officer), dispute, "answer", text="Sẽ đối chiếu lại.")
+    with time_machine.travel(LATER, tick=False):
+        assert [LATE in page for page in shown()] == [False, False]
+        assert ["đã trả lời" in page for page in shown()] == [True, True]
+        do(as_person(world.consumer_officer), dispute, "escalate", reason="Chưa sửa.")
+    with time_machine.travel("2026-07-01T09:00:00+07:00", tick=False):
+        assert [LATE in page for page in shown()] == [True, True], "level 2 has a clock of its own"
+
+
+def test_a_reply_of_level_three_given_in_time_is_not_shown_as_late_at_home(world, as_person):
+    with time_machine.travel(MONDAY, tick=False):
+        dispute = raise_one(world, as_person)
+        Dispute.objects.filter(pk=dispute.pk).update(status="level_3")
+    with time_machine.travel(LATER, tick=False):
+        assert LATE in as_person(world.operator).get(reverse("home")).content.decode()
+    with time_machine.travel(MONDAY, tick=False):
+        do(
+            as_person(world.operator),
+            dispute,
+            "answer",
+            text="Bộ đồng ý.",
+            document_number="99/BTC",
+            document_date="01/06/2026",
+        )
+    with time_machine.travel(LATER, tick=False):
+        assert LATE not in as_person(world.operator).get(reverse("home")).content.decode()
+
+
 # --- questions ----------------------------------------------------------------------------------
+
+
+def ask(client, kind: str, agreement=None):
+    address = reverse("portal:ticket-new", args=[kind])
+    return client.get(address + f"?agreement={agreement.uuid}" if agreement else address)
+
+
+def test_ag_03_who_has_left_an_agreement_is_offered_it_no_more_and_is_not_offered(world, as_person):
+    agreement = accepted(world)
+    other = joined(world, agreement)
+    leave_agreement(agreement, by=world.consumer_officer, reason="Ngừng dùng")
+    for given in (None, agreement):
+        assert ask(as_person(world.consumer_officer), "wrong_data", given).status_code == 404
+    page = ask(as_person(world.provider_officer), "explanation").content.decode()
+    assert (agreement.number in page, world.consumer.name in page) == (True, False)
+    assert agreement.number in ask(as_person(other.officer), "wrong_data").content.decode()
+
+
+@pytest.mark.parametrize("declined", [True, False])
+def test_ag_03_who_is_joining_or_was_declined_is_not_offered_the_agreement(db, as_person, declined):
+    w = agreements.special_world()
+    agreement, one = asked(w)
+    draft = agreement.versions.order_by("-number").first()
+    sign_agreement(agreement, by=one.signer, content_hash=draft.content_hash)
+    if declined:
+        decline_change(agreement, by=w.consumer_officer, reason="Không đồng ý")
+    answer = ask(as_person(one.officer), "wrong_data")
+    assert (answer.status_code, agreement.number in answer.content.decode()) == (404, False)
+    page = ask(as_person(w.provider_officer), "explanation").content.decode()
+    assert (agreement.number in page, one.organization.name in page) == (True, False)
+
+
+def test_under_an_agreement_that_has_ended_its_parties_still_ask(world, as_person):
+    agreement = accepted(world)
+    terminate_agreement(agreement, by=world.operator, ground="authority", reason="Theo yêu cầu")
+    for person, kind in ((world.consumer_officer, "wrong_data"), (world.provider_officer, "explanation")):
+        assert agreement.number in ask(as_person(person), kind, agreement).content.decode()
 
 
 def test_wf_46_wrong_data_is_reported_answered_and_asked_again(world, as_person):

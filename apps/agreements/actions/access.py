@@ -180,7 +180,10 @@ def resume_grant(grant: Grant, *, by, version: int | None = None) -> Grant:
     GRANT.move(grant, "resume", by=by, version=version, status_reason="")
     lift(lifted, by=by)
     follow_suspensions(grant, by=by)
-    return _changed(grant, "resumed", by, N_("Access of %(system)s under agreement %(number)s is open again."))
+    message = N_("Access of %(system)s under agreement %(number)s is open again.")
+    if grant.agreement.status != AgreementStatus.IN_FORCE:
+        message = N_("The access of %(system)s under agreement %(number)s is suspended no more; the agreement itself still is.")
+    return _changed(grant, "resumed", by, message)
 
 
 def _still_suspended(grant: Grant, reason: str, by) -> Grant:

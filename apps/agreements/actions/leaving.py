@@ -16,6 +16,7 @@ from apps.agreements.content import FORMAT
 from apps.agreements.grants import close_grants
 from apps.agreements.locks import lock_agreement
 from apps.agreements.models import Agreement, AgreementVersion, Duty, Party, Signature
+from apps.agreements.suspensions import end_suspensions_of_consumers
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
 from apps.connections.choices import OVER
@@ -99,6 +100,7 @@ def leave_agreement(agreement: Agreement, *, by, reason: str, consumer: str = ""
     told = {*agreement.party_uuids()}
     party = plan.party
     close_grants(agreement, by=by, reason=reason.strip(), system__organization=party.organization)
+    end_suspensions_of_consumers(agreement, by=by, reason=reason.strip(), party=party)
     left = _version_without(agreement, party, reason=reason.strip())
     # The version without it is the first it does not read.
     Party.objects.filter(pk=party.pk).update(left_at=left.created_at)

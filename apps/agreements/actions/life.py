@@ -14,7 +14,13 @@ from apps.agreements.grants import close_grants
 from apps.agreements.locks import lock_agreement
 from apps.agreements.models import Agreement, Duty, DutyCertificate, Suspension
 from apps.agreements.rules import leaves_others
-from apps.agreements.suspensions import lift, record_suspension, require_suspender, to_be_lifted
+from apps.agreements.suspensions import (
+    end_suspensions_of_consumers,
+    lift,
+    record_suspension,
+    require_suspender,
+    to_be_lifted,
+)
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
 from apps.connections import files
@@ -136,6 +142,7 @@ def _close_all(agreement: Agreement, *, by, reason: str) -> None:
     close_grants(agreement, by=by, reason=reason)
     agreement.versions.filter(state=VersionState.SCHEDULED).update(state=VersionState.SUPERSEDED)
     agreement.planned_suspensions.open().update(ended_at=timezone.now())
+    end_suspensions_of_consumers(agreement, by=by, reason=reason)
     raise_epoch("agreement", agreement.uuid)
 
 

@@ -198,7 +198,7 @@ def active_grants_of(party: Party, provider: Organization | None) -> list[Grant]
 
 @transaction.atomic
 def lift_consumer_suspension(suspension: ConsumerSuspension, *, by, comment: str = "") -> ConsumerSuspension:
-    """The conditions are met: what was held opens again. What was suspended on its own before stays so.
+    """The conditions are met: what was held opens again. What was suspended on its own before stays so, and the parties are told.
 
     Raises NotPermitted for another provider than the one that suspended, Conflict when it was lifted already.
     """
@@ -218,13 +218,17 @@ def lift_consumer_suspension(suspension: ConsumerSuspension, *, by, comment: str
     held = suspension.grants.filter(status=GrantStatus.SUSPENDED).order_by("pk")
     for grant in held.select_for_update(of=("self",), no_key=True):
         _open_or_hand_on(grant, agreement, by)
-    audit.record(
-        "consumer.resumed", agreement, by=by, organizations=agreement.party_uuids(), consumer=suspension.party.organization.code
+    event, message = (
+        "suspension_lifted",
+        N_(
+            "The suspension of %(consumer)s under agreement %(number)s was lifted; what is suspended for another reason stays so."
+        ),
     )
-    tell_parties(
-        "consumer_resumed", agreement, N_("Access of %(consumer)s under agreement %(number)s is open again."),
-        key=str(suspension.uuid), consumer=suspension.party.organization.name,
-    )  # fmt: skip
+    if suspension.leaves_nothing_closed():
+        event, message = "resumed", N_("Access of %(consumer)s under agreement %(number)s is open again.")
+    consumer = suspension.party.organization
+    audit.record(f"consumer.{event}", agreement, by=by, organizations=agreement.party_uuids(), consumer=consumer.code)
+    tell_parties(f"consumer_{event}", agreement, message, key=str(suspension.uuid), consumer=consumer.name)
     return suspension
 
 

@@ -213,7 +213,8 @@ class Agreements(Rows):
         given = inputs.ConsumerSuspensionInputSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         facts = dict(given.validated_data)
-        party = agreement.present_parties().filter(side=Side.CONSUMER, organization__code=facts.pop("consumer")).first()
+        bound = agreement.present_parties().bound()
+        party = bound.filter(side=Side.CONSUMER, organization__code=facts.pop("consumer")).first()
         if party is None:
             raise InvalidFact(code="unknown_consumer", fields={"consumer": [_("This is no consumer of the agreement.")]})
         made = actions.suspend_consumer(party, by=request.user, **facts)

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreements", "0021_extended_test")]
+    dependencies = [("agreements", "0022_suspensions_over")]
 
     operations = [
         migrations.AddIndex(

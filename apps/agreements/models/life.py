@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from apps.agreements.choices import DutyKind, SuspensionKind
+from apps.agreements.choices import AgreementStatus, DutyKind, GrantStatus, SuspensionKind
 from apps.agreements.models.agreement import Agreement, Party
 from apps.agreements.querysets import (
     ConsumerSuspensionQuerySet,
@@ -134,6 +134,14 @@ class ConsumerSuspension(TimedModel):
     @property
     def was_told_late(self) -> bool:
         return self.created_at > self.notice_due_at
+
+    def leaves_nothing_closed(self) -> bool:
+        """Once it is lifted: whether all it reached runs, suspended neither alone, nor by another, nor with the agreement."""
+        grants = self.agreement.grants.open().filter(system__organization=self.party.organization_id)
+        if self.provider_id:
+            grants = grants.filter(operation__version__service__provider=self.provider_id)
+        states = set(grants.values_list("status", flat=True))
+        return self.agreement.status == AgreementStatus.IN_FORCE and states == {GrantStatus.ACTIVE}
 
 
 class Duty(TimedModel):

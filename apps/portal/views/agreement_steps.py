@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.agreements import actions, signed_pdf
-from apps.agreements.choices import Side, StepKind
+from apps.agreements.choices import AgreementStatus, GrantStatus, Side, StepKind
 from apps.agreements.models import (
     AcceptanceRecord,
     Agreement,
@@ -48,7 +49,7 @@ def take_step(request: HttpRequest, uuid, verb: str) -> HttpResponse:
     if verb == "agree":
         facts = {"content_hash": request.POST.get("content_hash", "")}
     with telling_what_changed(request, agreement):
-        do(request, step, agreement, said(), version=version_of(request), **facts)
+        do(request, step, agreement, said, version=version_of(request), **facts)
     return _agreement(agreement)
 
 
@@ -62,24 +63,34 @@ def telling_what_changed(request: HttpRequest, agreement: Agreement):
         raise
 
 
+def _resumed(agreement: Agreement) -> str:
+    if agreement.status == AgreementStatus.IN_FORCE:
+        return _("The agreement is in force again.")
+    return _("The suspension is lifted; the agreement stays suspended for the reason shown on this page.")
+
+
 _AGREEMENT = {
-    "agree": (actions.agree_content, None, lambda: _("Your agency has agreed to the content.")),
-    "reopen": (actions.reopen_agreement, ReasonForm, lambda: _("The content is negotiated again.")),
-    "decline": (actions.decline_agreement, ReasonForm, lambda: _("The agreement was declined.")),
-    "decline_change": (actions.decline_change, ReasonForm, lambda: _("The change was declined; the version in force stays.")),
-    "suspend": (actions.suspend_agreement, SuspendForm, lambda: _("The agreement is suspended; the next call is refused.")),
-    "resume": (actions.resume_agreement, CommentForm, lambda: _("The agreement is in force again.")),
+    "agree": (actions.agree_content, None, gettext_lazy("Your agency has agreed to the content.")),
+    "reopen": (actions.reopen_agreement, ReasonForm, gettext_lazy("The content is negotiated again.")),
+    "decline": (actions.decline_agreement, ReasonForm, gettext_lazy("The agreement was declined.")),
+    "decline_change": (
+        actions.decline_change,
+        ReasonForm,
+        gettext_lazy("The change was declined; the version in force stays."),
+    ),
+    "suspend": (actions.suspend_agreement, SuspendForm, gettext_lazy("The agreement is suspended; the next call is refused.")),
+    "resume": (actions.resume_agreement, CommentForm, _resumed),
     "terminate": (
         actions.terminate_agreement,
         TerminateForm,
-        lambda: _("Access is closed; the duties before the end are listed below."),
+        gettext_lazy("Access is closed; the duties before the end are listed below."),
     ),
     "leave": (
         actions.leave_agreement,
         None,
-        lambda: _("Your agency has left the agreement; its duties are listed below."),
+        gettext_lazy("Your agency has left the agreement; its duties are listed below."),
     ),
-    "finish": (actions.finish_termination, None, lambda: _("The agreement is terminated.")),
+    "finish": (actions.finish_termination, None, gettext_lazy("The agreement is terminated.")),
 }
 
 
@@ -112,9 +123,10 @@ def sign_with_file(request: HttpRequest, uuid) -> HttpResponse:
 @door
 def suspend_consumer(request: HttpRequest, uuid) -> HttpResponse:
     agreement = find(Agreement.objects, request.user, uuid=uuid)
-    parties = list(agreement.present_parties().filter(side=Side.CONSUMER).select_related("organization"))
+    parties = list(agreement.present_parties().bound().filter(side=Side.CONSUMER).select_related("organization"))
     given = valid(ConsumerSuspendForm(request.POST, prefix="one", parties=parties)).cleaned_data
-    party = next(party for party in parties if str(party.organization.uuid) == given.pop("party"))
+    chosen = given.pop("party")
+    party = next(party for party in parties if str(party.organization.uuid) == chosen)
     do(request, actions.suspend_consumer, party, _("Access of this consumer is suspended; it has been told why."), **given)
     return _agreement(agreement)
 
@@ -123,8 +135,14 @@ def suspend_consumer(request: HttpRequest, uuid) -> HttpResponse:
 def lift_suspension(request: HttpRequest, uuid) -> HttpResponse:
     row = find(ConsumerSuspension.objects.select_related("agreement", "party__organization"), request.user, uuid=uuid)
     comment = valid(CommentForm(request.POST, prefix=f"lift-{row.pk}")).cleaned_data["comment"]
-    do(request, actions.lift_consumer_suspension, row, _("Access of this consumer is open again."), comment=comment)
+    do(request, actions.lift_consumer_suspension, row, _lifted, comment=comment)
     return _agreement(row.agreement)
+
+
+def _lifted(suspension: ConsumerSuspension) -> str:
+    if suspension.leaves_nothing_closed():
+        return _("Access of this consumer is open again.")
+    return _("The suspension is lifted; what is suspended for another reason stays closed.")
 
 
 @door
@@ -170,13 +188,21 @@ def change_grant(request: HttpRequest, uuid, verb: str) -> HttpResponse:
     grant = find(rows, request.user, uuid=uuid)
     steps = {
         "suspend": (actions.suspend_grant, ReasonForm, _("Access is suspended; the next call is refused.")),
-        "resume": (actions.resume_grant, None, _("Access is open again.")),
+        "resume": (actions.resume_grant, None, _opened),
         "end": (actions.end_grant, ReasonForm, _("Access has ended.")),
     }
     step, form_class, said = steps.get(verb) or _nowhere()
     facts = valid(form_class(request.POST)).cleaned_data if form_class else {}
     do(request, step, grant, said, version=version_of(request), **facts)
     return _agreement(grant.agreement)
+
+
+def _opened(grant: Grant) -> str:
+    if grant.status != GrantStatus.ACTIVE:
+        return _("The suspension is lifted; access stays suspended for the reason shown on this page.")
+    if grant.agreement.status != AgreementStatus.IN_FORCE:
+        return _("The suspension of this access is lifted; it opens when the agreement is in force again.")
+    return _("Access is open again.")
 
 
 @door

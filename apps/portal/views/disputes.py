@@ -14,7 +14,6 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.agreements.choices import Side
 from apps.agreements.documents import PdfUnavailable
 from apps.agreements.models import Agreement
 from apps.connections.models import ConnectionRequest
@@ -25,9 +24,7 @@ from apps.disputes.documents import document_html, document_pdf
 from apps.disputes.models import Dispute
 from apps.disputes.querysets import RUNNING
 from apps.disputes.workflow import DISPUTE
-from apps.organizations.choices import Role
 from apps.organizations.models import Organization
-from apps.organizations.roles import organization_ids
 from apps.portal import case
 from apps.portal.dispute_forms import DisputeAnswerForm, DisputeForm, EscalateForm, OutcomeForm, ReplyForm, SentForm
 from apps.portal.doors import asked, do, door, find, form_page, page, paged, refused, version_of
@@ -43,7 +40,8 @@ def crumbs(levels: int = 2) -> list[tuple[object, str]]:
 
 @page
 def disputes(request: HttpRequest) -> HttpResponse:
-    rows = Dispute.objects.visible_to(request.user).select_related("raised_for", "respondent", "agreement", "request")
+    rows = Dispute.objects.visible_to(request.user).with_answered()
+    rows = rows.select_related("raised_for", "respondent", "agreement", "request")
     if asked(request, "status") in DisputeStatus.values:
         rows = rows.filter(status=asked(request, "status"))
     if asked(request, "category") in DisputeCategory.values:
@@ -74,19 +72,14 @@ def _subject(request: HttpRequest) -> Agreement | ConnectionRequest:
     raise Http404
 
 
-def _others(subject: Agreement | ConnectionRequest, user) -> list[int]:
-    """The agencies on the other side, seen from the reader's."""
-    if isinstance(subject, ConnectionRequest):
-        return list(subject.provider_ids())
-    consumes = organization_ids(user, Role.CONSUMER_OFFICER) & subject.organization_ids(Side.CONSUMER)
-    return list(subject.organization_ids(Side.PROVIDER if consumes else Side.CONSUMER))
-
-
 @form_page
 def new_dispute(request: HttpRequest) -> HttpResponse:
-    """Raise an obstacle about `?agreement=` or a refused `?request=`."""
+    """Raise an obstacle about `?agreement=` or a refused `?request=`, for officers of one side, with whoever is on the other."""
     subject = _subject(request)
-    others = Organization.objects.filter(pk__in=_others(subject, request.user))
+    _mine, opposed = actions.sides_for(subject, request.user)
+    if not opposed:
+        raise Http404
+    others = Organization.objects.filter(pk__in=opposed)
     data = request.POST if request.method == "POST" else None
     form = DisputeForm(data, others=others, initial={"uuid": uuids.uuid4(), "respondent": others.first()})
     if request.method == "POST" and form.is_valid():
@@ -102,7 +95,7 @@ def new_dispute(request: HttpRequest) -> HttpResponse:
 
 @page
 def dispute(request: HttpRequest, uuid) -> HttpResponse:
-    rows = Dispute.objects.select_related(
+    rows = Dispute.objects.with_answered().select_related(
         "raised_for", "respondent", "raised_by", "agreement", "version_of", "request", "deadline_rule"
     )
     row = find(rows, request.user, uuid=uuid)

@@ -15,9 +15,9 @@ from apps.connections import clock
 from apps.connections.choices import RequestKind, RequestStatus
 from apps.connections.models import ConnectionRequest, ProviderDecision, RequestedOperation
 from apps.connections.overdue import overdue_rows, told
-from apps.organizations.choices import Role
+from apps.disputes.actions import sides_for
 from apps.organizations.models import Organization
-from apps.organizations.roles import is_operator, organization_ids, roles_of
+from apps.organizations.roles import is_operator, roles_of
 from apps.portal import case, inbox
 from apps.portal.doors import asked, find, page, paged
 from apps.portal.panel import request_panel
@@ -135,8 +135,7 @@ def request_case(request: HttpRequest, uuid) -> HttpResponse:
         "next_case": inbox.next_case(request.user, row),
         "is_late": row.is_late(timezone.now()),
         "return_rule": clock.return_rule(row),
-        "may_dispute": row.status == RequestStatus.REFUSED
-        and bool(organization_ids(request.user, Role.CONSUMER_OFFICER) & row.consumer_ids()),
+        "may_dispute": row.status == RequestStatus.REFUSED and all(sides_for(row, request.user)),
         **case.pieces(row, request.user),
     }
     return render(request, "portal/request.html", context)

@@ -77,7 +77,7 @@ def new_ticket(request: HttpRequest, kind: str) -> HttpResponse:
     rows = _agreements(request, mine, own)
     if not rows:
         raise Http404
-    parties = Party.objects.filter(agreement__in=rows, side=other)
+    parties = Party.objects.of_today().filter(agreement__in=rows, side=other)
     others = Organization.objects.filter(pk__in=parties.values("organization_id"))
     data = request.POST if request.method == "POST" else None
     services = DataService.objects.filter(pk__in=Grant.objects.filter(agreement__in=rows).values("operation__version__service"))
@@ -95,8 +95,8 @@ def new_ticket(request: HttpRequest, kind: str) -> HttpResponse:
 
 
 def _agreements(request: HttpRequest, mine, side: str):
-    """Agreements under which data flows or flowed, in which the reader's agency is on `side`."""
-    parties = Party.objects.filter(side=side, organization_id__in=mine)
+    """Agreements under which data flows or flowed, in which the reader's agency has its say on `side`."""
+    parties = Party.objects.of_today().filter(side=side, organization_id__in=mine)
     rows = Agreement.objects.filter(pk__in=parties.values("agreement_id")).exclude(status__in=NOT_YET)
     chosen, service = asked(request, "agreement"), asked(request, "service")
     if chosen:
