@@ -141,10 +141,14 @@ class Party(models.Model):
         constraints = [models.UniqueConstraint(fields=["agreement", "organization"], name="agreements_party_one_side")]
         # The newest agreements of one organization are found at once among a million.
         indexes = [
-            models.Index(fields=["organization", "-agreement"], include=["is_joining", "left_at"], name="agreements_party_newest"),
+            models.Index(
+                fields=["organization", "-agreement"], include=["is_joining", "left_at"], name="agreements_party_newest"
+            ),
             # Who is on a side at all is asked of every agency, also of those with a million on the other.
             models.Index(
-                fields=["organization", "side", "-agreement"], condition=models.Q(left_at__isnull=True), name="agreements_party_side"
+                fields=["organization", "side", "-agreement"],
+                condition=models.Q(left_at__isnull=True),
+                name="agreements_party_side",
             ),
             models.Index(fields=["organization"], condition=models.Q(left_at__isnull=False), name="agreements_party_left"),
         ]
