@@ -39,10 +39,16 @@ class MovedField:
 
 
 def moved_fields(content: dict) -> tuple[MovedField, ...]:
-    """The fields of `content` that are gone or of a higher class in what answers for it today. Two queries."""
-    rows = [(operation, row) for operation, row in answering(content) if operation.version.status in LIVE]
+    """The fields of `content` that are gone or of a higher class in what answers for it today. Two queries.
+
+    None where all of it was retired: then nothing opens at all, and who would open it is told so (`operation_gone`).
+    """
+    rows = answering(content)
+    live = {operation.pk for operation, _row in rows if operation.version.status in LIVE}
+    if not live:
+        return ()
     known: dict[int, dict[str, str]] = defaultdict(dict)
-    for field in Field.objects.filter(operation__in={operation.pk for operation, _row in rows}):
+    for field in Field.objects.filter(operation__in=live):
         if field.is_leaf:
             known[field.operation_id][field.path] = field.personal_data
     found = [

@@ -56,6 +56,7 @@ class Joiner:
         self.officer = officer(Role.CONSUMER_OFFICER, self.organization)
         if signer is not None:
             signer.memberships.create(organization=self.organization, role=Role.SIGNER)
+            signer = type(signer).objects.get(pk=signer.pk)  # whose roles are read anew
         self.signer = signer or officer(Role.SIGNER, self.organization)
         self.system = InformationSystemFactory(organization=self.organization)
         request = start_join(agreement, self.organization, by=self.officer)

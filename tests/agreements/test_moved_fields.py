@@ -207,3 +207,24 @@ def test_a_change_by_default_sharing_waits_for_its_first_day_with_its_access_and
     assert agreement.versions.filter(state=VersionState.SCHEDULED).exists()
     (row,) = impact(successor(w, without_field(w.fields(4)[3]))).breakages
     assert (row.agreement, row.awaits_signatures) == (agreement, False)
+
+
+def test_an_operation_that_is_gone_beside_one_that_stays_is_promised_to_nobody(w):
+    other = w.operation.version.operations.exclude(pk=w.operation.pk).first()
+    paths = [field.path for field in other.fields.all() if field.is_leaf and field.personal_data == "none"][:1]
+    agreement = awaiting_signatures(w, scope={w.operation: w.fields(), other: paths})
+
+    def without_operation(data: dict) -> None:
+        data["operations"] = [row for row in data["operations"] if row["code"] != other.code]
+        data["samples"] = [row for row in data["samples"] if row["operation"] != other.code]
+
+    assert [row.awaits_signatures for row in impact(successor(w, without_operation)).breakages] == [True]
+    w.service.versions.filter(status="draft").delete()
+    published_past_the_guard(w, agreement, without_operation)
+    draft = agreement.current_version
+    with pytest.raises(Conflict) as refused:
+        sign_agreement(agreement, by=w.provider_signer, content_hash=draft.content_hash)
+    assert refused.value.code == "fields_changed"
+    assert [(row.operation, row.path, row.after) for row in preview_of(draft, w.provider_signer).moved] == [
+        (other.name, paths[0], "")
+    ]

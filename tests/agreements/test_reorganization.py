@@ -75,7 +75,8 @@ def test_an_operator_who_signed_one_of_the_agreements_merges_and_the_signature_h
     w.consumer_signer.memberships.create(organization=merging.memberships.get().organization, role=Role.OPERATOR)
     agreement = accepted(w)
     signed = agreement.current_version.signatures.get(signer=w.consumer_signer)
-    merge_organizations(w.provider, ReadyOrganizationFactory(), by=w.consumer_signer, instrument=LAW)
+    both = type(w.consumer_signer).objects.get(pk=w.consumer_signer.pk)
+    merge_organizations(w.provider, ReadyOrganizationFactory(), by=both, instrument=LAW)
     new = agreement.current_version
     kept = new.signatures.get(signer=w.consumer_signer)
     assert (kept.party, kept.signed_hash, kept.drafted_by) == (signed.party, signed.signed_hash, signed.drafted_by)

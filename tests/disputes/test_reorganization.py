@@ -1,6 +1,8 @@
 """An agency is merged away: what it has not settled goes on with its successor, and with nobody else."""
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from rest_framework.test import APIClient
 
 from apps.agreements.actions import terminate_agreement
@@ -240,3 +242,18 @@ def test_nothing_is_begun_with_an_agency_that_was_merged_away_meanwhile(w, into,
         assert refused_now.value.code == "organization_closed"
     w.provider.refresh_from_db()
     assert w.provider.status == OrganizationStatus.CLOSED
+
+
+def test_the_page_of_the_plan_leads_to_the_dispute_and_the_question_themselves(w):
+    agreement = agreement_in_force(w)
+    ticket, dispute = asked(w, agreement), raised(w, agreement)
+    client = Client()
+    client.force_login(w.operator)
+    given = {"source": w.consumer.code, "into": w.provider.code, "instrument": LAW}
+    page = client.post(reverse("portal:reorganization"), given)
+    assert dict(page.context["unfinished"]) == {
+        agreement.number: f"{reverse('portal:agreements')}?q={agreement.number}",
+        ticket.number: reverse("portal:ticket", args=[ticket.uuid]),
+        dispute.number: reverse("portal:dispute", args=[dispute.uuid]),
+    }
+    assert reverse("portal:dispute", args=[dispute.uuid]) in page.content.decode()
