@@ -6,7 +6,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from apps.agreements.choices import AgreementStatus, GrantStatus, Side
-from apps.agreements.models import Agreement
+from apps.agreements.models import Agreement, Grant
 from apps.agreements.suspensions import is_own, suspenders, to_be_lifted
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_operator, organization_ids
@@ -20,6 +20,8 @@ def suspension_help(obj, standing: list, user) -> dict:
     resume = gettext_lazy("Access opens again at once.")
     if left:
         resume = gettext_lazy("Lifts your own suspension only: access stays closed while the other one stands.")
+    elif isinstance(obj, Grant) and obj.agreement.status != AgreementStatus.IN_FORCE:
+        resume = gettext_lazy("Lifts the suspension of this access alone: it opens when the agreement is in force again.")
     elif lifted and not any(is_own(row, user) for row in lifted):
         resume = gettext_lazy("Opens what another side suspended, for the reasons shown above. Access opens again at once.")
     told = {"resume": resume}

@@ -108,6 +108,8 @@ def test_an_access_under_a_suspended_agreement_is_not_said_to_be_open_again(worl
     grant = agreement.grants.get(environment="production")
     suspend_grant(grant, by=world.provider_officer, reason="x")
     suspend_agreement(agreement, by=world.provider_officer, **WHY)
+    page = as_person(world.provider_officer).get(address(agreement)).content.decode()
+    assert "Chỉ gỡ tạm ngừng của quyền khai thác này" in page
     first = said(as_person(world.provider_officer), "portal:grant-step", grant, "resume")
     grant.refresh_from_db()
     assert grant.status == "active"
