@@ -87,6 +87,7 @@ LAW = (
     ("draft checking returned awaiting_provider", "withdrawn", "request.withdrawn", CONSUMERS),
     ("returned", "withdrawn", "request.lapsed", ("clock",)),
     ("draft checking returned awaiting_provider", "withdrawn", "request.fallen", ("clock",)),
+    ("draft", "withdrawn", "request.orphaned", ("operator", "clock")),
     ("negotiating", "awaiting_signatures", "agreement.content_agreed", OFFICERS),
     ("awaiting_signatures", "negotiating", "agreement.reopened", OFFICERS),
     ("negotiating awaiting_signatures", "declined", "agreement.declined", OFFICERS),
