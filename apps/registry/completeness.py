@@ -24,6 +24,7 @@ from apps.registry.models import DataService, Field, ServiceVersion
 
 MOST_NAMED = 20
 """Fields without a class that are named at once: each of them is a decision, so more than three are said."""
+PRIVACY = "Luật 91/2025/QH15 Điều 2"
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,10 @@ def _of_contract(version: ServiceVersion) -> list[Item]:
               _("No fields: %(names)s") % {"names": ", ".join(bare[:3])}),
         _item("labels", _("Every field has a name in Vietnamese"), "Điều 24(3)", bool(operations) and not unnamed,
               _("Without a name: %(names)s") % {"names": ", ".join(unnamed)}),
-        _item("classes", _("The personal-data class of every field is said"), "91/2025/QH15 Điều 2", bool(operations) and not unclassified,
+        _item("classes", _("The personal-data class of every field is said"), PRIVACY, bool(operations) and not unclassified,
               _("Not classified yet (%(count)d): %(names)s") % {
                   "count": open_ones.count() if unclassified else 0, "names": ", ".join(unclassified)}),
-        _item("envelope", _("Nothing personal comes with every access"), "91/2025/QH15 Điều 2", not given,
+        _item("envelope", _("Nothing personal comes with every access"), PRIVACY, not given,
               _("Take out of the envelope: %(names)s") % {"names": ", ".join(given)}),
         _item("samples", _("A sample message for every operation"), "Điều 24(3)", bool(operations) and not unsampled,
               _("No sample: %(names)s") % {"names": ", ".join(unsampled[:3])}),
@@ -160,4 +161,6 @@ def _of_addresses(version: ServiceVersion) -> list[Item]:
 
 
 def _item(code: str, label: str, article: str, done: bool, hint: str) -> Item:
-    return Item(code, label, f"NĐ 47/2020/NĐ-CP {article}", done, "" if done else hint)
+    """`article` is one of the decree on sharing (NĐ 47/2020), unless it names its own act."""
+    citation = f"NĐ 47/2020/NĐ-CP {article}" if article.startswith("Điều") else article
+    return Item(code, label, citation, done, "" if done else hint)

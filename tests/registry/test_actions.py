@@ -487,6 +487,12 @@ def test_every_question_of_completeness_is_spoiled_below(complete):
     assert completeness(complete).score == 100
 
 
+def test_each_question_names_the_act_it_is_of(complete):
+    cited = {item.code: item.citation for item in completeness(complete).items}
+    assert cited["samples"] == "NĐ 47/2020/NĐ-CP Điều 24(3)"
+    assert cited["classes"] == cited["envelope"] == "Luật 91/2025/QH15 Điều 2"
+
+
 @pytest.mark.parametrize("code", SPOILERS)
 def test_what_is_missing_blocks_publishing_and_is_named(owner, complete, code):
     SPOILERS[code](complete)
