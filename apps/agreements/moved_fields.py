@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 from apps.agreements.choices import AgreementStatus
 from apps.agreements.models import AgreementVersion
 from apps.core.errors import Conflict
-from apps.registry.choices import PersonalDataClass
+from apps.registry.choices import is_higher_class
+from apps.registry.differences import class_changed
 from apps.registry.models import Field, Operation
 from apps.registry.querysets import LIVE
 
@@ -33,9 +34,7 @@ class MovedField:
     def text(self) -> str:
         if not self.after:
             return _("The field %(path)s is gone.") % {"path": self.path}
-        return _("The field %(path)s changes its personal-data class from %(before)s to %(after)s.") % {
-            "path": self.path, "before": PersonalDataClass(self.before).label, "after": PersonalDataClass(self.after).label,
-        }  # fmt: skip
+        return class_changed(self.path, self.before, self.after)
 
 
 def moved_fields(content: dict) -> tuple[MovedField, ...]:
@@ -56,11 +55,7 @@ def moved_fields(content: dict) -> tuple[MovedField, ...]:
         for operation, row in rows
         for field in row["fields"]
     ]
-    return tuple(row for row in found if not row.after or is_higher(row.after, row.before))
-
-
-def is_higher(one: str, other: str) -> bool:
-    return PersonalDataClass.values.index(one) > PersonalDataClass.values.index(other)
+    return tuple(row for row in found if not row.after or is_higher_class(row.after, row.before))
 
 
 def answering(content: dict) -> list[tuple[Operation, dict]]:

@@ -19,7 +19,7 @@ from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.organizations.choices import OrganizationStatus, SystemStatus
 from apps.organizations.models import FocalPoint, Organization
-from apps.registry.choices import ConnectionKind, PersonalDataClass, SharingForm
+from apps.registry.choices import ConnectionKind, PersonalDataClass, SharingForm, is_higher_class
 from apps.registry.models import DataService, Field, Operation
 from apps.registry.succession import served_as
 
@@ -126,8 +126,10 @@ def _raised(served: Operation | None, row, fields: list[Field]) -> list[str]:
     """Fields whose class was raised in the version that answers now: what was assessed and will be written is the lower one."""
     if served is None or served.pk == row.operation_id:
         return []
-    rank, present = PersonalDataClass.values.index, dict(served.fields.values_list("path", "personal_data"))
-    return sorted(field.path for field in fields if rank(present.get(field.path, "none")) > rank(field.personal_data))
+    present = dict(served.fields.values_list("path", "personal_data"))
+    return sorted(
+        field.path for field in fields if is_higher_class(present.get(field.path, field.personal_data), field.personal_data)
+    )
 
 
 def _regulations(request: ConnectionRequest) -> Iterator[Missing]:

@@ -89,7 +89,13 @@ class PersonalDataClass(models.TextChoices):
 
 
 CLASS_CHOICES = [(UNCLASSIFIED, _("not classified yet")), *PersonalDataClass.choices]
-"""What a field of a draft may say; the class of a published one is always among the three."""
+"""What a field of a draft may say, from the lowest on; the class of a published one is always among the three."""
+
+
+def is_higher_class(one: str, other: str) -> bool:
+    """Whether more must be justified and assessed for `one` than for `other` (AG-20)."""
+    ranks = [value for value, _label in CLASS_CHOICES]
+    return ranks.index(one) > ranks.index(other)
 
 
 class Environment(models.TextChoices):

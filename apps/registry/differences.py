@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from apps.registry.choices import AnswerFormat
+from apps.registry.choices import CLASS_CHOICES, AnswerFormat, is_higher_class
 from apps.registry.contract import Contract, FieldSpec, OperationSpec, ParameterSpec
 
 CATALOG_NAMED = "catalog_named"
@@ -138,9 +138,9 @@ def _field(operation: str, old: FieldSpec, new: FieldSpec) -> list[Difference]:
         found.append(Difference("type_changed", operation, new.path, True, text))
     if new.personal_data and old.personal_data != new.personal_data:
         # Nothing fails, but what was agreed rested on another class: somebody must look.
-        text = _("The field %(path)s changes its personal-data class from %(before)s to %(after)s.") % {
-            "path": new.path, "before": old.personal_data, "after": new.personal_data}  # fmt: skip
-        found.append(Difference("class_changed", operation, new.path, _rank(new) > _rank(old), text))
+        text = class_changed(new.path, old.personal_data, new.personal_data)
+        is_higher = is_higher_class(new.personal_data, old.personal_data)
+        found.append(Difference("class_changed", operation, new.path, is_higher, text))
     if old.is_envelope != new.is_envelope:
         # Opened to, or no longer given to, all who have any access: nobody asked for it, so somebody must see it.
         said = (
@@ -166,5 +166,9 @@ def _catalog(operation: str, path: str, before: str, after: str) -> list[Differe
     return [Difference("catalog_changed", operation, path, True, text % said)]
 
 
-def _rank(spec: FieldSpec) -> int:
-    return ("", "none", "basic", "sensitive").index(spec.personal_data)
+def class_changed(path: str, before: str, after: str) -> str:
+    """In the words an officer reads, not in codes."""
+    said = dict(CLASS_CHOICES)
+    return _("The field %(path)s changes its personal-data class from %(before)s to %(after)s.") % {
+        "path": path, "before": said[before], "after": said[after],
+    }  # fmt: skip

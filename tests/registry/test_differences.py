@@ -103,6 +103,30 @@ def test_days_of_codes_are_told_in_words(language, words):
     assert "2025" in row.text
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "from not personal to sensitive personal data"),
+        ("vi", "từ không phải dữ liệu cá nhân sang dữ liệu cá nhân nhạy cảm"),
+    ],
+)
+def test_classes_are_told_in_words(language, words):
+    data = copy.deepcopy(BUSINESS_REGISTRATION)
+    field(data["operations"], NAME).update(personal_data="sensitive")
+    with translation.override(language):
+        (row,) = differences(OLD, read_contract(data))
+    assert words in row.text
+
+
+def test_a_lower_class_breaks_nothing_and_one_that_is_not_said_is_no_change():
+    data = copy.deepcopy(BUSINESS_REGISTRATION)
+    person = "Data.MainInformation.LEGAL_NAMES"
+    field(data["operations"], person).update(personal_data="none")
+    assert [(row.code, row.breaks) for row in differences(OLD, read_contract(data))] == [("class_changed", False)]
+    del field(data["operations"], person)["personal_data"]
+    assert not differences(OLD, read_contract(data))
+
+
 @pytest.mark.django_db
 def test_a_draft_is_compared_with_the_live_version_by_api():
     service = PublishedServiceFactory()
