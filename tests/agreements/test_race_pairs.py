@@ -73,7 +73,7 @@ def asked() -> dict:
     return {"w": w, "request": forwarded(w)}
 
 
-def testing() -> dict:
+def on_trial() -> dict:
     w = world()
     return {"w": w, "agreement": agreement_in_force(w)}
 
@@ -294,9 +294,9 @@ PAIRS = (
     Pair("change, version retired", at_the_end_of_a_version, approve, retire, "both second"),
     Pair("last signature, system suspended", half_signed, sign, halt_system, "both"),
     # The time to test.
-    Pair("test extended, record handed in", testing, extend, record, "both second"),
-    Pair("test extended twice", testing, extend, extend, "first second"),
-    Pair("test extended, suspension", testing, extend, suspend, "both second"),
+    Pair("test extended, record handed in", on_trial, extend, record, "both second"),
+    Pair("test extended twice", on_trial, extend, extend, "first second"),
+    Pair("test extended, suspension", on_trial, extend, suspend, "both second"),
     # The clock.
     Pair("planned suspension begins, suspension at once", about_to_pause, begin, suspend, "both first"),
     Pair("planned suspension begins, called off", about_to_pause, begin, call_off, "both first second"),

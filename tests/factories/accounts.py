@@ -8,11 +8,12 @@ import factory
 from django.contrib.auth.hashers import make_password
 
 from apps.accounts.models import User
+from tests.factories.base import Factory
 
 PASSWORD = "mat khau thu nghiem 2026"
 
 
-class UserFactory(factory.django.DjangoModelFactory):
+class UserFactory(Factory):
     """An active person who may open the portal; the password is `PASSWORD` (hashed once a run: hashing is slow)."""
 
     class Meta:

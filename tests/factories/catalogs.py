@@ -10,6 +10,7 @@ from apps.catalogs import actions
 from apps.catalogs.choices import ReleaseStatus
 from apps.catalogs.models import Catalog, Release, Webhook
 from tests.factories.accounts import MachineFactory, UserFactory
+from tests.factories.base import Factory
 from tests.factories.organizations import InformationSystemFactory
 
 FLAT = [{"code": "item", "name": "Mục", "pattern": r"[A-Z0-9]{1,6}", "parents": []}]
@@ -21,7 +22,7 @@ SELF_TREE = [{"code": "unit", "name": "Đơn vị", "pattern": r"U\d{1,4}", "par
 DAY = dt.date(2025, 1, 1)
 
 
-class CatalogFactory(factory.django.DjangoModelFactory):
+class CatalogFactory(Factory):
     """A flat, open catalog whose harmless releases wait for a person."""
 
     class Meta:
@@ -51,7 +52,7 @@ class SelfTreeCatalogFactory(CatalogFactory):
     levels = SELF_TREE
 
 
-class WebhookFactory(factory.django.DjangoModelFactory):
+class WebhookFactory(Factory):
     """A system that is told of a catalog's releases."""
 
     class Meta:

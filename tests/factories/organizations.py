@@ -10,9 +10,10 @@ from django.utils import timezone
 from apps.organizations.choices import Network, OrganizationKind, OrganizationStatus, Role, SystemKind
 from apps.organizations.models import FocalPoint, InformationSystem, Membership, Organization
 from tests.factories.accounts import UserFactory
+from tests.factories.base import Factory
 
 
-class OrganizationFactory(factory.django.DjangoModelFactory):
+class OrganizationFactory(Factory):
     """An active provincial department with both identifier forms and no focal point."""
 
     class Meta:
@@ -41,7 +42,7 @@ class SuspendedOrganizationFactory(OrganizationFactory):
     status = OrganizationStatus.SUSPENDED
 
 
-class FocalPointFactory(factory.django.DjangoModelFactory):
+class FocalPointFactory(Factory):
     """The current focal point of an organization."""
 
     class Meta:
@@ -61,7 +62,7 @@ class ReadyOrganizationFactory(OrganizationFactory):
     focal_point = factory.RelatedFactory(FocalPointFactory, factory_related_name="organization")
 
 
-class InformationSystemFactory(factory.django.DjangoModelFactory):
+class InformationSystemFactory(Factory):
     """An active system on the government network with a security decision in force (WF-61)."""
 
     class Meta:
@@ -77,7 +78,7 @@ class InformationSystemFactory(factory.django.DjangoModelFactory):
     security_expires_on = factory.LazyFunction(lambda: timezone.localdate() + datetime.timedelta(days=365))
 
 
-class MembershipFactory(factory.django.DjangoModelFactory):
+class MembershipFactory(Factory):
     """A role held today."""
 
     class Meta:

@@ -15,6 +15,7 @@ from apps.registry.contract import write_contract
 from apps.registry.contract_reading import read_contract
 from apps.registry.models import DataService, Operation, Purpose, ServiceVersion, Upstream, UsageRegulation
 from apps.registry.terms import terms_hash
+from tests.factories.base import Factory
 from tests.factories.organizations import MinistryFactory, officer
 
 BUSINESS_REGISTRATION = json.loads(
@@ -32,7 +33,7 @@ def classified(contract: dict) -> dict:
     return {**contract, "operations": operations}
 
 
-class PurposeFactory(factory.django.DjangoModelFactory):
+class PurposeFactory(Factory):
     class Meta:
         model = Purpose
 
@@ -40,7 +41,7 @@ class PurposeFactory(factory.django.DjangoModelFactory):
     name = factory.Sequence(lambda n: f"Mục đích thử nghiệm {n}")
 
 
-class UsageRegulationFactory(factory.django.DjangoModelFactory):
+class UsageRegulationFactory(Factory):
     """A regulation with written terms that nobody has signed yet."""
 
     class Meta:
@@ -64,7 +65,7 @@ class SignedRegulationFactory(UsageRegulationFactory):
     terms_signed_by = factory.LazyAttribute(lambda row: officer(Role.SIGNER, row.organization))
 
 
-class DataServiceFactory(factory.django.DjangoModelFactory):
+class DataServiceFactory(Factory):
     """A default-sharing service, complete but for a version."""
 
     class Meta:
@@ -83,7 +84,7 @@ class DataServiceFactory(factory.django.DjangoModelFactory):
     sla = "Sẵn sàng 99,5 %; trả lời trong 2 giây."
 
 
-class DraftVersionFactory(factory.django.DjangoModelFactory):
+class DraftVersionFactory(Factory):
     """A draft 1.0 with the business registration contract (`contract=` takes another)."""
 
     class Meta:
@@ -104,7 +105,7 @@ class DraftVersionFactory(factory.django.DjangoModelFactory):
             self.save()
 
 
-class UpstreamFactory(factory.django.DjangoModelFactory):
+class UpstreamFactory(Factory):
     """Where the provider answers. Tests that call give the loopback address of their own server."""
 
     class Meta:

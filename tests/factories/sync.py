@@ -12,6 +12,7 @@ from apps.catalogs.models import Catalog
 from apps.sync.choices import RunStatus, SourceKind
 from apps.sync.demonstration import ADMINISTRATIVE_UNITS, PUSH
 from apps.sync.models import Source, SyncRun
+from tests.factories.base import Factory
 
 ETHNIC_GROUPS = {
     "parts": [{"category": "madantoc", "level": "group", "columns": {"code": "MaDanToc", "name": "TenDanToc"},
@@ -25,7 +26,7 @@ def at_sandbox(sandbox, **facts) -> dict:
     return {"base_url": sandbox.url, "auth_kind": "ngsp", "token_url": f"{sandbox.url}/token", "secret": secret, **facts}
 
 
-class CatalogFactory(factory.django.DjangoModelFactory):
+class CatalogFactory(Factory):
     """An empty catalog of one level."""
 
     class Meta:
@@ -40,7 +41,7 @@ class SelfPublishingCatalogFactory(CatalogFactory):
     publishes_itself = True
 
 
-class CatalogSourceFactory(factory.django.DjangoModelFactory):
+class CatalogSourceFactory(Factory):
     """The ethnic groups of NGSP, due in an hour; give `**at_sandbox(sandbox)`."""
 
     class Meta:
@@ -75,7 +76,7 @@ class PushSourceFactory(CatalogSourceFactory):
     settings = factory.LazyFunction(lambda: json.loads(json.dumps(PUSH)))
 
 
-class QueuedRunFactory(factory.django.DjangoModelFactory):
+class QueuedRunFactory(Factory):
     class Meta:
         model = SyncRun
 
