@@ -15,6 +15,7 @@ from apps.core.changes import change, invalid, save_valid
 from apps.core.errors import InvalidFact, NotPermitted, TransitionNotAllowed
 from apps.core.permissions import require
 from apps.core.text import clean
+from apps.core.workflow import came_second
 
 CHANGEABLE = ("full_name", "email", "position", "phone")
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that looks like something else: it is read aloud
@@ -64,7 +65,7 @@ def disable_account(user: User, *, by, reason: str) -> User:
     _not_a_machine(user)
     _reasoned(reason)
     if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
-        raise TransitionNotAllowed(_("The account is already disabled."))
+        raise came_second(user, _("The account is already disabled."))
     user.is_active = False
     audit.record("account.disabled", user, by=by, reason=reason)
     return user
@@ -76,7 +77,7 @@ def enable_account(user: User, *, by, reason: str) -> User:
     _not_self(user, by)
     _reasoned(reason)
     if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
-        raise TransitionNotAllowed(_("The account is already enabled."))
+        raise came_second(user, _("The account is already enabled."))
     user.is_active = True
     audit.record("account.enabled", user, by=by, reason=reason)
     return user

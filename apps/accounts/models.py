@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import uuid
 
 import rules
@@ -9,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
+
+from apps.audit.models import WithHistory
 
 
 class AccountManager(UserManager):
@@ -25,7 +28,7 @@ USERNAME = RegexValidator(
 )
 
 
-class User(AbstractUser):
+class User(WithHistory, AbstractUser):
     """A person or a machine. `is_staff` opens the portal's shell; rights come from memberships."""
 
     username = models.CharField(
@@ -60,6 +63,10 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.full_name or self.username
+
+    def last_move(self) -> tuple[str, datetime.datetime | None]:
+        """Who shut or opened the account last. What else is done to a person or by them is nobody's step before this one."""
+        return self.last_move_of("account.disabled", "account.enabled")
 
     def get_full_name(self) -> str:
         return self.full_name

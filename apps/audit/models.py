@@ -53,7 +53,12 @@ class WithHistory:
 
     def last_move(self) -> tuple[str, datetime.datetime | None]:
         """The name of the last actor, and when; ("", None) when nobody did anything yet."""
-        event = AuditEvent.objects.about(self).select_related("actor").first()
+        return self.last_move_of()
+
+    def last_move_of(self, *events: str) -> tuple[str, datetime.datetime | None]:
+        """The same of these events alone; of all when none is named."""
+        found = AuditEvent.objects.about(self).select_related("actor")
+        event = (found.filter(event__in=events) if events else found).first()
         return (str(event.actor), event.at) if event and event.actor else ("", None)
 
     def last_mover(self) -> str:

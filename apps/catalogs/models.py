@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from apps.audit.models import WithHistory
 from apps.catalogs.choices import (
     LIVE_STATUSES,
     OPEN_STATUSES,
@@ -136,7 +137,7 @@ class Catalog(TimedModel):
         return next((level.get("name") or code for level in self.levels if level["code"] == code), code)
 
 
-class Release(StatefulModel):
+class Release(WithHistory, StatefulModel):
     """One delivery of a catalog: staged, judged, published. `number` orders published releases in record time."""
 
     catalog = models.ForeignKey(Catalog, verbose_name=_("catalog"), on_delete=models.PROTECT, related_name="releases")

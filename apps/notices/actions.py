@@ -8,9 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.audit.actions import record
-from apps.core.errors import TransitionNotAllowed
 from apps.core.permissions import require
 from apps.core.wake import wake
+from apps.core.workflow import came_second
 from apps.notices.models import Notice, OutboxMessage
 from apps.notices.tasks import deliver_outbox
 
@@ -66,7 +66,7 @@ def send_again(message: OutboxMessage, *, by) -> OutboxMessage:
     given_up = OutboxMessage.objects.given_up().select_for_update(no_key=True).filter(pk=message.pk)
     last_error = given_up.values_list("last_error", flat=True).first()
     if last_error is None:
-        raise TransitionNotAllowed(verb="send_again")
+        raise came_second(message, verb="send_again")
     given_up.update(failed_at=None, attempts=0, lease_until=None, next_attempt_at=timezone.now(), updated_at=timezone.now())
     message.refresh_from_db()
     record("outbox_message.sent_again", message, by=by, channel=message.channel, key=message.key, last_error=last_error)

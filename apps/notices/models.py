@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from apps.audit.models import WithHistory
 from apps.core.models import TimedModel
 from apps.notices.querysets import NoticeQuerySet, OutboxQuerySet
 
@@ -38,7 +39,7 @@ class Notice(TimedModel):
 _WAITS = models.Q(sent_at__isnull=True, failed_at__isnull=True)
 
 
-class OutboxMessage(TimedModel):
+class OutboxMessage(WithHistory, TimedModel):
     """A message to the outside (e-mail, webhook) that must leave exactly because its transaction committed.
 
     The row is the job: a worker claims it by a lease, sends it, and closes it; a killed worker's lease runs

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from tree_queries.fields import TreeNodeForeignKey
 
+from apps.audit.models import WithHistory
 from apps.core.models import StatefulModel, TimedModel
 from apps.core.text import clean, fold, sort_key
 from apps.organizations.choices import (
@@ -34,7 +35,7 @@ CODE_OLD = RegexValidator(
 SLUG = RegexValidator(r"^[a-z0-9][a-z0-9-]{1,59}$", _("Small letters, digits and hyphens."))
 
 
-class Organization(StatefulModel):
+class Organization(WithHistory, StatefulModel):
     """An agency with its identifier (QĐ 20/2020/QĐ-TTg, Điều 4) and the older form still on the wire (QCVN 102)."""
 
     name = models.CharField(_("name"), max_length=300)
@@ -107,7 +108,7 @@ class FocalPoint(TimedModel):
         return f"{self.name} ({self.position})"
 
 
-class InformationSystem(StatefulModel):
+class InformationSystem(WithHistory, StatefulModel):
     """A system of an agency: the only subject of a grant. Network and security level per WF-61, SE-03."""
 
     organization = models.ForeignKey(Organization, verbose_name=_("owner"), on_delete=models.PROTECT, related_name="systems")
@@ -147,7 +148,7 @@ class InformationSystem(StatefulModel):
         super().save(*args, **kwargs)
 
 
-class Membership(TimedModel):
+class Membership(WithHistory, TimedModel):
     """A person's role in an organization, from the day it was given until it ended. Never deleted."""
 
     user = models.ForeignKey(

@@ -66,12 +66,15 @@ def test_an_account_is_disabled_and_enabled_once_with_a_reason(operator, person)
     with pytest.raises(TransitionNotAllowed):
         actions.enable_account(person, by=operator, reason=REASON)
     actions.disable_account(person, by=operator, reason=REASON)
-    with pytest.raises(TransitionNotAllowed):
-        actions.disable_account(person, by=operator, reason=REASON)
+    actions.change_account(person, by=officer(Role.OPERATOR), phone="0209 3810 001")
+    with pytest.raises(TransitionNotAllowed) as caught:
+        actions.disable_account(person, by=officer(Role.OPERATOR), reason=REASON)
+    assert operator.full_name in str(caught.value), "who comes second is told who was first"
+    assert caught.value.extra["by"] == operator.full_name
     actions.enable_account(person, by=operator, reason=REASON)
     assert User.objects.get(pk=person.pk).is_active
     events = list(AuditEvent.objects.about(person).values_list("event", flat=True))
-    assert events == ["account.enabled", "account.disabled"]
+    assert events == ["account.enabled", "account.changed", "account.disabled"]
 
 
 def test_what_a_person_is_cannot_be_changed_into_power(operator, person):

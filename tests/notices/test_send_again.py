@@ -74,6 +74,14 @@ def test_what_waits_or_has_left_is_not_sent_again(operator, state):
     assert not AuditEvent.objects.filter(event="outbox_message.sent_again").exists()
 
 
+def test_who_comes_second_is_told_who_sent_it_again(operator):
+    row = message()
+    send_again(row, by=operator)
+    with pytest.raises(TransitionNotAllowed) as caught:
+        send_again(row, by=officer(Role.OPERATOR))
+    assert operator.full_name in str(caught.value)
+
+
 @pytest.mark.parametrize("role", [role for role in Role if role != Role.OPERATOR])
 def test_only_the_operator_sends_again(role):
     row = message()

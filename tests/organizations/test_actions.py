@@ -387,8 +387,19 @@ def test_a_role_ends_with_the_next_request_and_once(operator):
     membership = MembershipFactory(role=Role.PROVIDER_OFFICER)
     actions.end_role(membership, by=operator)
     assert not has_role(User.objects.get(pk=membership.user_id), Role.PROVIDER_OFFICER)
-    with pytest.raises(TransitionNotAllowed):
-        actions.end_role(membership, by=operator)
+    with pytest.raises(TransitionNotAllowed) as caught:
+        actions.end_role(membership, by=officer(Role.OPERATOR))
+    assert operator.full_name in str(caught.value), "who comes second is told who was first"
+
+
+def test_who_comes_second_is_told_who_moved_the_agency_or_the_system_first(operator):
+    agency, system = OrganizationFactory(), InformationSystemFactory()
+    for verb, row in ((actions.suspend_organization, agency), (actions.suspend_system, system)):
+        seen = type(row).objects.get(pk=row.pk)
+        verb(row, by=operator, reason="Kiểm tra")
+        with pytest.raises(TransitionNotAllowed) as caught:
+            verb(seen, by=officer(Role.OPERATOR), reason="Kiểm tra")
+        assert operator.full_name in str(caught.value)
 
 
 def test_who_checks_is_not_who_acts(operator, agency):

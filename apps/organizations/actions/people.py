@@ -18,9 +18,9 @@ from apps.accounts import actions as accounts
 from apps.accounts.models import User
 from apps.audit import actions as audit
 from apps.core.changes import save_valid
-from apps.core.errors import Conflict, InvalidFact, NotFound, NotPermitted, TransitionNotAllowed
+from apps.core.errors import Conflict, InvalidFact, NotFound, NotPermitted
 from apps.core.permissions import require
-from apps.core.workflow import may
+from apps.core.workflow import came_second, may
 from apps.notices.actions import notify
 from apps.organizations.choices import AGENCY_ROLES, OrganizationStatus, Role
 from apps.organizations.models import Membership, Organization
@@ -113,7 +113,7 @@ def end_role(membership: Membership, *, by, reason: str = "") -> Membership:
         _not_the_last_operator(membership)
     now = timezone.now()
     if Membership.objects.current().filter(pk=membership.pk).update(ended_at=now, updated_at=now) != 1:
-        raise TransitionNotAllowed(_("The role has ended already."))
+        raise came_second(membership, _("The role has ended already."))
     membership.ended_at = now
     forget_roles(membership.user)
     audit.record("role.ended", membership, by=by, organizations=[membership.organization], role=membership.role,
