@@ -207,7 +207,8 @@ def is_signed_first(request: ConnectionRequest) -> bool:
     return request.channel != Channel.PAPER and request.sharing_form != SharingForm.SPECIAL
 
 
-RULES = (_words, _method, _period, _organizations, _systems, _scope, _regulations, _sensitive, _special)
+RULES = [_words, _method, _period, _organizations, _systems, _scope, _regulations, _sensitive, _special]
+"""The floor above adds what it knows of the agreement that a request starts from (`agreements.continuation`)."""
 
 
 def services_of(request: ConnectionRequest):

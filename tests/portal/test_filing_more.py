@@ -336,3 +336,12 @@ def test_a_returned_request_says_by_which_rule_it_lapses_and_another_says_nothin
     assert str(rule) in shown
     assert rule.citation in shown
     assert str(rule) not in as_person(world.consumer_officer).get(page(other)).content.decode()
+
+
+def test_a_change_is_offered_further_services_of_its_own_providers_alone(world, as_person):
+    of_the_same, of_another = PublishedServiceFactory(provider=world.provider), PublishedServiceFactory()
+    request = start_change(agreements.accepted(world), by=world.consumer_officer)
+    browser = as_person(world.consumer_officer)
+    assert browser.get(edit(request, "data")).context["others"] == [of_the_same]
+    offered = browser.get(edit(connections.complete_draft(world), "data")).context["others"]
+    assert set(offered) == {of_the_same, of_another}

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from apps.agreements.continuation import nameable
 from apps.connections.actions import EDITABLE, draft_request, enter_paper_request, save_draft
 from apps.connections.alternatives import near
 from apps.connections.completeness import is_signed_first
@@ -131,7 +132,9 @@ def _data(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
     extra = asked(request, "service")
     on_page = wizard.services_on_page(draft, request.user, extra)
     shown = [service.pk for service, _operations in on_page]
-    others = DataService.objects.visible_to(request.user).live().exclude(pk__in=shown).select_related("provider")
+    others = nameable(draft, DataService.objects.visible_to(request.user).live().exclude(pk__in=shown)).select_related(
+        "provider"
+    )
     sought = asked(request, "sought")
     listed = list(others.search(sought).order_by("sort_key")[: MOST_LISTED + 1])
     return _page(request, draft, "data", services=on_page, others=listed[:MOST_LISTED], more=len(listed) > MOST_LISTED, sought=sought,
