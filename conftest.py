@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import django
+import hypothesis
 import pytest
 
 from lgsp.dev import testing
@@ -17,6 +18,8 @@ try:
 except PostgresUnavailable as error:
     pytest.exit(str(error), returncode=3)
 django.setup()
+hypothesis.settings.register_profile("lgsp", deadline=None)  # that a machine has much to do is no fault of the code
+hypothesis.settings.load_profile("lgsp")
 
 pytest_plugins = ["tests.fixtures.database", "tests.fixtures.platform", "tests.fixtures.browser", "tests.fixtures.races"]
 

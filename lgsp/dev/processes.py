@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import os
 import signal
 import socket
@@ -31,6 +32,8 @@ NOT_FOR_THE_SANDBOX = {"DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "LGSP_
 """It plays somebody else's servers: our secrets are none of its business."""
 HEALTH = {"portal": "/readyz", "gateway": "/readyz", "sandbox": "/healthz"}
 
+_turns = itertools.count()
+
 Sink = Callable[[str, str], None]
 """Takes a process's name and one line of its output."""
 
@@ -40,10 +43,13 @@ class ProcessFailed(Exception):
 
 
 def free_port() -> int:
-    """A port of this host that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+    """A port of this host that nobody listens on at this moment, each process from a hundred of its own.
+
+    Below those the system gives away (from 32768 on): such a one may be taken by another before a server that starts slowly binds it.
+    """
+    while not is_free(port := 10_000 + os.getpid() % 220 * 100 + next(_turns) % 100):
+        pass
+    return port
 
 
 def is_free(port: int) -> bool:

@@ -81,7 +81,7 @@ def _answer(client: Client, address: str) -> str:
 
 def change(w, agreement, other):
     request = start_change(agreement, by=other.officer)
-    save_draft(request, by=other.officer, wanted_to=request.wanted_to.replace(year=request.wanted_to.year + 1))
+    save_draft(request, by=other.officer, wanted_to=request.wanted_to + datetime.timedelta(days=365))
     decide(request, w, other.officer, other.signer)
     agreement.refresh_from_db()
 

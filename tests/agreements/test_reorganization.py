@@ -43,7 +43,7 @@ from tests.factories.organizations import InformationSystemFactory, ReadyOrganiz
 from tests.factories.registry import PublishedServiceFactory
 
 LAW = "Nghị quyết 202/2025/QH15"
-TODAY = timezone.localdate()
+EARLIER = datetime.date(2026, 1, 5)
 WHY = {"violation": "Chuyển tiếp cho bên thứ ba", "plan": "Xác minh", "restore_conditions": "Báo cáo khắc phục"}
 
 
@@ -300,7 +300,7 @@ def merged_provider(w):
     return into, *people
 
 
-NEW = {"number": "9/QĐ-KT", "title": "Quy chế mới", "issued_on": TODAY, "effective_from": TODAY, "terms": "Đúng mục đích."}
+NEW = {"number": "9/QĐ-KT", "title": "Quy chế mới", "issued_on": EARLIER, "effective_from": EARLIER, "terms": "Đúng mục đích."}
 
 
 def test_a_signed_regulation_stays_as_it_was_signed_and_the_successor_keeps_it(w):
@@ -316,8 +316,8 @@ def test_a_signed_regulation_stays_as_it_was_signed_and_the_successor_keeps_it(w
     standing = made.current_version.signatures.get(party__organization=into)
     assert (standing.signed_hash, standing.signer) == signed[:2], "the terms signed once stand for the successor too"
     with pytest.raises(NotPermitted):
-        end_terms(regulation, by=w.stranger, effective_to=TODAY)
-    end_terms(regulation, by=keeper, effective_to=TODAY + datetime.timedelta(days=30))
+        end_terms(regulation, by=w.stranger, effective_to=timezone.localdate())
+    end_terms(regulation, by=keeper, effective_to=timezone.localdate() + datetime.timedelta(days=30))
 
 
 def test_the_successor_changes_its_services_and_attaches_a_regulation_of_its_own(w):
@@ -359,24 +359,24 @@ def test_the_list_in_force_is_the_successors_to_review_until_it_decides_its_own(
     into = ReadyOrganizationFactory()
     keeper = officer(Role.PROVIDER_OFFICER, into)
     own = PublishedServiceFactory(provider=into, usage_regulation__organization=into)
-    decided(w.provider, w.provider_officer, w.service, "cũ", TODAY - datetime.timedelta(days=300))
-    carried = decided(w.provider, w.provider_officer, w.service, "chuyển", TODAY - datetime.timedelta(days=200))
-    decided(into, keeper, own, "của mình", TODAY - datetime.timedelta(days=100))
+    decided(w.provider, w.provider_officer, w.service, "cũ", timezone.localdate() - datetime.timedelta(days=300))
+    carried = decided(w.provider, w.provider_officer, w.service, "chuyển", timezone.localdate() - datetime.timedelta(days=200))
+    decided(into, keeper, own, "của mình", timezone.localdate() - datetime.timedelta(days=100))
     merge_organizations(w.provider, into, by=w.operator, instrument=LAW)
     carried.refresh_from_db()
-    assert (carried.organization, carried.kept_by, carried.kept_from) == (w.provider, into, TODAY)
+    assert (carried.organization, carried.kept_by, carried.kept_from) == (w.provider, into, timezone.localdate())
     assert DefaultShareList.objects.get(number="cũ").kept_by is None, "replaced before: history"
     assert AuditEvent.objects.about(carried).filter(event="default_list.carried_over", actor=w.operator).exists()
     assert in_force() == {"chuyển", "của mình"}
     remind()
     assert Notice.objects.filter(kind="default_list.late", key__contains=str(carried.uuid), recipient=keeper).exists()
     w.service.refresh_from_db()
-    decide_default_list(into, by=keeper, number="chung", decided_on=TODAY, services=[own, w.service])
+    decide_default_list(into, by=keeper, number="chung", decided_on=timezone.localdate(), services=[own, w.service])
     assert in_force() == {"chung"}
 
 
 def test_the_plan_names_regulations_lists_and_open_agencies_under_it(w):
-    row = decided(w.provider, w.provider_officer, w.service, "12/QĐ", TODAY)
+    row = decided(w.provider, w.provider_officer, w.service, "12/QĐ", timezone.localdate())
     child = ReadyOrganizationFactory(parent=w.provider)
     ReadyOrganizationFactory(parent=w.provider, status=OrganizationStatus.CLOSED)
     into = ReadyOrganizationFactory()
@@ -385,7 +385,7 @@ def test_the_plan_names_regulations_lists_and_open_agencies_under_it(w):
     assert (plan.unfinished, plan.children, plan.is_hindered) == ([], [child], True)
     told = plan_by_api(w.operator, source=w.provider.code, into=into.code).json()
     assert [one["code"] for one in told["children"]] == [child.code]
-    assert told["default_lists"] == [{"uuid": str(row.uuid), "number": "12/QĐ", "decided_on": TODAY.isoformat()}]
+    assert told["default_lists"] == [{"uuid": str(row.uuid), "number": "12/QĐ", "decided_on": timezone.localdate().isoformat()}]
     assert [one["number"] for one in told["regulations"]] == [w.service.usage_regulation.number]
     with pytest.raises(Conflict) as refusal:
         merge_organizations(w.provider, into, by=w.operator, instrument=LAW)
@@ -400,10 +400,10 @@ def test_the_plan_names_regulations_lists_and_open_agencies_under_it(w):
 def test_a_list_that_a_later_decision_replaced_does_not_come_back_by_another_merge(w):
     middle, last = ReadyOrganizationFactory(), ReadyOrganizationFactory()
     keeper = officer(Role.PROVIDER_OFFICER, middle)
-    decided(w.provider, w.provider_officer, w.service, "đầu", TODAY - datetime.timedelta(days=10))
+    decided(w.provider, w.provider_officer, w.service, "đầu", timezone.localdate() - datetime.timedelta(days=10))
     merge_organizations(w.provider, middle, by=w.operator, instrument=LAW)
     w.service.refresh_from_db()
-    decided(middle, keeper, w.service, "giữa", TODAY)
+    decided(middle, keeper, w.service, "giữa", timezone.localdate())
     merge_organizations(middle, last, by=w.operator, instrument=LAW)
     assert in_force() == {"giữa"}
     kept = UsageRegulation.objects.get(pk=w.service.usage_regulation_id)

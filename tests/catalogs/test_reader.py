@@ -136,7 +136,7 @@ def test_one_caller_cannot_take_all(transactional_db):
         wait_alive(process)
         codes = [ask(process, f"{ROOT}/nothing/items/10")[0] for _ in range(12)]
         assert codes[:5] == [404] * 5
-        assert codes.count(429) in (2, 7)  # the minute may turn once on the way
+        assert 2 <= codes.count(429) <= 7  # the minute may turn once on the way
     finally:
         process.popen.terminate()
         process.popen.wait(60)

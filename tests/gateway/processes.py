@@ -17,6 +17,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.db import connection
 
+from lgsp.dev.processes import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -24,12 +26,6 @@ def database_url() -> str:
     """The address of the database this test uses."""
     parts = urlsplit(os.environ["DATABASE_URL"])
     return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class GatewayProcess:

@@ -14,7 +14,8 @@ from apps.gateway.call_ids import make_text
 from apps.gateway.exchange import Exchange
 from apps.gateway.group_commit import GroupCommit
 from apps.gateway.server import MARK, StrictProtocol
-from tests.gateway.processes import database_url, free_port
+from lgsp.dev.processes import free_port
+from tests.gateway.processes import database_url
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 

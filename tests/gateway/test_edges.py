@@ -20,6 +20,7 @@ from lgsp.dev.testing import share
 from tests.gateway.conftest import send
 from tests.gateway.test_boundaries import exchange, statuses
 from tests.gateway.world import ANSWER, make_grant
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -102,6 +103,7 @@ def test_gw_01_the_provider_sees_exactly_the_calls_that_are_on_record(gateway, w
     streams = [mutated(rng, "".join(line % f"{number}.{part}" for part in "ab").encode()) for number in numbers]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda data: exchange(gateway.port, data, wait=0.5), streams))
+    until(lambda: len(provider.seen) == CallIntent.objects.count() == CallOutcome.objects.count(), "a call does not end")
     assert all(len(statuses(answer)) <= 2 for answer in answers), "more answers than requests"
     seen = {row.call_id: row for row in provider.seen}
     assert len(seen) == len(provider.seen), "a call reached the provider twice"

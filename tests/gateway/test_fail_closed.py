@@ -59,7 +59,7 @@ def test_gw_16_a_part_that_fails_opens_nothing(breakable, provider):
         answer = breakable(part)
         assert (answer.status, answer.code) in ((500, "internal"), (503, "not_ready")), (part, answer.body)
         assert answer.code == "not_ready" or not part.startswith("row "), part
-        assert b"0209" not in answer.body
+        assert b"0209" not in answer.body.replace(answer.call_id.encode(), b"")
         assert len(provider.seen) == before, f"{part}: the provider was contacted"
         written = list(CallRefusal.objects.filter(call_id=answer.call_id).values_list("code", flat=True))
         assert written == (["internal"] if answer.code == "internal" and part != "token store" else []), part

@@ -13,7 +13,7 @@ from apps.gateway import server
 from apps.gateway.exchange import Exchange
 from apps.gateway.plain import REMEMBERED, PlainExchange, PlainProtocol
 from apps.gateway.tokens import hash_token
-from tests.gateway.processes import free_port
+from lgsp.dev.processes import free_port
 from tests.gateway.test_boundaries import exchange as send
 from tests.gateway.test_boundaries import statuses
 

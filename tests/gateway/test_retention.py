@@ -55,7 +55,9 @@ def months_ago(number: int) -> str:
     month = f"{place // 12:04d}{place % 12 + 1:02d}"
     start = datetime.datetime(place // 12, place % 12 + 1, 1, tzinfo=ZONE)
     end = datetime.datetime((place + 1) // 12, (place + 1) % 12 + 1, 1, tzinfo=ZONE)
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Together: the sweep of a gateway beside reads one of them and writes another.
+        cursor.execute(f"LOCK TABLE {', '.join(retention.TABLES)} IN ACCESS EXCLUSIVE MODE")
         for table in retention.TABLES:
             cursor.execute(
                 f"CREATE TABLE IF NOT EXISTS {table}_{month} PARTITION OF {table} FOR VALUES FROM ('{call_ids.floor(start)}') TO ('{call_ids.floor(end)}')"

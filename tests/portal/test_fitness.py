@@ -20,8 +20,9 @@ NOW = timezone.now()
 
 
 @pytest.fixture(autouse=True)
-def well():
-    """A worker that is alive, a fresh source, nothing in the outbox."""
+def well(monkeypatch):
+    """A worker that is alive, a fresh source, nothing in the outbox, room on the disk."""
+    monkeypatch.setattr(gateway_fitness.shutil, "disk_usage", lambda _path: SimpleNamespace(used=10, free=90))
     beat()
     CatalogSourceFactory(code="ngsp", last_success_at=timezone.now())
 
