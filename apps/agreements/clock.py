@@ -17,6 +17,7 @@ from apps.agreements.actions.suspension import begin_suspension, finish_suspensi
 from apps.agreements.announcements import tell_parties
 from apps.agreements.choices import AgreementStatus, CredentialStatus, VersionState
 from apps.agreements.content import last_day
+from apps.agreements.ends import tell_later_users_of_ends
 from apps.agreements.models import Agreement, AgreementVersion, Credential, PlannedSuspension
 from apps.agreements.reminders import remind
 from apps.connections.announcements import people
@@ -56,6 +57,7 @@ def run_clock() -> dict[str, int]:
         + sum(_drop(drop_orphan, request, machine) for request in list(orphaned())),
         "renewals": sum(_remind(agreement, now) for agreement in ending_soon(now)),
         "accounts": sum(_warn(credential, now) for credential in accounts_ending_soon(now)),
+        "ends": tell_later_users_of_ends(),
         **remind(),
     }  # fmt: skip
 

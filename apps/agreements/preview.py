@@ -1,15 +1,21 @@
 """What approving a request, or signing a version, would open: to be read before deciding.
 
-The part that registry and agreements know: fields by personal-data class, overlaps with agreements in force, load
-against capacity. The replay of recorded calls is the gateway's (`gateway.preview`), which adds to this.
+The part that registry and agreements know: fields by personal-data class, overlaps with what is agreed, load against
+capacity, versions whose end is announced. The replay of recorded calls is the gateway's (`gateway.preview`), which adds to this.
+
+What is agreed counts from the day of the agreement, also while it is tested or suspended: it will be called, or called again.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import datetime
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from apps.agreements.choices import AgreementStatus, GrantStatus, VersionState
+from apps.agreements.impact import RUNNING
 from apps.agreements.models import Agreement, AgreementVersion, Grant, RequestBasis
 from apps.agreements.moved_fields import MovedField, answering, moved_fields, what_to_do
 from apps.connections.choices import RequestKind
@@ -17,8 +23,9 @@ from apps.connections.models import ConnectionRequest
 from apps.connections.networks import is_everywhere
 from apps.organizations.models import InformationSystem, Organization
 from apps.organizations.roles import is_platform_reader, organization_ids
-from apps.registry.choices import Environment, PersonalDataClass
-from apps.registry.models import Operation
+from apps.registry.choices import Environment, PersonalDataClass, VersionStatus
+from apps.registry.models import DataService, Operation
+from apps.registry.succession import served_as
 
 
 @dataclass(frozen=True)
@@ -34,30 +41,64 @@ class OperationPreview:
 
 @dataclass(frozen=True)
 class Overlap:
-    """A system of the request that reads the operation already, under another agreement in force."""
+    """A system of the request that was given the operation already, under another agreement."""
 
     agreement: str
     system: str
     operation: str
     shared_fields: int
+    in_test: bool
+    """Production is not open yet."""
+    is_suspended: bool
+
+
+class Limits(NamedTuple):
+    """The most calls one system may make; None: no limit is set."""
+
+    per_second: int | None
+    per_day: int | None
+
+    def times(self, systems: int) -> Limits:
+        return Limits(*(None if limit is None else limit * systems for limit in self))
 
 
 @dataclass(frozen=True)
 class Load:
-    """Calls per second agreed so far in production and asked for now, against the capacity the provider stated (None: unstated)."""
+    """The most calls of a service: agreed so far and asked for now (None: no limit is asked), against the capacity the provider
+    stated (None: unstated), which is by the second.
+
+    `unlimited` (a second) and `unlimited_per_day` say for how many systems no limit is agreed: these are in no sum.
+    """
 
     service: str
     capacity: int | None
     agreed: int
-    asked: int
+    unlimited: int
+    asked: int | None
+    agreed_per_day: int
+    unlimited_per_day: int
+    asked_per_day: int | None
 
     @property
     def total(self) -> int:
-        return self.agreed + self.asked
+        return self.agreed + (self.asked or 0)
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """More may come than the sums say."""
+        return bool(self.unlimited or self.unlimited_per_day) or None in (self.asked, self.asked_per_day)
 
     @property
     def exceeds(self) -> bool:
         return self.capacity is not None and self.total > self.capacity
+
+
+class Ending(NamedTuple):
+    """A version asked for whose end is announced: what is agreed on it ends with it."""
+
+    service: str
+    number: str
+    day: datetime.date
 
 
 @dataclass(frozen=True)
@@ -67,6 +108,7 @@ class Preview:
     loads: tuple[Load, ...]
     networks: tuple[str, ...] = ()
     """From where calls may come; none: from every address."""
+    endings: tuple[Ending, ...] = ()
     moved: tuple[MovedField, ...] = ()
     """Fields of a version that waits which its service changed since: nobody signs it (`fields_changed`)."""
     advice: str = ""
@@ -90,6 +132,10 @@ class Preview:
     def exceeds(self) -> bool:
         return any(load.exceeds for load in self.loads)
 
+    @property
+    def is_lower_bound(self) -> bool:
+        return any(load.is_lower_bound for load in self.loads)
+
 
 @dataclass(frozen=True)
 class _Asked:
@@ -102,14 +148,19 @@ class _Asked:
 def preview(request: ConnectionRequest, user) -> Preview:
     """What approving `request` would open, as far as it is `user`'s to know. Reads only; a constant number of queries."""
     rows = request.requested_operations.select_related("operation__version__service__provider").prefetch_related("fields")
-    asked = [_Asked(row.operation, {field.path: field.personal_data for field in row.fields.all()}) for row in rows]
+    served = served_as(row.operation for row in rows)
+    asked = [
+        _Asked(served.get(row.operation_id, row.operation), {field.path: field.personal_data for field in row.fields.all()})
+        for row in rows
+    ]
     systems = {row.system_id for row in request.request_systems.all()}
     basis = RequestBasis.objects.filter(request=request).select_related("agreement").first()
     agreement = basis.agreement if basis else None
     joins = request.kind == RequestKind.JOIN
     using = systems if agreement is None or joins else systems | {row.pk for row in systems_that_stay(request, agreement)}
+    limits = Limits(request.calls_per_second, request.calls_per_day)
     return _preview(
-        asked, systems, request.calls_per_second, user, agreement_id=agreement.pk if agreement else None,
+        asked, systems, limits, user, agreement_id=agreement.pk if agreement else None,
         using=len(using), adds=joins, networks=request.source_networks,
     )  # fmt: skip
 
@@ -131,9 +182,9 @@ def preview_of(version: AgreementVersion, user) -> Preview:
     ]
     codes = [row["code"] for row in content["systems"]]
     systems = set(InformationSystem.objects.filter(code__in=codes).values_list("pk", flat=True))
-    rate = content["method"].get("calls_per_second")
+    limits = Limits(content["method"].get("calls_per_second"), content["method"].get("calls_per_day"))
     found = _preview(
-        asked, systems, rate, user, agreement_id=version.agreement_id, using=len(systems),
+        asked, systems, limits, user, agreement_id=version.agreement_id, using=len(systems),
         networks=content["restrictions"]["source_networks"],
     )  # fmt: skip
     moved = moved_fields(content) if version.state == VersionState.DRAFT else ()
@@ -143,7 +194,7 @@ def preview_of(version: AgreementVersion, user) -> Preview:
 def _preview(
     asked: list[_Asked],
     systems: set[int],
-    rate: int | None,
+    limits: Limits,
     user,
     *,
     agreement_id: int | None,
@@ -153,15 +204,16 @@ def _preview(
 ) -> Preview:
     """Loads are a provider's to know, of its own services; what another agreement opens, its parties'. The platform's readers see all.
 
-    `using` systems get `rate` each, in place of what runs under the agreement, or (`adds`: one who joins) beside it.
+    `using` systems get `limits` each, in place of what runs under the agreement, or (`adds`: one who joins) beside it.
     """
     sees_all, mine = is_platform_reader(user), organization_ids(user)
     grants = list(
-        Grant.objects.filter(
-            operation__version__service__in={row.operation.version.service_id for row in asked},
-            environment=Environment.PRODUCTION, agreement__status=AgreementStatus.IN_FORCE,
-        ).exclude(status=GrantStatus.ENDED).select_related("agreement", "system", "operation__version__service")
-    )  # fmt: skip
+        Grant.objects.open()
+        .filter(
+            operation__version__service__in={row.operation.version.service_id for row in asked}, agreement__status__in=RUNNING
+        )
+        .select_related("agreement", "system", "operation__version__service")
+    )
     seen = [
         grant for grant in grants
         if sees_all or grant.system.organization_id in mine or grant.operation.version.service.provider_id in mine
@@ -173,13 +225,14 @@ def _preview(
     return Preview(
         operations=tuple(_operation(row, held) for row in asked),
         overlaps=tuple(overlap for row in asked for overlap in _overlaps(row, held, agreement_id)),
-        loads=tuple(_loads(decided, others, (rate or 0) * max(using, 1))),
+        loads=tuple(_loads(decided, others, limits.times(max(using, 1)))),
         networks=tuple(networks),
+        endings=tuple(_endings(asked)),
     )
 
 
 def _operation(row: _Asked, held: list[Grant]) -> OperationPreview:
-    known = {path for grant in held if grant.operation_id == row.operation.pk for path in grant.fields}
+    known = {path for grant in held if grant.operation_id == row.operation.pk and _is_open(grant) for path in grant.fields}
     service = row.operation.version.service
     return OperationPreview(
         service=service.name, operation=row.operation.name, provider=service.provider.name,
@@ -187,22 +240,61 @@ def _operation(row: _Asked, held: list[Grant]) -> OperationPreview:
     )  # fmt: skip
 
 
+def _is_open(grant: Grant) -> bool:
+    """What is tested or stands still with its agreement is agreed, but opens no data today."""
+    return grant.environment == Environment.PRODUCTION and grant.agreement.status == AgreementStatus.IN_FORCE
+
+
 def _overlaps(row: _Asked, held: list[Grant], agreement_id: int | None) -> list[Overlap]:
-    same = [grant for grant in held if grant.operation_id == row.operation.pk and grant.agreement_id != agreement_id]
-    asked = set(row.fields)
+    """One for each system under each other agreement, whatever it has of the operation: test, production, a later version."""
+    same = _by_system(grant for grant in held if grant.operation_id == row.operation.pk and grant.agreement_id != agreement_id)
+    return [_overlap(row, grants) for grants in same]
+
+
+def _overlap(row: _Asked, grants: list[Grant]) -> Overlap:
+    one = grants[0]
+    given = {path for grant in grants for path in grant.fields}
+    return Overlap(
+        one.agreement.number, one.system.name, row.operation.name, len(given & set(row.fields)),
+        in_test=all(grant.environment == Environment.TEST for grant in grants),
+        is_suspended=one.agreement.status == AgreementStatus.SUSPENDED
+        or all(grant.status == GrantStatus.SUSPENDED for grant in grants),
+    )  # fmt: skip
+
+
+def _by_system(grants: Iterable[Grant]) -> list[list[Grant]]:
+    """The grants of each system under each agreement."""
+    found: dict[tuple[int, int], list[Grant]] = defaultdict(list)
+    for grant in grants:
+        found[grant.agreement_id, grant.system_id].append(grant)
+    return list(found.values())
+
+
+def _loads(asked: list[_Asked], grants: list[Grant], wanted: Limits) -> list[Load]:
+    """Each system may call up to its own limits, so limits add up; one system's operations share its limits."""
+    services = {row.operation.version.service for row in asked}
     return [
-        Overlap(grant.agreement.number, grant.system.name, row.operation.name, len(asked & set(grant.fields))) for grant in same
+        _load(service, [grant for grant in grants if grant.operation.version.service_id == service.pk], wanted)
+        for service in sorted(services, key=lambda service: service.name)
     ]
 
 
-def _loads(asked: list[_Asked], grants: list[Grant], rate: int) -> list[Load]:
-    """Each system's grant may be used up to its own rate, so rates add up; one system's operations share one rate."""
-    found = []
-    for service in {row.operation.version.service for row in asked}:
-        rates: dict[tuple[int, int], int] = {}
-        for grant in grants:
-            if grant.operation.version.service_id == service.pk:
-                key = (grant.agreement_id, grant.system_id)
-                rates[key] = max(rates.get(key, 0), grant.rate_per_second or 0)
-        found.append(Load(service.name, service.capacity_rps, sum(rates.values()), rate))
-    return sorted(found, key=lambda load: load.service)
+def _load(service: DataService, grants: list[Grant], wanted: Limits) -> Load:
+    # What is tested counts until production is open: the one follows the other.
+    counted = [[grant for grant in rows if grant.environment == Environment.PRODUCTION] or rows for rows in _by_system(grants)]
+    agreed, unlimited = _sum([[grant.rate_per_second for grant in rows] for rows in counted])
+    agreed_per_day, unlimited_per_day = _sum([[grant.quota_per_day for grant in rows] for rows in counted])
+    return Load(
+        service.name, service.capacity_rps, agreed, unlimited, wanted.per_second, agreed_per_day, unlimited_per_day, wanted.per_day
+    )  # fmt: skip
+
+
+def _sum(limits: list[list[int | None]]) -> tuple[int, int]:
+    """What the highest limits of the systems come to, and how many systems have none."""
+    known = [max(rows) for rows in limits if None not in rows]
+    return sum(known), len(limits) - len(known)
+
+
+def _endings(asked: list[_Asked]) -> list[Ending]:
+    ending = {row.operation.version for row in asked if row.operation.version.status == VersionStatus.DEPRECATED}
+    return sorted(Ending(version.service.name, version.number, version.deprecated_on) for version in ending)

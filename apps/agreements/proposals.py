@@ -17,6 +17,7 @@ from apps.agreements.content import NEGOTIABLE
 from apps.connections.choices import SharingMethod
 from apps.connections.content import is_too_far
 from apps.core.errors import InvalidFact
+from apps.registry.models import DataService
 
 MOST_TEXT = 20_000
 _HOUR = re.compile(r"^([01]\d|2[0-3]):[0-5]\d$")
@@ -25,13 +26,15 @@ _HOUR = re.compile(r"^([01]\d|2[0-3]):[0-5]\d$")
 def checked(changes: dict, first: dict, last: dict) -> dict:
     """`changes`, whole items ready to replace those of `last`; `first` is the content the request asked for.
 
+    Where no number of calls a day is left, the services' default is it: what is signed says what the gateway counts by.
     Raises InvalidFact: `not_negotiable`, `scope_malformed`, `scope_widened`, `item_malformed` (naming the item).
     """
     strange = sorted(str(name) for name in set(changes) - set(NEGOTIABLE))
     if strange:
         raise InvalidFact(_("Not open to negotiation: %(items)s.") % {"items": ", ".join(strange)}, code="not_negotiable")
     items = {name: _item(name, value, first, last) for name, value in changes.items()}
-    return {**items, **_what_follows({**last, **items}, items, first)}
+    items |= _what_follows({**last, **items}, items, first)
+    return {**items, **_default_quota({**last, **items})}
 
 
 def _what_follows(content: dict, items: dict, first: dict) -> dict:
@@ -48,6 +51,17 @@ def _what_follows(content: dict, items: dict, first: dict) -> dict:
         found["security"] = {**content["security"], "levels": levels}
         found["place"] = {**content["place"], "usage_location": sorted(row["name"] for row in content["systems"])}
     return found
+
+
+def _default_quota(content: dict) -> dict:
+    """The method with the smallest default of the services in the scope, where it says no number of calls a day."""
+    method = content["method"]
+    if method["calls_per_day"] is not None:
+        return {}
+    quota = DataService.objects.filter(code__in={row["service"] for row in content["scope"]}).smallest_quota()
+    if quota is None:
+        raise _malformed("method", _("State the number of calls per day: these services have no default."))
+    return {"method": {**method, "calls_per_day": quota}}
 
 
 def _item(name: str, value, first: dict, last: dict):

@@ -157,8 +157,14 @@ class WhyForm(ShowsRefusal, forms.ModelForm):
             "wanted_to": _("Left empty, the agreement has no end."),
         }
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args, default_quota: int | None = None, **kwargs):
+        """`default_quota` is offered as the number of calls a day; it is the draft's when the officer has sent it."""
+        offered = {"calls_per_day": default_quota} if default_quota else {}
+        super().__init__(*args, initial=offered, **kwargs)
+        if offered:
+            self.fields["calls_per_day"].help_text = _(
+                "Entered is the default quota of the services; write the most calls you expect on a busy day."
+            )
         self.fields["purpose"].queryset = Purpose.objects.filter(is_active=True)
         self.fields["purpose"].empty_label = _("– choose –")
         self._tell_terms_from_reason()

@@ -93,7 +93,12 @@ class ProposalForm(forms.Form):
         label=_("Fields that are shared"), required=False, widget=forms.CheckboxSelectMultiple
     )
     kept_systems = forms.MultipleChoiceField(label=_("Systems that read"), required=False, widget=forms.CheckboxSelectMultiple)
-    calls_per_day = forms.IntegerField(label=_("Calls per day"), required=False, min_value=1)
+    calls_per_day = forms.IntegerField(
+        label=_("Calls per day"),
+        required=False,
+        min_value=1,
+        help_text=_("Left empty, the default quota of the services applies."),
+    )
     calls_per_second = forms.IntegerField(label=_("Calls per second"), required=False, min_value=1)
     hours_from = forms.TimeField(
         label=_("From (hour)"),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Min, OuterRef, Q
 
 from apps.core.text import words
 from apps.organizations.choices import Role
@@ -42,6 +42,10 @@ class DataServiceQuerySet(models.QuerySet):
 
     def editable_by(self, user):
         return self.filter(provider_id__in=organization_ids(user, Role.PROVIDER_OFFICER))
+
+    def smallest_quota(self) -> int | None:
+        """The default number of calls a day that each of these services bears; None where none of them states one."""
+        return self.aggregate(least=Min("daily_quota"))["least"]
 
     def search(self, text: str):
         """Services in which, or in whose provider's names, each word of `text` stands; tones and case aside."""

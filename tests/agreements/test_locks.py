@@ -12,12 +12,14 @@ import pytest
 from django.utils import timezone
 
 from apps.agreements.actions import (
+    announce_end_of_version,
     approve_request,
     claim_credential,
     confirm_acceptance,
     end_grant,
     leave_agreement,
     lift_consumer_suspension,
+    postpone_end_of_version,
     publish_service_version,
     reissue_credential,
     resume_agreement,
@@ -90,6 +92,9 @@ def verbs(w: World, special: World):
     FocalPointFactory(organization=w.provider)
     draft = successor(w)
     yield "publish", lambda: publish_service_version(draft, by=w.provider_officer)
+    days = [timezone.localdate() + datetime.timedelta(days=count) for count in (30, 60)]
+    yield "announce the end of a version", lambda: announce_end_of_version(draft, by=w.provider_officer, until=days[0])
+    yield "announce a later one", lambda: postpone_end_of_version(draft, by=w.provider_officer, until=days[1])
     soon = timezone.now() + datetime.timedelta(days=20)
     period = {"starts_at": soon, "ends_at": soon + datetime.timedelta(hours=2), "reason": "x"}
     yield "announce maintenance", lambda: announce_maintenance(w.service, by=w.provider_officer, **period)
@@ -136,7 +141,7 @@ def test_every_verb_locks_in_one_order_and_nothing_new_after_the_epoch(w, specia
         with LockOrder(name):
             act()
         taken += 1
-    assert taken == 33
+    assert taken == 35
 
 
 def test_the_order_is_seen_to_be_broken(w):

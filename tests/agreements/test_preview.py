@@ -1,25 +1,30 @@
 """What the approver reads before deciding: classes, what is new, overlaps, load."""
 
+import datetime
+
 from django.utils import timezone
 
 from apps.agreements.actions import (
+    announce_end_of_version,
     approve_request,
     confirm_acceptance,
     publish_service_version,
     record_acceptance,
     start_join,
     start_renewal,
+    suspend_agreement,
+    terminate_agreement,
 )
 from apps.agreements.models import Agreement
-from apps.agreements.preview import preview, preview_of
+from apps.agreements.preview import Ending, Overlap, preview, preview_of
 from apps.connections.actions import draft_request, forward_request, save_draft, sign_request, submit_request
 from apps.organizations.choices import Role
 from tests.agreements.test_amendment import joined, joiner
 from tests.agreements.test_publishing import successor, version_in_use
-from tests.factories.agreements import accepted, negotiating
-from tests.factories.connections import forwarded
+from tests.factories.agreements import accepted, agreement_in_force, negotiating, recorded
+from tests.factories.connections import forwarded, world
 from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
-from tests.factories.registry import PublishedServiceFactory, operation_of
+from tests.factories.registry import PublishedServiceFactory, leaf_paths, operation_of
 
 
 def test_a_first_request_opens_everything_it_asks_for(w):
@@ -34,7 +39,7 @@ def test_a_first_request_opens_everything_it_asks_for(w):
 def test_what_the_system_reads_already_is_an_overlap_and_not_new(w):
     agreement = accepted(w)
     found = preview(forwarded(w, scope={w.operation: w.fields(5)}), w.provider_officer)
-    assert [(row.agreement, row.shared_fields) for row in found.overlaps] == [(agreement.number, 3)]
+    assert found.overlaps == (Overlap(agreement.number, w.system.name, w.operation.name, 3, in_test=False, is_suspended=False),)
     assert set(found.operations[0].new_fields) == set(w.fields(5)) - set(w.fields(3))
 
 
@@ -44,6 +49,96 @@ def test_the_load_is_what_was_agreed_and_what_is_asked_against_capacity(w):
     assert (load.capacity, load.agreed, load.asked, load.exceeds) == (50, 5, 46, True)
     (load,) = preview(forwarded(w, calls_per_second=45), w.provider_officer).loads
     assert not load.exceeds
+    assert not load.is_lower_bound
+
+
+def test_what_is_agreed_counts_while_it_is_tested_and_while_it_is_suspended_each_system_once(w):
+    other = operation_of(w.service, "danhSachHoSo")
+    scope = {w.operation: w.fields(), other: leaf_paths(other, personal=False)[:2]}
+    agreement = agreement_in_force(w, scope=scope, calls_per_second=20)
+    request = forwarded(w, calls_per_second=30, calls_per_day=700)
+
+    def load() -> tuple:
+        (found,) = preview(request, w.provider_officer).loads
+        return found.agreed, found.asked, found.agreed_per_day, found.asked_per_day
+
+    assert load() == (20, 30, 500, 700), "in its test period"
+    confirm_acceptance(recorded(w, agreement), by=w.provider_officer)
+    assert agreement.grants.open().count() == 4
+    assert load() == (20, 30, 500, 700), "in production"
+    suspend_agreement(agreement, by=w.operator, kind="force_majeure", violation="Mất điện", plan="Chờ")
+    assert load() == (20, 30, 500, 700), "suspended"
+    terminate_agreement(agreement, by=w.operator, ground="authority", reason="x")
+    assert load() == (0, 30, 0, 700), "over"
+
+
+def test_production_counts_in_place_of_what_is_tested_where_both_are_open(w):
+    agreement = accepted(w, calls_per_second=20)
+    agreement.grants.filter(environment="test").update(rate_per_second=45, quota_per_day=None)
+    (load,) = preview(forwarded(w), w.provider_officer).loads
+    assert (load.agreed, load.agreed_per_day, load.unlimited_per_day) == (20, 500, 0)
+
+
+def test_a_limit_that_nobody_agreed_on_or_asks_for_is_no_zero(w):
+    agreement = accepted(w, calls_per_second=None)
+    request = forwarded(w, calls_per_second=None)
+    (load,) = preview(request, w.provider_officer).loads
+    assert (load.agreed, load.unlimited, load.asked, load.exceeds, load.is_lower_bound) == (0, 1, None, False, True)
+    assert (load.agreed_per_day, load.unlimited_per_day, load.asked_per_day) == (500, 0, 500)
+    agreement.grants.update(quota_per_day=None, rate_per_second=51)
+    request.calls_per_day = None
+    (load,) = preview(request, w.provider_officer).loads
+    assert (load.agreed, load.unlimited, load.exceeds, load.is_lower_bound) == (51, 0, True, True)
+    assert (load.agreed_per_day, load.unlimited_per_day, load.asked_per_day) == (0, 1, None)
+    (load,) = preview_of(accepted(world(), calls_per_second=None).current_version, w.operator).loads
+    assert (load.asked, load.asked_per_day) == (None, 500)
+
+
+def test_what_is_tested_or_suspended_overlaps_and_its_fields_are_new_all_the_same(w):
+    agreement = agreement_in_force(w)
+    request = forwarded(w)
+
+    def overlaps() -> list[tuple]:
+        found = preview(request, w.provider_officer)
+        return [(row.agreement, row.shared_fields, row.in_test, row.is_suspended) for row in found.overlaps]
+
+    assert overlaps() == [(agreement.number, 3, True, False)]
+    assert set(preview(request, w.provider_officer).operations[0].new_fields) == set(w.fields())
+    confirm_acceptance(recorded(w, agreement), by=w.provider_officer)
+    assert overlaps() == [(agreement.number, 3, False, False)]
+    assert preview(request, w.provider_officer).operations[0].new_fields == ()
+    agreement.grants.open().update(status="suspended")
+    assert overlaps() == [(agreement.number, 3, False, True)]
+    agreement.grants.open().update(status="active")
+    suspend_agreement(agreement, by=w.operator, kind="force_majeure", violation="Mất điện", plan="Chờ")
+    assert overlaps() == [(agreement.number, 3, False, True)]
+    assert set(preview(request, w.provider_officer).operations[0].new_fields) == set(w.fields())
+
+
+def test_a_version_that_will_be_retired_is_told_with_its_day(w):
+    agreement = accepted(w)
+    request = forwarded(w)
+    assert preview(request, w.provider_officer).endings == ()
+    day = timezone.localdate() + datetime.timedelta(days=30)
+    announce_end_of_version(w.service.versions.get(), by=w.provider_officer, until=day)
+    told = (Ending(w.service.name, "1.0", day),)
+    assert preview(request, w.provider_officer).endings == told
+    assert preview_of(agreement.current_version, w.consumer_officer).endings == told
+    w.service.versions.update(status="retired")
+    assert preview_of(agreement.current_version, w.consumer_officer).endings == (), (
+        "it is over: nobody is told of a day to come"
+    )
+
+
+def test_a_request_for_a_minor_version_that_was_replaced_is_read_as_of_what_answers_now(w):
+    version_in_use(w)
+    request = forwarded(w)
+    announce_end_of_version(
+        w.service.versions.get(), by=w.provider_officer, until=timezone.localdate() + datetime.timedelta(days=30)
+    )
+    publish_service_version(successor(w), by=w.provider_officer)
+    found = preview(request, w.provider_officer)
+    assert (found.endings, len(found.overlaps), found.operations[0].new_fields) == ((), 1, ())
 
 
 def test_before_signing_a_version_is_read_like_a_request(special):
@@ -71,13 +166,17 @@ def test_a_minor_version_that_took_the_place_of_the_agreed_one_opens_nothing_new
     assert found.operations[0].new_fields == (), "the access goes on under the version that replaced the agreed one"
 
 
-def test_a_longer_request_takes_no_more_queries(w, django_assert_num_queries):
+def test_a_longer_request_and_more_agreements_take_no_more_queries(w, django_assert_num_queries):
     request = forwarded(w)
     accepted(w)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         preview(request, w.provider_officer)
     more = forwarded(w, scope={w.operation: w.fields(9)})
-    with django_assert_num_queries(5):
+    agreement_in_force(w)
+    announce_end_of_version(
+        w.service.versions.get(), by=w.provider_officer, until=timezone.localdate() + datetime.timedelta(days=30)
+    )
+    with django_assert_num_queries(6):
         preview(more, w.provider_officer)
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import translation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.agreements.actions import propose_content
+from apps.agreements.actions import agree_content, approve_request, propose_content, sign_agreement
 from apps.agreements.content import NEGOTIABLE
+from apps.agreements.documents import document_html
 from apps.agreements.proposals import checked
 from apps.core.errors import FactMissing, InvalidFact
+from apps.organizations.choices import Role
+from apps.registry.models import DataService
 from tests.factories.agreements import negotiating
+from tests.factories.connections import forwarded
+from tests.factories.organizations import officer
+from tests.factories.registry import PublishedServiceFactory, operation_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
@@ -65,6 +72,43 @@ def test_a_proposal_that_changes_nothing_is_none(special):
     same = {"other_terms": agreement.current_version.content["other_terms"]}
     with pytest.raises(FactMissing):
         propose_content(agreement, by=special.consumer_officer, changes=same, note="x")
+
+
+def test_where_no_number_of_calls_is_left_the_smallest_default_of_the_services_stands_in_content_document_and_grant(special):
+    """What the provider states for one consumer (NĐ 47/2020 Điều 23(4)) is no mere decoration of the catalog."""
+    beside = PublishedServiceFactory(sharing_form="special", daily_quota=700)
+    request = forwarded(special, scope={special.operation: special.fields(), operation_of(beside): special.fields()},
+                        special_reason="Dịch vụ mặc định không có.")  # fmt: skip
+    approve_request(request, by=special.provider_officer)
+    agreement = approve_request(request, by=officer(Role.PROVIDER_OFFICER, beside.provider))
+    draft = propose_content(agreement, by=special.consumer_officer, changes={"method": {"calls_per_day": None}}, note="x")
+    assert (draft.content["method"]["calls_per_day"], draft.content["method"]["calls_per_second"]) == (700, 5)
+    (row,) = [row for row in draft.content["scope"] if row["service"] == special.service.code]
+    narrower = {"scope": [row], "method": {"calls_per_day": None}}
+    draft = propose_content(agreement, by=special.consumer_officer, changes=narrower, note="x")
+    assert draft.content["method"]["calls_per_day"] == special.service.daily_quota == 10_000
+    assert "không quá 10.000 lượt/ngày" in document_html(draft)
+    for person in (special.provider_officer, officer(Role.PROVIDER_OFFICER, beside.provider)):
+        agree_content(agreement, by=person, content_hash=draft.content_hash)
+    for signer in (special.consumer_signer, special.provider_signer, officer(Role.SIGNER, beside.provider)):
+        sign_agreement(agreement, by=signer, content_hash=draft.content_hash)
+    assert {grant.quota_per_day for grant in agreement.grants.all()} == {10_000}
+
+
+def test_where_no_service_has_a_default_the_number_has_to_be_said(content):
+    DataService.objects.update(daily_quota=None)
+    with translation.override("en"), pytest.raises(InvalidFact) as refusal:
+        checked({"method": {"calls_per_day": None}}, content, content)
+    assert (refusal.value.code, refusal.value.extra["item"]) == ("item_malformed", "method")
+    assert refusal.value.extra["fields"] == {"method": ["State the number of calls per day: these services have no default."]}
+    assert checked({"method": {"calls_per_day": 9}}, content, content)["method"]["calls_per_day"] == 9
+
+
+def test_a_content_on_the_table_that_says_no_number_gets_one_with_the_next_proposal(content):
+    """As it was proposed before a number had to stand there."""
+    old = {**content, "method": {**content["method"], "calls_per_day": None}}
+    assert checked({"other_terms": "x"}, content, old)["method"]["calls_per_day"] == 10_000
+    assert "method" not in checked({"other_terms": "x"}, content, content)
 
 
 @given(st.dictionaries(st.sampled_from(NEGOTIABLE), JSON, min_size=1, max_size=3))

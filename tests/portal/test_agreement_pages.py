@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from uuid import uuid4
 
 import pytest
@@ -60,6 +61,29 @@ def test_the_access_counts_the_agreed_fields_as_the_content_does_and_the_envelop
     assert len(rows) == 2
     assert {(row.field_count, row.envelope_count) for row in rows} == {(len(part["fields"]), len(envelope))}
     assert f"và {len(envelope)} trường của phần bao" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("language", "limits"),
+    [
+        ("vi", ("500 lượt gọi/ngày", "tối đa 5 lượt/giây", "chỉ từ 07:00 đến 19:30", "Mục đích: ")),
+        ("en", ("500 calls a day", "at most 5 a second", "only from 07:00 to 19:30", "Purpose: ")),
+    ],
+)
+def test_the_access_says_every_limit_by_which_a_call_is_refused(world, as_person, language, limits):
+    """`rate_exceeded`, `outside_hours` and `purpose_not_granted` are refusals of the gateway like the others."""
+    agreement = accepted(world)
+
+    def told() -> str:
+        page = as_person(world.consumer_officer, language).get(address(agreement)).content.decode()
+        return page.split('id="g-h"')[1].split("</table>")[0]
+
+    assert "07:00" not in told()
+    agreement.grants.update(hours_from=datetime.time(7), hours_to=datetime.time(19, 30))
+    for said in (*limits, world.purpose.name, f">{world.purpose.code}</code>"):
+        assert said in told(), said
+    agreement.grants.update(rate_per_second=None)
+    assert limits[1] not in told()
 
 
 # --- the document -------------------------------------------------------------------------------

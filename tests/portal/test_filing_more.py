@@ -22,7 +22,7 @@ from apps.registry.actions import add_version
 from apps.registry.choices import SharingForm
 from tests.factories import agreements, connections
 from tests.factories.organizations import FocalPointFactory, InformationSystemFactory, ReadyOrganizationFactory, officer
-from tests.factories.registry import PublishedServiceFactory
+from tests.factories.registry import PublishedServiceFactory, operation_of
 
 
 def edit(request, key: str) -> str:
@@ -31,6 +31,38 @@ def edit(request, key: str) -> str:
 
 def page(request) -> str:
     return reverse("portal:request", args=[request.uuid])
+
+
+# --- how many calls -----------------------------------------------------------------------------
+
+
+def test_wf_25_a_new_request_without_a_number_is_offered_the_smallest_default_and_nothing_is_written(world, as_person):
+    beside = PublishedServiceFactory(daily_quota=700)
+    scope = {world.operation: world.fields(), operation_of(beside): world.fields()}
+    draft = connections.complete_draft(world, calls_per_day=None, scope=scope)
+    client = as_person(world.consumer_officer, "en")
+    shown = client.get(edit(draft, "why"))
+    assert shown.context["form"]["calls_per_day"].value() == 700
+    assert "Entered is the default quota of the services" in shown.content.decode()
+    sent = {name: shown.context["form"][name].value() or "" for name in ("purpose", "purpose_text", "technician")}
+    client.post(edit(draft, "why"), {**sent, "version": draft.version, "calls_per_day": "", "go": "leave"})
+    draft.refresh_from_db()
+    assert draft.calls_per_day is None
+    save_draft(draft, by=world.consumer_officer, calls_per_day=20)
+    shown = client.get(edit(draft, "why"))
+    assert shown.context["form"]["calls_per_day"].value() == 20
+    assert "Entered is the default quota of the services" not in shown.content.decode()
+
+
+def test_nothing_is_offered_where_no_service_has_a_default_nor_for_what_runs(world, as_person):
+    agreement = agreements.accepted(world)
+    client = as_person(world.consumer_officer)
+    change = save_draft(start_change(agreement, by=world.consumer_officer), by=world.consumer_officer, calls_per_day=None)
+    assert client.get(edit(change, "why")).context["form"]["calls_per_day"].value() is None
+    draft = connections.complete_draft(world, calls_per_day=None)
+    assert client.get(edit(draft, "why")).context["form"]["calls_per_day"].value() == 10_000
+    type(world.service).objects.update(daily_quota=None)
+    assert client.get(edit(draft, "why")).context["form"]["calls_per_day"].value() is None
 
 
 # --- returned -----------------------------------------------------------------------------------

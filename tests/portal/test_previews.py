@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
+from apps.agreements.actions import announce_end_of_version
 from apps.audit.models import AuditEvent
-from tests.factories.agreements import accepted, negotiating, special_world
+from tests.factories.agreements import accepted, agreement_in_force, negotiating, special_world
 from tests.factories.connections import forwarded
 from tests.factories.registry import PublishedServiceFactory
 from tests.gateway.test_preview import change_of, production, record
@@ -110,6 +114,57 @@ def test_who_decides_reads_from_where_calls_will_come(world, as_person, language
     assert (warning in before) is everywhere
     told = client.get(f"/api/v1/requests/{case.uuid}/preview").json()
     assert (told["networks"], told["is_everywhere"]) == (networks, everywhere)
+
+
+LOADS = {
+    "vi": (
+        "5 lượt gọi/giây",
+        "500 lượt gọi/ngày",
+        "2 hệ thống chưa thỏa thuận giới hạn mỗi giây",
+        "không đề nghị giới hạn mỗi giây",
+    ),
+    "en": ("5 calls a second", "500 calls a day", "2 systems: no limit a second agreed", "no limit a second asked"),
+}
+
+
+@pytest.mark.parametrize("language", LOADS)
+def test_the_decider_reads_that_a_limit_is_missing_and_not_a_zero(world, as_person, language):
+    accepted(world)
+    rate, day, unlimited, not_asked = LOADS[language]
+    address = reverse("portal:request-preview", args=[forwarded(world).uuid])
+    known = as_person(world.provider_officer, language).get(address).content.decode()
+    assert (rate in known, day in known, unlimited in known, not_asked in known) == (True, True, False, False)
+    for _n in range(2):
+        agreement_in_force(world, calls_per_second=None)
+    case = forwarded(world, calls_per_second=None)
+    page = as_person(world.provider_officer, language).get(reverse("portal:request-preview", args=[case.uuid])).content.decode()
+    for said in (rate, f"1{'.' if language == 'vi' else ','}{day}", unlimited, not_asked):
+        assert said in page, said
+    (told,) = as_person(world.provider_officer).get(f"/api/v1/requests/{case.uuid}/preview").json()["loads"]
+    assert told == {
+        "service": world.service.name, "capacity": 50, "agreed": 5, "unlimited": 2, "asked": None, "exceeds": False,
+        "agreed_per_day": 1500, "unlimited_per_day": 0, "asked_per_day": 500, "is_lower_bound": True,
+    }  # fmt: skip
+
+
+def test_the_decider_reads_what_overlaps_and_when_the_version_ends(world, as_person):
+    agreement = agreement_in_force(world)
+    case = forwarded(world)
+    day = timezone.localdate() + datetime.timedelta(days=30)
+    announce_end_of_version(world.service.versions.get(), by=world.provider_officer, until=day)
+    client = as_person(world.provider_officer)
+    page = client.get(reverse("portal:request-preview", args=[case.uuid])).content.decode()
+    assert f"“{world.service.name}” phiên bản 1.0 sẽ ngừng sử dụng từ ngày {day:%d/%m/%Y}." in page
+    assert "đang thử nghiệm</span>" in page
+    told = client.get(f"/api/v1/requests/{case.uuid}/preview").json()
+    assert told["endings"] == [{"service": world.service.name, "number": "1.0", "day": f"{day}"}]
+    overlap = {
+        "agreement": agreement.number,
+        "system": world.system.name,
+        "operation": world.operation.name,
+        "shared_fields": 3,
+    }
+    assert told["overlaps"] == [{**overlap, "in_test": True, "is_suspended": False}]
 
 
 def test_who_signs_reads_it_too(world, as_person):

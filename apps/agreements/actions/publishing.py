@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as N_
 
 from apps.agreements.choices import GrantStatus
+from apps.agreements.ends import ANNOUNCED, POSTPONED, tell_users_of_end
 from apps.agreements.impact import RUNNING, Breakage, Impact, grants_on, impact
 from apps.agreements.locks import hold
 from apps.agreements.models import Grant
@@ -59,13 +60,14 @@ def publish_service_version(version: ServiceVersion, *, by, expected: int | None
 def announce_end_of_version(
     version: ServiceVersion, *, by, until: datetime.date, expected: int | None = None
 ) -> ServiceVersion:
-    """Announce the day after which `version` will be retired, and tell everybody whose access rests on it (TE-19)."""
+    """Announce the day after which `version` will be retired, and tell everybody whose access rests on it (TE-19).
+
+    Who gets access later is told by the clock (`ends`).
+    """
+    VERSION.check(version, "deprecate", by=by, version=expected)
+    hold([version.service.code])
     registry.deprecate_version(version, by=by, until=until, expected=expected)
-    grants = list(grants_on(version).select_related("system"))
-    _tell_users(
-        grants, version, "end_announced", N_("“%(service)s” version %(number)s will be retired on %(day)s."),
-        day=until.strftime("%d/%m/%Y"),
-    )  # fmt: skip
+    tell_users_of_end(version, "end_announced", ANNOUNCED)
     return version
 
 
@@ -77,13 +79,10 @@ def postpone_end_of_version(
 
     Never an earlier one: those who use it have planned with the day they were told.
     """
+    VERSION.check(version, "postpone", by=by, version=expected)
+    hold([version.service.code])
     registry.postpone_end(version, by=by, until=until, expected=expected)
-    day = until.strftime("%d/%m/%Y")
-    grants = list(grants_on(version).select_related("system"))
-    _tell_users(
-        grants, version, "end_postponed", N_("“%(service)s” version %(number)s goes on longer: it will be retired on %(day)s."),
-        key=day, day=day,
-    )  # fmt: skip
+    tell_users_of_end(version, "end_postponed", POSTPONED)
     return version
 
 
@@ -156,12 +155,12 @@ def _on_older(version: ServiceVersion) -> list[Grant]:
     return list(rows.exclude(status=GrantStatus.ENDED).select_related("system"))
 
 
-def _tell_users(grants: list[Grant], version: ServiceVersion, event: str, message: str, *, key: str = "", **params) -> None:
-    """The consumer officers of the systems behind `grants`, each once (for each `key`, where the event may come again)."""
+def _tell_users(grants: list[Grant], version: ServiceVersion, event: str, message: str) -> None:
+    """The consumer officers of the systems behind `grants`, each once."""
     owners = {grant.system.organization_id for grant in grants}
     if owners:
         notify(
-            people(Role.CONSUMER_OFFICER, owners), f"service_version.{event}", key=f"service_version.{event}:{version.uuid}:{key}".rstrip(":"),
+            people(Role.CONSUMER_OFFICER, owners), f"service_version.{event}", key=f"service_version.{event}:{version.uuid}",
             message=message, url=f"/portal/services/{version.service.code}/", service=version.service.name,
-            number=version.number, **params,
+            number=version.number,
         )  # fmt: skip

@@ -61,7 +61,9 @@ class AgreementSigningSerializer(HashSerializer):
 
 
 class ProposalSerializer(VersionSerializer):
-    changes = serializers.DictField(help_text="Negotiable items of the content, each whole.")
+    changes = serializers.DictField(
+        help_text="Negotiable items of the content, each whole. A `method` without `calls_per_day` gets the services' smallest default quota."
+    )
     note = serializers.CharField(max_length=LONG)
 
 

@@ -29,16 +29,32 @@ class OverlapSerializer(serializers.Serializer):
     system = serializers.CharField()
     operation = serializers.CharField()
     shared_fields = serializers.IntegerField()
+    in_test = serializers.BooleanField(help_text="Production is not open yet.")
+    is_suspended = serializers.BooleanField()
 
 
 class LoadSerializer(serializers.Serializer):
-    """Calls a second, at most; of services of the caller's own agency, all for the platform's readers."""
+    """Calls a second and a day, at most; of services of the caller's own agency, all for the platform's readers.
+
+    What is agreed counts while it is tested or suspended too, each system of an agreement once.
+    """
 
     service = serializers.CharField()
-    capacity = serializers.IntegerField(allow_null=True)
-    agreed = serializers.IntegerField()
-    asked = serializers.IntegerField()
+    capacity = serializers.IntegerField(allow_null=True, help_text="Calls a second, as the provider states it.")
+    agreed = serializers.IntegerField(help_text="Calls a second.")
+    unlimited = serializers.IntegerField(help_text="Systems for which no limit a second is agreed; they are in no sum.")
+    asked = serializers.IntegerField(allow_null=True, help_text="Calls a second; null: no limit is asked.")
     exceeds = serializers.BooleanField()
+    agreed_per_day = serializers.IntegerField()
+    unlimited_per_day = serializers.IntegerField(help_text="Systems for which no limit a day is agreed; they are in no sum.")
+    asked_per_day = serializers.IntegerField(allow_null=True, help_text="null: no limit is asked.")
+    is_lower_bound = serializers.BooleanField(help_text="More may come: a limit is missing.")
+
+
+class EndingSerializer(serializers.Serializer):
+    service = serializers.CharField()
+    number = serializers.CharField()
+    day = serializers.DateField(help_text="From which the version is retired.")
 
 
 class ReplayLineSerializer(serializers.Serializer):
@@ -90,6 +106,7 @@ class PreviewSerializer(serializers.Serializer):
     operations = OperationPreviewSerializer(many=True, source="about.operations")
     overlaps = OverlapSerializer(many=True, source="about.overlaps")
     loads = LoadSerializer(many=True, source="about.loads")
+    endings = EndingSerializer(many=True, source="about.endings", help_text="Versions asked for whose end is announced.")
     networks = serializers.ListField(
         child=serializers.CharField(), source="about.networks", help_text="From where calls may come; none: from every address."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.agreements.choices import AgreementStatus
-from apps.agreements.models import Agreement
+from apps.agreements.models import Agreement, Grant
 from apps.disputes.choices import TicketKind
 from apps.disputes.models import Ticket
 from apps.gateway.trial import accounts
@@ -23,7 +23,7 @@ from apps.portal.pact_forms import PlannedForm
 from apps.portal.planned import planned_suspensions
 from apps.portal.service_forms import AnswerForm, QuestionForm
 from apps.portal.views.offers import offered_by
-from apps.registry.choices import PersonalDataClass, Protocol, ServiceStatus, SharingForm
+from apps.registry.choices import Environment, PersonalDataClass, Protocol, ServiceStatus, SharingForm
 from apps.registry.models import DataService, Feedback, Field, ServiceVersion
 from apps.registry.querysets import LIVE
 
@@ -113,11 +113,11 @@ def service_page(request: HttpRequest, code: str) -> HttpResponse:
 
 
 def _agencies(service: DataService) -> int:
-    """How many agencies use it under agreements in force. Which ones, the parties know."""
-    rows = Agreement.objects.filter(
-        status=AgreementStatus.IN_FORCE, grants__operation__version__service=service, grants__environment="production"
+    """How many agencies have production access to it under agreements in force. Which ones, the parties know."""
+    rows = Grant.objects.open().filter(
+        agreement__status=AgreementStatus.IN_FORCE, operation__version__service=service, environment=Environment.PRODUCTION
     )
-    return rows.values("grants__system__organization").distinct().count()
+    return rows.aggregate(n=Count("system__organization", distinct=True))["n"]
 
 
 def _report(request: HttpRequest, service: DataService) -> str:

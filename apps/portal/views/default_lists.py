@@ -10,14 +10,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.agreements.choices import AgreementStatus
+from apps.agreements.choices import AgreementStatus, GrantStatus
 from apps.core.registers import VerbPage
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_platform_reader, organization_ids
 from apps.portal.doors import form_page, page
 from apps.portal.verb_pages import open_page
 from apps.registry import actions, forms
-from apps.registry.choices import SharingForm
+from apps.registry.choices import Environment, SharingForm
 from apps.registry.clock import BEFORE_REVIEW
 from apps.registry.models import DataService, DefaultShareList
 
@@ -58,12 +58,14 @@ def default_lists(request: HttpRequest) -> HttpResponse:
 
 
 def _suggested(user):
-    """Special services of the person's agencies (all for platform readers) that many agencies use already."""
+    """Special services of the person's agencies (all for platform readers) that many agencies use already, in production, today."""
     rows = DataService.objects.filter(sharing_form=SharingForm.SPECIAL).select_related("provider")
     if not is_platform_reader(user):
         rows = rows.filter(provider_id__in=organization_ids(user, Role.PROVIDER_OFFICER, Role.SIGNER))
-    running = Q(versions__operations__grants__agreement__status=AgreementStatus.IN_FORCE)
-    counted = rows.annotate(n=Count("versions__operations__grants__system__organization", filter=running, distinct=True))
+    grants = "versions__operations__grants"
+    used = Q((f"{grants}__agreement__status", AgreementStatus.IN_FORCE), (f"{grants}__environment", Environment.PRODUCTION))
+    used &= ~Q((f"{grants}__status", GrantStatus.ENDED))
+    counted = rows.annotate(n=Count(f"{grants}__system__organization", filter=used, distinct=True))
     return counted.filter(n__gte=ENOUGH).order_by("-n", "sort_key")[:50]
 
 

@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 from apps.agreements.continuation import nameable
 from apps.connections.actions import EDITABLE, draft_request, enter_paper_request, save_draft
 from apps.connections.alternatives import near
-from apps.connections.completeness import is_signed_first
+from apps.connections.choices import RequestKind
+from apps.connections.completeness import is_signed_first, services_of
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.connections.scope import systems_for
@@ -142,13 +143,20 @@ def _data(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
 
 
 def _why(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
-    form = WhyForm(request.POST if request.method == "POST" else None, instance=draft)
+    form = WhyForm(request.POST if request.method == "POST" else None, instance=draft, default_quota=_offered_quota(draft))
     if request.method == "POST" and form.is_valid():
         answer = _save(request, draft, "why", form, **form.cleaned_data)
         if answer:
             return answer
     totals = case.totals(case.scope(draft))
     return _page(request, draft, "why", form=form, sensitive=totals["sensitive"])
+
+
+def _offered_quota(draft: ConnectionRequest) -> int | None:
+    """WF-25: a new request that says no number of calls is offered what each service gives by default; what runs has its own number."""
+    if draft.kind != RequestKind.NEW or draft.calls_per_day is not None:
+        return None
+    return services_of(draft).smallest_quota()
 
 
 def _near(request: HttpRequest, draft: ConnectionRequest) -> HttpResponse:
