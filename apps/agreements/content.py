@@ -20,9 +20,10 @@ from apps.connections.models import ConnectionRequest
 from apps.organizations.choices import Role
 from apps.organizations.models import FocalPoint, InformationSystem, Organization
 
-FORMAT = 3
+FORMAT = 4
 """2: parties with the people who sign for them; when data is to be deleted; the addendum of one who joined.
-3: what each consumer assessed, with its files, in place of one text (`assessments`)."""
+3: what each consumer assessed, with its files, in place of one text (`assessments`).
+4: the provision by which others join; a content without it was made under the first one."""
 _POINTS = Prefetch("focal_points", FocalPoint.objects.filter(ended_at__isnull=True), to_attr="present_points")
 NEGOTIABLE = (
     "scope", "systems", "place", "term", "method", "post_processing", "restrictions", "commitments", "security", "storage",
@@ -92,6 +93,7 @@ def content_of(
             assessments.KEY: assessments.of_request(request),
         },
         "open_to_join": True,
+        "joining": clauses.get("joining", ""),
     }  # fmt: skip
 
 

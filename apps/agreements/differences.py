@@ -129,7 +129,7 @@ def _of_what_stays(old: dict, new: dict) -> Iterator[Difference]:
     """What is said of services, systems and regulations that both contents name; that one came or went is told above."""
     for item, read in (
         (_("Service level"), _service_levels), (_("Security level"), _security_levels), (_("Usage regulation"), _terms),
-        (_("Place of use"), _places), (_("Use of received data"), _durations),
+        (_("Place of use"), _places), (_("Use of received data"), _durations), (_("Joining by others"), _joining),
     ):  # fmt: skip
         was, now = read(old), read(new)
         for key in sorted({*was} & {*now}):
@@ -164,6 +164,11 @@ def _places(content: dict) -> dict[str, str]:
 
 def _durations(content: dict) -> dict[str, str]:
     return {"": "; ".join(content["term"].get("usage_duration", []))}
+
+
+def _joining(content: dict) -> dict[str, str]:
+    """The provision by which others join; a content of an older format does not say it."""
+    return {"": content["joining"]} if content.get("open_to_join") and "joining" in content else {}
 
 
 def _day(text: str | None) -> str | None:

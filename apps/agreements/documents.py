@@ -21,7 +21,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.choices import Side, VersionState
-from apps.agreements.models import AgreementDocument, AgreementVersion, Signature
+from apps.agreements.models import AgreementDocument, AgreementVersion, Signature, StandardClause
 from apps.agreements.templatetags.agreements_documents import basis_words
 from apps.connections import files
 from apps.core.errors import DomainError
@@ -53,10 +53,16 @@ def document_html(version: AgreementVersion, *, signed: bool = True, in_browser:
     with translation.override("vi"):
         return render_to_string(
             "documents/agreement.html",
-            {"c": version.content, "version": version, "made": made, "issuers": _issuers(version.content),
+            {"c": version.content, **_joining(version.content), "version": version, "made": made, "issuers": _issuers(version.content),
              "place": settings.DOCUMENT_PLACE, "blocks": _blocks(version, signed), "qr": qr_code(version.content_hash),
              "short_hash": version.content_hash[:16], "in_browser": in_browser, "no_pdf": no_pdf},
         )  # fmt: skip
+
+
+def _joining(content: dict) -> dict:
+    """The provision by which others join, and the one by which those of an addendum did, each of the day its words were made."""
+    joining = content.get("joining") or StandardClause.objects.first_text("joining")
+    return {"joining": joining, "joined_by": content.get("addendum", {}).get("joining") or joining}
 
 
 def _issuers(content: dict) -> list[str]:

@@ -162,6 +162,15 @@ class StandardClauseQuerySet(models.QuerySet):
         rows = self.filter(effective_from__lte=day).filter(Q(effective_to__isnull=True) | Q(effective_to__gt=day))
         return dict(rows.order_by("effective_from").values_list("code", "text"))
 
+    def first_text(self, code: str) -> str:
+        """What `code` said at first: no later row changes it."""
+        return self.filter(code=code).order_by("effective_from").values_list("text", flat=True).first() or ""
+
+    def known_text(self, code: str, day) -> str:
+        """What `code` said on `day` to who asked then: a text that was entered later, if for that day too, does not reach back."""
+        rows = self.filter(code=code, effective_from__lte=day, created_at__date__lte=day).order_by("-effective_from")
+        return rows.values_list("text", flat=True).first() or self.first_text(code)
+
 
 class GrantQuerySet(models.QuerySet):
     def open(self):

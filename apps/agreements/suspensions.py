@@ -7,17 +7,22 @@ suspended, so that it opens over a provider's head only by a step of its own. Ev
 
 from __future__ import annotations
 
+import datetime
+
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.agreements.choices import Side
 from apps.agreements.models import Agreement, Grant, PlannedSuspension, Suspension
-from apps.core.errors import NotPermitted
+from apps.core.errors import InvalidFact, NotPermitted
 from apps.core.workflow import done_already
+from apps.legal import deadlines
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator, organization_ids
+
+VIOLATION_NOTICE = "suspension.violation_notice"
 
 
 def acting_for(by, providers: frozenset[int]) -> Organization | None:
@@ -33,7 +38,19 @@ def providers_of(obj: Agreement | Grant) -> frozenset[int]:
     return obj.organization_ids(Side.PROVIDER)
 
 
-def record_suspension(obj: Agreement | Grant, *, by, reason: str, **facts: str) -> Suspension:
+def notice_of(determined_at: datetime.datetime | None) -> dict:
+    """When a violation was determined (now, if not said) and until when it had to be told (NĐ 47/2020 Điều 43(5), WF-42).
+
+    Raises InvalidFact for a moment to come.
+    """
+    now = timezone.now()
+    determined_at = determined_at or now
+    if determined_at > now:
+        raise InvalidFact(code="in_future", fields={"determined_at": [_("That moment lies in the future.")]})
+    return {"determined_at": determined_at, "notice_due_at": deadlines.start(VIOLATION_NOTICE, determined_at).due_at}
+
+
+def record_suspension(obj: Agreement | Grant, *, by, reason: str, **facts) -> Suspension:
     """Write down who suspends `obj` and why. Raises Conflict (`already_suspended`) when a suspension of theirs stands."""
     agreement, grant = (obj.agreement, obj) if isinstance(obj, Grant) else (obj, None)
     provider = acting_for(by, providers_of(obj))

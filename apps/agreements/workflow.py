@@ -42,7 +42,7 @@ AGREEMENT = Workflow(
         ),
         Step(
             "suspend_as_announced", (IN_FORCE,), SUSPENDED, None, _("Suspend as announced"),
-            note="the clock, after seven working days' notice",
+            note="the clock, after the notice of the rule suspension.planned_notice",
         ),
         Step(
             "resume_as_announced", (SUSPENDED,), IN_FORCE, None, _("Resume as announced"), note="the clock, at the expected end"

@@ -36,6 +36,7 @@ from apps.organizations.roles import organization_ids
 from apps.registry.models import DataService
 
 OFFICERS = (Role.CONSUMER_OFFICER, Role.PROVIDER_OFFICER)
+LEVEL_1 = "dispute.level_1"
 LONGEST = datetime.timedelta(days=366)
 """How far ahead an explanation may be due: its half and its end are counted day by day."""
 LEVELS = {DisputeStatus.LEVEL_1: "escalate_to_2", DisputeStatus.LEVEL_2: "escalate_to_3"}
@@ -52,7 +53,7 @@ def raise_dispute(
     respondent: Organization | None = None,
     uuid: uuids.UUID | None = None,
 ) -> Dispute:
-    """Raise an obstacle about an agreement of one's own or a refused request; the other party has seven working days.
+    """Raise an obstacle about an agreement of one's own or a refused request; the other party has the days of the rule `LEVEL_1`.
 
     `respondent` names the other party where there are several. `uuid`, chosen by the caller, makes the act repeatable
     (CC-05). Raises NotPermitted for who is no party, InvalidFact for a respondent who is none, FactMissing for empty texts.
@@ -69,7 +70,7 @@ def raise_dispute(
     facts = {**_about(subject), "raised_for_id": min(mine), "respondent_id": _other(others, respondent)}
     _hold_sides(facts["raised_for_id"], facts["respondent_id"])
     facts.update(category=category, title=title.strip(), description=description.strip(),
-                 **clock.start("dispute.level_1", timezone.now()))  # fmt: skip
+                 **clock.start(LEVEL_1, timezone.now()))  # fmt: skip
     dispute, is_new = made_once(Dispute, uuid, _numbered(Dispute, "VM", raised_by=by, **facts), raised_by=by)
     if not is_new:
         return dispute
@@ -196,7 +197,7 @@ def can_escalate(dispute: Dispute) -> bool:
 def escalate_dispute(dispute: Dispute, *, by, reason: str, version: int | None = None) -> Dispute:
     """Take it one level up, when this level is late or its answer does not settle it. Raises FactMissing before that.
 
-    Each level has seven working days: the first two by law (Điều 49(1), (2)), the third by the platform's own rule, as
+    Each level has a rule of its own: the first two by law (Điều 49(1), (2)), the third the platform's, as
     Điều 49(3) names no term (WF-51 to 53).
     """
     verb = LEVELS.get(dispute.status)

@@ -11,18 +11,23 @@ from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
 from apps.agreements.documents import pdf_of
+from apps.agreements.models import StandardClause
 from apps.disputes.models import Dispute
 from apps.organizations.choices import Role
 from apps.organizations.models import Membership
 
 
 def document_html(dispute: Dispute) -> str:
-    """The document as a page for printing: self-contained, no script, nothing from another host."""
+    """The document as a page for printing: self-contained, no script, nothing from another host.
+
+    The provisions it rests on are the clause `dispute_document` of its day: of today until it was sent, then of that day.
+    """
     today = dispute.sent_date or timezone.localdate()
     operator = Membership.objects.current().filter(role=Role.OPERATOR).select_related("organization").order_by("id").first()
     facts = {
         "d": dispute,
         "day": today,
+        "provisions": StandardClause.objects.known_text("dispute_document", today),
         "place": settings.DOCUMENT_PLACE,
         "sender": operator.organization if operator else "",
         "answers": list(dispute.answers.select_related("author").order_by("id")),

@@ -28,8 +28,8 @@ def check_notice(starts_at: datetime.datetime, ends_at: datetime.datetime) -> No
     if starts_at <= earliest.due_at:
         day = timezone.localtime(earliest.due_at).strftime("%d/%m/%Y")
         raise InvalidFact(
-            _("It is announced at least %(days)s working days before: it can begin after %(day)s (%(citation)s).")
-            % {"days": f"{earliest.rule.value.normalize():f}", "day": day, "citation": earliest.rule.citation},
+            _("It is announced at least %(term)s before: it can begin after %(day)s (%(citation)s).")
+            % {"term": earliest.rule.amount, "day": day, "citation": earliest.rule.citation},
             code="notice_too_short", earliest=earliest.due_at.isoformat(),
         )  # fmt: skip
     if ends_at <= starts_at:

@@ -11,6 +11,12 @@ class Unit(models.TextChoices):
     NUMBER = "number", _("number")
 
 
+ONE = {
+    Unit.WORKING_DAYS: _("1 working day"), Unit.DAYS: _("1 day"), Unit.HOURS: _("1 hour"), Unit.MONTHS: _("1 month"),
+}  # fmt: skip
+"""A value of one with its unit: the units are named in the plural."""
+
+
 class Evidence(models.TextChoices):
     """How well the source is known (reference/regulations.md)."""
 

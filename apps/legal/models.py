@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.models import TimedModel, VersionedModel
-from apps.legal.choices import Evidence, Unit
+from apps.legal.choices import ONE, Evidence, Unit
 from apps.legal.querysets import CalendarExceptionQuerySet, LegalBasisQuerySet, LegalRuleQuerySet, RefusalGroundQuerySet
 
 DECREE_47 = datetime.date(2020, 5, 25)
@@ -65,7 +65,14 @@ class LegalRule(BetweenDates):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.value.normalize():f} {self.get_unit_display()}"
+        return f"{self.name}: {self.amount}"
+
+    @property
+    def amount(self) -> str:
+        """The value with its unit, as a sentence says it: 7 working days."""
+        if self.value == 1 and self.unit in ONE:
+            return str(ONE[self.unit])
+        return f"{self.value.normalize():f} {self.get_unit_display()}"
 
 
 class RefusalGround(BetweenDates):

@@ -35,6 +35,10 @@ class LegalRuleQuerySet(BetweenDatesQuerySet):
             )
         return found
 
+    def days(self, codes: tuple[str, ...], day: datetime.date) -> dict[str, int]:
+        """Code → value, of those of `codes` (rules of whole days) that are in force on `day`."""
+        return {code: int(value) for code, value in self.in_force(day).filter(code__in=codes).values_list("code", "value")}
+
 
 class CalendarExceptionQuerySet(models.QuerySet):
     def between(self, first: datetime.date, last: datetime.date) -> dict[datetime.date, bool]:

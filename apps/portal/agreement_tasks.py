@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-
 from django.db.models import Exists, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
@@ -11,7 +9,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from apps.agreements.choices import AcceptanceStatus, AgreementStatus, CredentialStatus, Side, StepKind, VersionState
-from apps.agreements.clock import RENEWAL_DAYS
+from apps.agreements.clock import EXPIRY, RENEWAL, longest
 from apps.agreements.models import (
     AcceptanceRecord,
     Agreement,
@@ -31,8 +29,6 @@ from apps.connections.querysets import OPEN
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_operator, organization_ids
 from apps.portal.task import MOST, Task
-
-EXPIRY_WARNING = datetime.timedelta(days=30)
 
 
 def in_agreements(user) -> list[Task]:
@@ -144,7 +140,8 @@ def _to_test(user):
 
 
 def _expiring(user):
-    rows = Credential.objects.of_use().filter(status=CredentialStatus.ACTIVE, expires_at__lt=timezone.now() + EXPIRY_WARNING)
+    now = timezone.now()
+    rows = Credential.objects.of_use().filter(status=CredentialStatus.ACTIVE, expires_at__lt=now + longest(EXPIRY, now))
     # Rotated already: the successor is at work, or waits to be collected (a line of its own).
     rows = rows.exclude(Exists(Credential.objects.filter(replaces=OuterRef("pk")).exclude(status=CredentialStatus.REVOKED)))
     if not is_operator(user):
@@ -155,7 +152,7 @@ def _expiring(user):
 
 
 def _ending(user):
-    """Agreements in their last sixty days that nobody renews yet."""
+    """Agreements of whose end the parties are reminded by now, and that nobody renews yet."""
     mine, now = organization_ids(user, Role.CONSUMER_OFFICER), timezone.now()
     if mine:
         ours = Party.objects.filter(
@@ -169,7 +166,7 @@ def _ending(user):
         )
         rows = Agreement.objects.filter(
             Exists(ours), ~Exists(renewals), ~Exists(later), status=AgreementStatus.IN_FORCE,
-            valid_to__gt=now, valid_to__lte=now + datetime.timedelta(days=RENEWAL_DAYS[0]),
+            valid_to__gt=now, valid_to__lte=now + longest(RENEWAL, now),
         )  # fmt: skip
         for row in rows.order_by("valid_to", "id")[:MOST]:
             yield Task(_("Renew the agreement, or let it end"), row.number, row.title, reverse("portal:agreement", args=[row.uuid]),

@@ -9,7 +9,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.models import Agreement
+from apps.disputes.actions import LEVEL_1
 from apps.disputes.choices import DisputeCategory
+from apps.legal.stated import stated
 from apps.organizations.models import Organization
 from apps.portal.forms import RepeatableForm, date_input
 from apps.registry.models import DataService
@@ -28,14 +30,15 @@ class DisputeForm(forms.Form):
     respondent = forms.ModelChoiceField(Organization.objects.none(), label=_("Other party"), empty_label=None)
     category = forms.ChoiceField(label=_("Kind"), choices=DisputeCategory.choices)
     title = forms.CharField(label=_("In a few words"), max_length=300)
-    description = text(
-        _("What the obstacle is, and what your agency proposes"), rows=6,
-        help_text=_("The other party has seven working days to answer; after that, or when the answer does not settle it, you can take it one level up."),
-    )  # fmt: skip
+    description = text(_("What the obstacle is, and what your agency proposes"), rows=6)
 
     def __init__(self, *args, others, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["respondent"].queryset = others
+        self.fields["description"].help_text = stated(
+            _("The other party has %(term)s to answer (%(citation)s); after that, or when the answer does not settle it, you can take it one level up."),
+            LEVEL_1,
+        )  # fmt: skip
 
 
 class DisputeAnswerForm(RepeatableForm):

@@ -49,10 +49,16 @@ def items(content: dict) -> list[Item]:
         (_("Service level"), [row["text"] for row in content.get("service_level", [])]),
         (_("Technical contacts"), [_contact(row, content) for row in content.get("contacts", [])]),
         (_("Personal data"), _personal(content)),
-        (_("Joining by others"), [_("open to be joined") if content.get("open_to_join") else _("not open to be joined")]),
+        (_("Joining by others"), _openness(content)),
         (_("Version and history"), _history(content)),
     ]
     return [Item(number, name, [str(line) for line in lines if line]) for number, (name, lines) in enumerate(named, 1)]
+
+
+def _openness(content: dict) -> list[str]:
+    if not content.get("open_to_join"):
+        return [_("not open to be joined")]
+    return [_("open to be joined"), content.get("joining", "")]
 
 
 def _parties(content: dict) -> list[str]:

@@ -6,6 +6,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.agreements.choices import SuspensionKind, TerminationGround
+from apps.agreements.suspensions import VIOLATION_NOTICE
+from apps.legal.stated import stated
 from apps.organizations.models import InformationSystem
 from apps.portal.forms import LinesField, date_input
 
@@ -25,6 +27,11 @@ class AcceptanceForm(forms.Form):
         self.fields["system"].queryset = systems
 
 
+def determined_at(**more) -> forms.DateTimeField:
+    widget = forms.DateTimeInput(attrs={"class": "short", "placeholder": _("dd/mm/yyyy hh:mm")})
+    return forms.DateTimeField(label=_("Violation determined at"), widget=widget, **more)
+
+
 class SuspendForm(forms.Form):
     """Suspending at once: force majeure, or a violation with how it is handled and what restores the connection."""
 
@@ -37,6 +44,14 @@ class SuspendForm(forms.Form):
     restore_conditions = forms.CharField(
         label=_("What restores the connection"), required=False, widget=forms.Textarea(attrs={"rows": 2})
     )
+    determined_at = determined_at(required=False)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["determined_at"].help_text = stated(
+            _("Of a violation; left empty: now. The parties are told at once; the law allows %(term)s from this moment (%(citation)s)."),
+            VIOLATION_NOTICE,
+        )  # fmt: skip
 
 
 class LeaveForm(forms.Form):
@@ -147,13 +162,13 @@ class ConsumerSuspendForm(forms.Form):
     violation = forms.CharField(label=_("What was violated, or is unsafe"), widget=forms.Textarea(attrs={"rows": 3}))
     plan = forms.CharField(label=_("How it is handled"), widget=forms.Textarea(attrs={"rows": 2}))
     restore_conditions = forms.CharField(label=_("What restores the connection"), widget=forms.Textarea(attrs={"rows": 2}))
-    determined_at = forms.DateTimeField(
-        label=_("Violation determined at"), widget=forms.DateTimeInput(attrs={"class": "short", "placeholder": _("dd/mm/yyyy hh:mm")}),
-        help_text=_("The consumer is told at once; the law allows one day from this moment."),
-    )  # fmt: skip
+    determined_at = determined_at()
 
     def __init__(self, *args, parties, **kwargs):
         super().__init__(*args, **kwargs)
+        self.fields["determined_at"].help_text = stated(
+            _("The consumer is told at once; the law allows %(term)s from this moment (%(citation)s)."), VIOLATION_NOTICE
+        )
         self.fields["party"].choices = [(str(party.organization.uuid), str(party.organization)) for party in parties]
 
 

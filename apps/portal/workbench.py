@@ -16,7 +16,7 @@ from apps.agreements.impact import grants_on, impact, users_of
 from apps.gateway.models import CallIntent
 from apps.registry import health
 from apps.registry.choices import Environment, VersionStatus
-from apps.registry.clock import publishing_due
+from apps.registry.clock import publishing
 from apps.registry.completeness import completeness
 from apps.registry.models import Field, ServiceVersion, Upstream
 
@@ -59,7 +59,7 @@ def pieces(version: ServiceVersion, user) -> dict:
         "upstreams": addresses(version, user),
         "health": health_of([version]),
         "consumers": consumers([version], user),
-        "due_at": publishing_due(version) if is_draft else None,
+        "publishing": publishing(version) if is_draft else None,
         "samples": {row["operation"]: row for row in version.interface_spec.get("samples", [])},
         "errors": version.interface_spec.get("errors", []),
         "documents": version.interface_spec.get("documents", []),

@@ -1,4 +1,4 @@
-"""What time itself brings to services: a ready service not published within its day, a list to be reviewed, an end announced.
+"""What time itself brings to services: a ready service not published in its time, a list to be reviewed, an end announced.
 
 The clock reminds and never decides. Each fact reaches each person once: the key of the notice names it.
 """
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop
 from apps.accounts.models import User
 from apps.core.errors import InvalidFact
 from apps.legal import deadlines
+from apps.legal.announced import local
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
 from apps.organizations.models import Membership
@@ -23,14 +24,20 @@ PUBLISH = "service.publish"
 BEFORE_REVIEW = datetime.timedelta(days=30)
 
 
-def publishing_due(version: ServiceVersion) -> datetime.datetime | None:
-    """Until when a ready draft must be published (NĐ 47/2020 Điều 25(1), WF-12); None while it is not ready."""
+def publishing(version: ServiceVersion) -> deadlines.Deadline | None:
+    """Until when, and by which rule, a ready draft must be published (NĐ 47/2020 Điều 25(1), WF-12); None while it is not ready."""
     if version.ready_at is None:
         return None
     try:
-        return deadlines.start(PUBLISH, version.ready_at).due_at
+        return deadlines.start(PUBLISH, version.ready_at)
     except InvalidFact:
         return None  # the law has no such rule for that day: nothing is due
+
+
+def publishing_due(version: ServiceVersion) -> datetime.datetime | None:
+    """The end of that time."""
+    found = publishing(version)
+    return found.due_at if found else None
 
 
 def remind(now: datetime.datetime | None = None) -> int:
@@ -56,9 +63,9 @@ def _late_publishing(now: datetime.datetime) -> int:
             notify(
                 _officers(version.service.provider_id, with_operators=True), "service_version.late",
                 key=f"service_version.late:{version.uuid}",
-                message=gettext_noop("“%(service)s” %(number)s works but was not published within one working day."),
+                message=gettext_noop("“%(service)s” %(number)s works but was not published by %(due)s."),
                 url=f"/portal/service-versions/{version.uuid}/", service=version.service.name,
-                number=version.number,
+                number=version.number, due=local(due),
             )  # fmt: skip
             told += 1
     return told

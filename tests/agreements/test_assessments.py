@@ -141,7 +141,7 @@ def test_a_file_is_enough_and_stands_in_the_agreement(w):
     request = assessed(draft(w), w.consumer_officer)
     assert missing(request, signatures=False) == []
     version = decided(request, w).current_version
-    assert version.content["format"] == 3
+    assert version.content["format"] == 4
     assert version.content["personal_data"] == {
         "sensitive_fields": [PATH],
         "assessments": [{"organization": w.consumer.code, "exemption": "", "files": [{"name": "danh-gia.pdf", "sha256": SHA}]}],
@@ -317,7 +317,7 @@ def test_a_change_of_an_older_content_says_only_what_changed(w):
     old = as_before(agreement.current_version)
     request = start_change(agreement, by=w.consumer_officer)
     decided(save_draft(request, by=w.consumer_officer, calls_per_day=900), w)
-    assert newest(agreement).content["format"] == 3
+    assert newest(agreement).content["format"] == 4
     assert rows(agreement) == {w.consumer.code: (REASON, [])}
     assert told(old, newest(agreement)) == []
 

@@ -7,6 +7,7 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
+from apps.agreements import clock
 from apps.agreements.actions import (
     announce_suspension,
     cancel_suspension,
@@ -26,6 +27,7 @@ from apps.gateway.decision import _is_paused
 from apps.gateway.policy_rows import _agreement_query
 from apps.notices.models import Notice
 from tests.factories.agreements import agreement_in_force, collected
+from tests.factories.legal import set_rule
 
 MONDAY = "2026-06-01T09:00:00+07:00"
 
@@ -252,6 +254,88 @@ def test_te_13_an_account_is_warned_of_thirty_seven_and_one_day_before(w):
         with time_machine.travel(credential.expires_at - datetime.timedelta(days=days), tick=False):
             told.append((days, run_clock()["accounts"]))
     assert told == [(31, 0), (30, 1), (8, 0), (7, 1), (2, 0), (1, 1)]
+
+
+# --- the days are the legal officer's --------------------------------------------------------------
+
+
+def before(end: datetime.datetime, days: int):
+    return time_machine.travel(end - datetime.timedelta(days=days), tick=False)
+
+
+def end_of(w, kind: str) -> datetime.datetime:
+    """The end of what the clock speaks of as `kind`: an agreement, or an account of it."""
+    agreement = agreement_in_force(w, **({} if kind == "renewals" else {"wanted_to": None}))
+    return agreement.valid_to if kind == "renewals" else collected(w, "test")[0].expires_at
+
+
+KINDS = {"renewals": ("agreement.ends_soon", (60, 30, 7)), "accounts": ("credential.ends_soon", (30, 7, 1))}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_days_before_an_end_are_those_of_the_rules(w, kind):
+    rule, _days = KINDS[kind]
+    end, told = end_of(w, kind), []
+    with before(end, 100):
+        for number, days in enumerate((50, 20, 5), 1):
+            set_rule(f"{rule}_{number}", days)
+    for days in (60, 51, 50, 30, 20, 7, 5, 1):
+        with before(end, days):
+            told += [days] * run_clock()[kind]
+    assert told == [50, 20, 5]
+    assert Notice.objects.filter(kind=rule, recipient=w.consumer_officer).count() == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_told_is_not_told_again_when_its_rule_changes_and_the_next_is_told(w, kind):
+    rule, (first, second, third) = KINDS[kind]
+    end = end_of(w, kind)
+
+    def heard(days: int) -> int:
+        with before(end, days):
+            run_clock()
+        return Notice.objects.filter(kind=rule, recipient=w.consumer_officer).count()
+
+    assert heard(first) == 1
+    with before(end, first - 1):
+        set_rule(f"{rule}_1", first - 2)
+    assert [heard(first - 1), heard(first - 2)] == [1, 1], "it is the first reminder all the same"
+    assert heard(second) == 2
+    with before(end, second - 1):
+        set_rule(f"{rule}_2", 0)
+    assert [heard(second - 1), heard(third + 1)] == [2, 2]
+    assert heard(third) == 3, "that the second is none any more does not make the third a second"
+
+
+def test_a_reminder_that_is_set_to_a_longer_time_is_told_at_once(w):
+    end = end_of(w, "renewals")
+    with before(end, 60):
+        run_clock()
+    with before(end, 50):
+        set_rule("agreement.ends_soon_2", 55)
+        assert run_clock()["renewals"] == 1
+        assert run_clock()["renewals"] == 0
+
+
+def test_a_reminder_of_no_days_is_none(w):
+    end = end_of(w, "renewals")
+    with before(end, 100):
+        for number in (1, 2, 3):
+            set_rule(f"agreement.ends_soon_{number}", 0)
+    for days in (60, 30, 7, 1):
+        with before(end, days):
+            assert run_clock()["renewals"] == 0
+    assert not Notice.objects.filter(kind="agreement.ends_soon").exists()
+
+
+def test_a_rule_that_changes_while_the_clock_runs_stops_it_not(w):
+    end = end_of(w, "renewals")
+    with before(end, 60):
+        (agreement,) = clock.ending_soon(timezone.now())
+        set_rule("agreement.ends_soon_1", 40)
+        assert clock._remind(agreement, timezone.now()) == 0
+    agreement.refresh_from_db()
+    assert agreement.reminded_days is None
 
 
 def test_te_13_an_account_that_was_rotated_is_not_to_be_rotated_in_time(w):

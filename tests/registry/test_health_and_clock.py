@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from apps.core.errors import Conflict, InvalidFact, NotPermitted
 from apps.notices.models import Notice
+from apps.notices.outbox import render
 from apps.organizations.choices import Role
 from apps.registry import actions, clock, health
 from apps.registry.actions.default_lists import add_months
@@ -169,6 +170,9 @@ def test_a_ready_service_not_published_in_a_working_day_is_told_once():
         clock.remind(due + datetime.timedelta(minutes=1))
     assert Notice.objects.filter(recipient=person).count() == 1
     assert Notice.objects.filter(recipient=operator).count() == 1
+    assert all("23:59 07/07/2026" in render(row.facts) for row in Notice.objects.all()), (
+        "when it was due, whatever the rule says"
+    )
     ServiceVersion.objects.filter(pk=version.pk).update(ready_at=None)
     version.refresh_from_db()
     assert clock.publishing_due(version) is None

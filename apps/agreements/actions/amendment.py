@@ -142,6 +142,7 @@ def amended_content(
     addendum = {
         "number": addenda + 1,
         "joined": sorted({row["code"] for row in content["consumers"]} - {row["code"] for row in old["consumers"]}),
+        "joining": content["joining"],
     }
     after = {
         **old, **head, **joined, "addendum": addendum, "requests": [*old["requests"], *content["requests"]], "security": {**old["security"], "levels": levels},

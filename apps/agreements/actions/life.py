@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,6 +19,7 @@ from apps.agreements.rules import leaves_others
 from apps.agreements.suspensions import (
     end_suspensions_of_consumers,
     lift,
+    notice_of,
     record_suspension,
     require_suspender,
     to_be_lifted,
@@ -27,7 +30,8 @@ from apps.connections import files
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.workflow import done_already, require
-from apps.legal.announced import local
+from apps.legal.announced import NOTICE, local
+from apps.legal.stated import stated
 from apps.organizations.choices import Role
 from apps.organizations.roles import organization_ids
 
@@ -35,42 +39,55 @@ from apps.organizations.roles import organization_ids
 @transaction.atomic
 def suspend_agreement(
     agreement: Agreement, *, by, kind: str, violation: str = "", plan: str = "", restore_conditions: str = "",
-    version: int | None = None,
+    determined_at: datetime.datetime | None = None, version: int | None = None,
 ) -> Agreement:  # fmt: skip
     """Suspend now; the very next call is refused. The parties are told in the same transaction (NĐ 47/2020 Điều 43(5)).
 
-    A violation names what was violated, how it is handled and what restores the connection; force majeure
+    A violation names what was violated, how it is handled and what restores the connection, and is told within the day of the
+    rule `suspension.violation_notice` from when it was determined (WF-42; left out: now); force majeure
     names what happened and the plan. A planned suspension needs notice first: `announce_suspension`. What another
     suspended already takes a reason of `by`'s own side beside it: neither opens while the other stands. Raises Conflict
     (`already_suspended`) when a suspension of that side stands.
     """
     if kind == SuspensionKind.PLANNED:
-        raise InvalidFact(_("A planned suspension is announced seven working days before it begins."), code="needs_notice")
+        told = _("A planned suspension is announced at least %(term)s before it begins (%(citation)s).")
+        raise InvalidFact(stated(told, NOTICE), code="needs_notice")
     needed = {"violation": violation, "plan": plan}
     if kind == SuspensionKind.VIOLATION:
         needed["restore_conditions"] = restore_conditions
     require_texts(needed)
-    return _suspend(agreement, by, version, kind, violation, plan, restore_conditions)
+    facts = {"kind": kind, "handling_plan": plan.strip(), "restore_conditions": restore_conditions.strip()}
+    if kind == SuspensionKind.VIOLATION:
+        facts |= notice_of(determined_at)
+    elif determined_at is not None:
+        told = _("Only a violation is determined: leave this empty.")
+        raise InvalidFact(code="no_violation", fields={"determined_at": [told]})
+    return _suspend(agreement, by, version, violation.strip(), facts)
 
 
-def _suspend(agreement, by, version, kind, violation, plan, restore_conditions) -> Agreement:
+def _suspend(agreement: Agreement, by, version: int | None, violation: str, facts: dict) -> Agreement:
     require(by, "agreements.suspend", agreement)
     lock_agreement(agreement)
     AGREEMENT.check(agreement, "suspend", by=by, version=version)
     event = "suspension_added" if agreement.status == AgreementStatus.SUSPENDED else "suspended"
-    made = record_suspension(
-        agreement, by=by, kind=kind, reason=violation, handling_plan=plan.strip(), restore_conditions=restore_conditions.strip()
-    )
+    made = record_suspension(agreement, by=by, reason=violation, **facts)
     AGREEMENT.move(agreement, "suspend", by=by, version=version, **_shown(agreement.standing_suspensions()[0]))
     steps.stand_still(agreement, timezone.now())
     raise_epoch("agreement", agreement.uuid)
     audit.record(
-        f"agreement.{event}", agreement, by=by, organizations=agreement.party_uuids(), kind=str(kind),
-        provider=made.provider.code if made.provider else "",
+        f"agreement.{event}", agreement, by=by, organizations=agreement.party_uuids(), kind=str(made.kind),
+        provider=made.provider.code if made.provider else "", **_notice(made),
     )  # fmt: skip
-    tell_parties("suspended", agreement, N_("Agreement %(number)s is suspended: %(violation)s"), violation=violation.strip(),
+    tell_parties("suspended", agreement, N_("Agreement %(number)s is suspended: %(violation)s"), violation=violation,
                  operators=True, besides=by)  # fmt: skip
     return agreement
+
+
+def _notice(row: Suspension) -> dict:
+    """What the record says of the notice of a violation; of other suspensions nothing."""
+    if row.determined_at is None:
+        return {}
+    return {"determined_at": row.determined_at.isoformat(), "told_late": row.was_told_late}
 
 
 def _shown(row: Suspension) -> dict:

@@ -16,20 +16,18 @@ from apps.agreements.choices import AgreementStatus, GrantStatus, Side, Suspensi
 from apps.agreements.grants import held_by
 from apps.agreements.locks import held_grants, lock_agreement
 from apps.agreements.models import Agreement, ConsumerSuspension, Grant, Party, PlannedSuspension
-from apps.agreements.suspensions import acting_for, require_announcer
+from apps.agreements.suspensions import acting_for, notice_of, require_announcer
 from apps.agreements.workflow import AGREEMENT, GRANT
 from apps.audit import actions as audit
 from apps.core.epoch import raise_epoch
-from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
+from apps.core.errors import Conflict, FactMissing, NotPermitted
 from apps.core.workflow import came_second, done_already, require
-from apps.legal import deadlines
 from apps.legal.announced import check_notice, local
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator, organization_ids
 
 RUNNING = (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
-VIOLATION_NOTICE = "suspension.violation_notice"
 
 
 @transaction.atomic
@@ -152,10 +150,7 @@ def suspend_consumer(
     require(by, "agreements.suspend", agreement)
     require_texts({"violation": violation, "plan": plan, "restore_conditions": restore_conditions})
     lock_agreement(agreement)
-    now = timezone.now()
-    determined_at = determined_at or now
-    if determined_at > now:
-        raise InvalidFact(code="in_future", fields={"determined_at": [_("That moment lies in the future.")]})
+    notice = notice_of(determined_at)
     provider = acting_for(by, agreement.organization_ids(Side.PROVIDER))
     standing = ConsumerSuspension.objects.open().filter(party=party, provider=provider).first()
     if standing is not None:
@@ -166,13 +161,12 @@ def suspend_consumer(
         raise FactMissing(_("This consumer has no open access under the agreement."), code="no_open_access")
     made = ConsumerSuspension.objects.create(
         agreement=agreement, party=party, provider=provider, violation=violation.strip(), handling_plan=plan.strip(),
-        restore_conditions=restore_conditions.strip(), determined_at=determined_at, suspended_by=by,
-        notice_due_at=deadlines.start(VIOLATION_NOTICE, determined_at).due_at,
+        restore_conditions=restore_conditions.strip(), suspended_by=by, **notice,
     )  # fmt: skip
     hold_grants(grants, made, by=by)
     audit.record(
         "consumer.suspended", agreement, by=by, organizations=agreement.party_uuids(), consumer=party.organization.code,
-        determined_at=determined_at.isoformat(), told_late=made.was_told_late, grants=len(grants),
+        determined_at=made.determined_at.isoformat(), told_late=made.was_told_late, grants=len(grants),
     )  # fmt: skip
     tell_parties(
         "consumer_suspended", agreement, N_("Access of %(consumer)s under agreement %(number)s is suspended: %(violation)s"),

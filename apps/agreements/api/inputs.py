@@ -28,6 +28,9 @@ class SuspensionSerializer(VersionSerializer):
     violation = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
     plan = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
     restore_conditions = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
+    determined_at = Moment(
+        required=False, help_text="When the violation was determined; now, if left out. Of a violation only."
+    )
 
 
 class CommentSerializer(VersionSerializer):

@@ -113,7 +113,8 @@ class StandingSuspensionSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Suspension
-        fields = ["uuid", "provider", "kind", "reason", "handling_plan", "restore_conditions", "since"]
+        fields = ["uuid", "provider", "kind", "reason", "handling_plan", "restore_conditions", "since", "determined_at",
+                  "notice_due_at", "was_told_late"]  # fmt: skip
 
 
 class GrantListSerializer(serializers.ModelSerializer):

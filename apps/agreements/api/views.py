@@ -248,7 +248,7 @@ class Agreements(Rows):
     @extend_schema(request=inputs.AnnouncementSerializer, responses={201: serializers.PlannedSuspensionSerializer})
     @action(detail=True, methods=["post"], url_path="planned-suspensions")
     def announce(self, request, uuid=None) -> Response:
-        """Announce a suspension at least seven working days ahead."""
+        """Announce a suspension, at least as long ahead as the rule `suspension.planned_notice` says (NĐ 47/2020 Điều 43(3))."""
         agreement = self.get_object()
         given = inputs.AnnouncementSerializer(data=request.data)
         given.is_valid(raise_exception=True)

@@ -287,7 +287,7 @@ class Consent(TimedModel):
 
 
 class StandardClause(TimedModel):
-    """A standard text of an agreement, with the article it rests on and the dates between which it is used.
+    """A standard text of an agreement or another official document, with the article it rests on and its dates of use.
 
     The legal officer edits these; a version keeps the text it was made with.
     """

@@ -52,7 +52,8 @@ class Suspension(TimedModel):
     """Who suspended an agreement, or one access under it (`grant`), at once, and why (NĐ 47/2020 Điều 43).
 
     Several may stand side by side, one of each provider and one of the operator (`provider` empty); what they suspend is
-    open again when none stands. `since` goes with a reason that is carried to the access of the next version.
+    open again when none stands. `since` goes with a reason that is carried to the access of the next version. Of a violation
+    of the agreement `notice_due_at` is when the parties had to know at the latest (Điều 43(5), WF-42).
     """
 
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="suspensions")
@@ -65,6 +66,8 @@ class Suspension(TimedModel):
     handling_plan = models.TextField(_("handling plan"), blank=True)
     restore_conditions = models.TextField(_("what to do to restore"), blank=True)
     since = models.DateTimeField(_("suspended at"))
+    determined_at = models.DateTimeField(_("violation determined at"), null=True, blank=True)
+    notice_due_at = models.DateTimeField(_("parties to be told by"), null=True, blank=True)
     suspended_by = models.ForeignKey(USER, verbose_name=_("suspended by"), on_delete=models.PROTECT, related_name="+")
     lifted_at = models.DateTimeField(_("lifted at"), null=True, blank=True)
     lifted_by = models.ForeignKey(USER, verbose_name=_("lifted by"), on_delete=models.PROTECT, null=True, related_name="+")
@@ -84,10 +87,19 @@ class Suspension(TimedModel):
             models.CheckConstraint(
                 condition=Q(lifted_at__isnull=True) | Q(lifted_by__isnull=False), name="agreements_suspension_lifted_by"
             ),
+            models.CheckConstraint(
+                condition=Q(determined_at__isnull=True, notice_due_at__isnull=True)
+                | Q(determined_at__isnull=False, notice_due_at__isnull=False),
+                name="agreements_suspension_notice",
+            ),
         ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.agreement}: {self.reason}"
+
+    @property
+    def was_told_late(self) -> bool:
+        return self.notice_due_at is not None and self.since > self.notice_due_at
 
 
 class ConsumerSuspension(TimedModel):

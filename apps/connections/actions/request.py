@@ -228,7 +228,7 @@ def submit_request(request: ConnectionRequest, *, by, version: int | None = None
 def return_request(
     request: ConnectionRequest, *, by, remarks: list[tuple[str, str]], version: int | None = None
 ) -> ConnectionRequest:
-    """Give the request back, saying field by field what is missing. The clock pauses; five working days remain.
+    """Give the request back, saying field by field what is missing. The clock pauses, and another one runs to complete it.
 
     Raises FactMissing without a remark, InvalidFact for a remark on something that is no part of a request.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import uuid as uuids
 
 from django.conf import settings
@@ -15,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from apps.agreements import actions
 from apps.agreements.choices import CredentialStatus
-from apps.agreements.clock import EXPIRY_DAYS
+from apps.agreements.clock import EXPIRY, longest
 from apps.agreements.models import Agreement, Credential
 from apps.core.text import words
 from apps.portal import case, pact_access
@@ -44,7 +43,8 @@ def accounts(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(status=asked(request, "status"))
     order = Case(When(status="unclaimed", then=0), When(status="active", then=1), default=2)
     found = paged(request, rows.order_by(order, F("expires_at").asc(nulls_first=True), "-id"))
-    soon = timezone.now() + datetime.timedelta(days=max(EXPIRY_DAYS))
+    now = timezone.now()
+    soon = now + longest(EXPIRY, now)
     for row in found:
         row.ends_soon = row.status == CredentialStatus.ACTIVE and row.expires_at is not None and row.expires_at < soon
     context = {

@@ -12,11 +12,13 @@ from django.utils.translation import gettext_lazy
 
 from apps.agreements.choices import AgreementStatus, GrantStatus
 from apps.core.registers import VerbPage
+from apps.legal.stated import stated, stated_lazy
 from apps.organizations.choices import Role
 from apps.organizations.roles import is_platform_reader, organization_ids
 from apps.portal.doors import form_page, page
 from apps.portal.verb_pages import open_page
 from apps.registry import actions, forms
+from apps.registry.actions.default_lists import RULE
 from apps.registry.choices import Environment, SharingForm
 from apps.registry.clock import BEFORE_REVIEW
 from apps.registry.models import DataService, DefaultShareList
@@ -32,7 +34,7 @@ def _decide(request: HttpRequest, _obj, form):
 
 DECIDE = VerbPage(
     "decide", gettext_lazy("Enter a decision"), _decide, "registry.decide_default_list", forms.DefaultListForm, "primary",
-    help=gettext_lazy("NĐ 47/2020/NĐ-CP Điều 34: the list is reviewed at least every six months."),
+    help=stated_lazy(gettext_lazy("A list is reviewed at least every %(term)s (%(citation)s)."), RULE),
 )  # fmt: skip
 
 
@@ -49,6 +51,7 @@ def default_lists(request: HttpRequest) -> HttpResponse:
     context = {
         "title": _("Default-share lists"),
         "crumbs": [(_("Home"), reverse("home"))],
+        "reviewed": stated(_("A list is reviewed at least every %(term)s (%(citation)s)."), RULE),
         "rows": found,
         "suggested": _suggested(request.user),
         "enough": ENOUGH,

@@ -84,13 +84,19 @@ def new_dispute(request: HttpRequest) -> HttpResponse:
     form = DisputeForm(data, others=others, initial={"uuid": uuids.uuid4(), "respondent": others.first()})
     if request.method == "POST" and form.is_valid():
         try:
-            made = do(request, actions.raise_dispute, subject, _("The other party has been told; it has seven working days."),
-                      **form.cleaned_data)  # fmt: skip
+            made = do(request, actions.raise_dispute, subject, _raised, **form.cleaned_data)
         except DomainError as error:
             return refused(request, error, back=request.get_full_path())
         return redirect("portal:dispute", made.uuid)
     context = {"title": _("Raise an obstacle"), "crumbs": crumbs(), "form": form, "subject": subject}
     return render(request, "portal/dispute_new.html", context, status=400 if data else 200)
+
+
+def _raised(made: Dispute) -> str:
+    rule = made.deadline_rule
+    return _("The other party has been told; it has %(term)s to answer (%(citation)s).") % {
+        "term": rule.amount, "citation": rule.citation,
+    }  # fmt: skip
 
 
 @page

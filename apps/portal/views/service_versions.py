@@ -18,12 +18,14 @@ from apps.agreements.actions import (
     retire_service_version,
 )
 from apps.core.registers import NoFacts, VerbPage, facts_of
+from apps.legal.stated import stated_lazy
 from apps.portal import case, workbench
 from apps.portal.doors import asked, find, form_page, page
 from apps.portal.verb_pages import links, open_page
 from apps.portal.views.offers import offered_by
 from apps.registry import actions, contract_forms, forms, operation_forms
 from apps.registry.choices import Environment, VersionStatus
+from apps.registry.clock import PUBLISH
 from apps.registry.models import ServiceVersion
 
 DRAFT, PUBLISHED, DEPRECATED = VersionStatus.DRAFT, VersionStatus.PUBLISHED, VersionStatus.DEPRECATED
@@ -106,7 +108,7 @@ PAGES = {
               help=gettext_lazy("Only addresses on the platform's list of allowed outbound addresses can be saved."),
               when=lambda row: row.status != VersionStatus.RETIRED),
         _page("ready", gettext_lazy("It works: start the clock"), facts_of(actions.mark_ready), "change_version", NoFacts,
-              help=gettext_lazy("From here a service is published within one working day (NĐ 47/2020/NĐ-CP Điều 25(1))."),
+              help=stated_lazy(gettext_lazy("From here a service is published within %(term)s (%(citation)s)."), PUBLISH),
               when=lambda row: row.status == DRAFT and row.ready_at is None),
         _page("publish", gettext_lazy("Publish"), _publish, "publish_version", forms.ExpectedForm, "primary",
               help=gettext_lazy("A published version is never edited: a new one replaces it."), when=_is(DRAFT)),

@@ -50,7 +50,7 @@ def add_version(service: DataService, *, by, bump: str = "minor", change_note: s
 
 @transaction.atomic
 def mark_ready(version: ServiceVersion, *, by, ready_at: datetime.datetime | None = None) -> ServiceVersion:
-    """Say that the service works: from here the one working day for publishing runs (NĐ 47/2020 Điều 25(1), WF-12).
+    """Say that the service works: from here the time to publish it runs (rule `service.publish`: NĐ 47/2020 Điều 25(1), WF-12).
 
     A clock that runs may be found to have begun earlier, never later. Raises InvalidFact, Conflict (`already_ready`).
     """

@@ -5,8 +5,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from apps.core.registers import VerbPage, facts_of
+from apps.legal.stated import stated_lazy
 from apps.organizations.registers import AuditedRegister
 from apps.registry import actions, forms
+from apps.registry.actions.default_lists import RULE
 from apps.registry.models import DefaultShareList, Purpose, UsageRegulation
 
 
@@ -59,7 +61,7 @@ class DefaultShareListAdmin(AuditedRegister):
     readonly_fields = ["kept_by"]
     verb_pages = (
         VerbPage("decide", _("Enter a decision"), decide, "registry.decide_default_list", forms.DefaultListForm, "primary",
-                 on_list=True, help=_("NĐ 47/2020/NĐ-CP Điều 34: the list is reviewed at least every six months.")),
+                 on_list=True, help=stated_lazy(_("A list is reviewed at least every %(term)s (%(citation)s)."), RULE)),
     )  # fmt: skip
 
 

@@ -8,11 +8,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from apps.core.registers import NoFacts, VerbPage, facts_of
+from apps.legal.stated import stated_lazy
 from apps.organizations.registers import AuditedRegister
 from apps.registry import actions, contract_forms, forms, health
 from apps.registry.admin.offers import COLORS
 from apps.registry.choices import VersionStatus
-from apps.registry.clock import publishing_due
+from apps.registry.clock import PUBLISH, publishing
 from apps.registry.completeness import completeness
 from apps.registry.models import Field, ServiceVersion, Upstream
 
@@ -66,7 +67,7 @@ class ServiceVersionAdmin(AuditedRegister):
                  help=_("Only addresses on the platform's list of allowed outbound addresses can be saved."),
                  when=lambda row: row.status != VersionStatus.RETIRED),
         VerbPage("ready", _("It works: start the clock"), facts_of(actions.mark_ready), "registry.change_version", NoFacts,
-                 help=_("From here a service is published within one working day (NĐ 47/2020/NĐ-CP Điều 25(1))."),
+                 help=stated_lazy(_("From here a service is published within %(term)s (%(citation)s)."), PUBLISH),
                  when=lambda row: row.status == VersionStatus.DRAFT and row.ready_at is None),
         VerbPage("discard", _("Discard"), facts_of(actions.discard_version), "registry.change_version", forms.ExpectedForm,
                  "danger", when=_is(VersionStatus.DRAFT)),
@@ -88,7 +89,7 @@ class ServiceVersionAdmin(AuditedRegister):
             "operations": [(operation, fields.get(operation.pk, [])) for operation in operations],
             "upstreams": Upstream.objects.visible_to(request.user).filter(version=row),
             "health": [(address, health.summary(address)) for address in row.upstreams.all()],
-            "publishing_due": publishing_due(row) if row.status == VersionStatus.DRAFT else None,
+            "publishing": publishing(row) if row.status == VersionStatus.DRAFT else None,
         }
 
     @display(description=_("version"), ordering="major")

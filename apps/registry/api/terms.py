@@ -87,7 +87,7 @@ class Purposes(mixins.ListModelMixin, Door):
 
 
 class DefaultLists(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
-    """What providers share by default, by decision; reviewed at least every six months (NĐ 47/2020 Điều 34)."""
+    """What providers share by default, by decision; reviewed as often as the rule `default_list.review` says (NĐ 47/2020 Điều 34)."""
 
     queryset = DefaultShareList.objects.select_related("organization", "kept_by").prefetch_related("services")
     serializer_class = serializers.DefaultListSerializer

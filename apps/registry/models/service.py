@@ -166,7 +166,7 @@ class DataService(WithHistory, StatefulModel):
 
 
 class DefaultShareList(KeptBySuccessor, TimedModel):
-    """What a provider shares by default, by one decision; reviewed at least every six months (NĐ 47/2020 Điều 34, WF-15).
+    """What a provider shares by default, by one decision; reviewed as often as the rule `default_list.review` says (NĐ 47/2020 Điều 34, WF-15).
 
     A review makes a new row, also when nothing changed; the newest is in force. One that came with a merge is so until the
     successor decides its own.
