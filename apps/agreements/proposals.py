@@ -78,6 +78,10 @@ def _item(name: str, value, first: dict, last: dict):
     merged = {**was, **value}
     for fixed in _FIXED.get(name, ()):
         merged[fixed] = was[fixed]
+    for day in _DAYS & {*merged}:
+        merged[day] = _day(name, merged[day])
+    if any(isinstance(merged[key], kind) != isinstance(was[key], kind) for key in {*was} - _DAYS for kind in (str, list)):
+        raise _malformed(name)  # one text stays one text, a list of texts a list
     _CHECKS.get(name, _texts)(name, merged)
     return merged
 
@@ -85,6 +89,14 @@ def _item(name: str, value, first: dict, last: dict):
 def _malformed(name: str, why: object = "") -> InvalidFact:
     text = why or _("This item is not in the form the agreement needs.")
     return InvalidFact(code="item_malformed", fields={name: [text]}, item=name)
+
+
+def _day(name: str, text) -> str | None:
+    """A day as contents write it; None where it is left empty."""
+    try:
+        return datetime.date.fromisoformat(text).isoformat() if text not in (None, "") else None
+    except (TypeError, ValueError) as error:
+        raise _malformed(name) from error
 
 
 def _same_kind(name: str, value, was):
@@ -147,10 +159,7 @@ def _security(name: str, item: dict) -> None:
 
 
 def _term(name: str, item: dict) -> None:
-    try:
-        first, last = (datetime.date.fromisoformat(item[key]) if item[key] else None for key in ("valid_from", "valid_to"))
-    except (TypeError, ValueError) as error:
-        raise _malformed(name) from error
+    first, last = (datetime.date.fromisoformat(item[key]) if item[key] else None for key in ("valid_from", "valid_to"))
     if last and (last < timezone.localdate() or (first and last <= first)):
         raise _malformed(name, _("The period ends before it begins."))
     if is_too_far(first) or is_too_far(last):
@@ -185,6 +194,8 @@ def _restrictions(name: str, item: dict) -> None:
         raise _malformed(name, _("A network is written like 10.1.2.0/24.")) from error
 
 
+_DAYS = {"valid_from", "valid_to", "codes_day"}
+"""Keys whose value is a day, or None."""
 _FIXED = {"security": ("levels",), "method": ("protocols",)}
 """What follows from systems and services, whatever a proposal says."""
 _CHECKS = {"term": _term, "method": _method, "restrictions": _restrictions, "security": _security}

@@ -74,16 +74,16 @@ def last_in_force(agreement: Agreement, until: datetime.datetime) -> AgreementVe
     return agreement.versions.filter(content_hash=after.content["supersedes"]).first() if after else None
 
 
-def newest_versions(agreement: Agreement, user):
-    """Versions that there were, for the reader, newest first; for one who joins also those it reads a part of."""
-    rows, until = agreement.versions.select_related("agreement").order_by("-number"), left_at(agreement, user)
-    return rows.filter(created_at__lt=until) if until else rows
+def former_of(version: AgreementVersion) -> AgreementVersion | None:
+    """The version that `version` was written against: what its hash names, not merely the number before."""
+    before = version.content.get("supersedes")
+    return version.agreement.versions.filter(content_hash=before).order_by("-number").first() if before else None
 
 
 def read(version: AgreementVersion, user) -> AgreementVersion:
     """`version` with the content that `user` reads in place of the whole; not to be saved. The hash stays that of the whole."""
     if not was_bound(version.agreement, user):
-        version.content = _own_part(version.content, user)
+        version.content = own_part(version.content, user)
     return version
 
 
@@ -94,17 +94,13 @@ def changes(former: AgreementVersion | None, version: AgreementVersion | None, u
     until = left_at(version.agreement, user)
     if until is not None and version.created_at >= until:
         return []
-    return changes_of(version.agreement, former.content, version.content, user)
+    if was_bound(version.agreement, user):
+        return differences(former.content, version.content)
+    return differences(own_part(former.content, user), own_part(version.content, user))
 
 
-def changes_of(agreement: Agreement, old: dict, new: dict, user) -> list[Difference]:
-    """What one content of `agreement` changes of another, in words, as far as the reader reads them."""
-    if was_bound(agreement, user):
-        return differences(old, new)
-    return differences(_own_part(old, user), _own_part(new, user))
-
-
-def _own_part(content: dict, user) -> dict:
+def own_part(content: dict, user) -> dict:
+    """Of a content what an agency reads that is not bound by it: the terms, its providers, and what is said of itself."""
     own = set(Organization.objects.filter(pk__in=organization_ids(user)).values_list("code", flat=True))
     providers = {row["code"] for row in content["providers"]}
     systems = [row for row in content["systems"] if row["organization"] in own]

@@ -43,6 +43,11 @@ class DisputeQuerySet(CaseQuerySet):
         """Each row with `is_answered`: whether the present level has answered, so that nobody is late any more."""
         return self.annotate(is_answered=self._answered())
 
+    def with_document(self):
+        """Those that go, or went, to the body in charge by a document (WF-53, `disputes.documents`), with what it names."""
+        rows = self.filter(Q(status=DisputeStatus.LEVEL_3) | Q(sent_date__isnull=False))
+        return rows.select_related("raised_for", "respondent", "agreement", "version_of", "request")
+
     def _answered(self) -> Exists:
         answers = self.model._meta.get_field("answers").related_model.objects
         return Exists(answers.filter(dispute=OuterRef("pk"), level=OuterRef("status")))

@@ -10,10 +10,10 @@ from django.db.models import Q
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from apps.agreements.actions.amendment import amended_content
 from apps.agreements.actions.following import has_lost_its_end, merged, stands_now
+from apps.agreements.asked_changes import asked_changes
 from apps.agreements.models import Agreement, AgreementVersion, RequestBasis
-from apps.agreements.reading import as_read, changes, changes_of
+from apps.agreements.reading import as_read, changes
 from apps.audit.models import AuditEvent
 from apps.connections.actions import EDITABLE
 from apps.connections.announcements import people
@@ -123,16 +123,16 @@ def remarks(request) -> list:
 
 def differences_of(request, user) -> dict:
     """A change, renewal or join beside the version it starts from, in words; nothing for a new connection."""
-    basis = RequestBasis.objects.filter(request=request).select_related("agreement", "starts_from").first()
+    rows = RequestBasis.objects.select_related("request__purpose", "agreement", "starts_from__agreement", "version__agreement")
+    basis = rows.filter(request=request).first()
     if basis is None or basis.starts_from is None or request.purpose is None:
         return {}
-    old = basis.starts_from.content
-    new = amended_content(request, basis.agreement, basis.starts_from, basis.starts_from.number + 1)
     labels = dict(PersonalDataClass.choices)
-    rows = changes_of(basis.agreement, old, new, user)
     return {
         "starts_from": basis.starts_from,
-        "differences": [{**asdict(row), "class_label": labels.get(row.personal_data, "")} for row in rows],
+        "differences": [
+            {**asdict(row), "class_label": labels.get(row.personal_data, "")} for row in asked_changes(basis, user)
+        ],
     }
 
 

@@ -19,7 +19,6 @@ from apps.registry.models import Purpose
 
 LONGEST = 10_000
 """Characters of a text that people write, as in the API."""
-_SPLIT = re.compile(r"[\n,;]+")
 
 
 def date_input() -> forms.DateInput:
@@ -33,12 +32,13 @@ class LinesField(forms.CharField):
     """A list typed one a line (commas and semicolons divide too); becomes a list of clean texts."""
 
     widget = forms.Textarea(attrs={"rows": 3})
+    divider = re.compile(r"[\n,;]+")
 
     def prepare_value(self, value):
         return "\n".join(value) if isinstance(value, list) else value
 
     def to_python(self, value) -> list[str]:
-        return [part for part in map(clean, _SPLIT.split(value or "")) if part]
+        return [part for part in map(clean, self.divider.split(value or "")) if part]
 
     def has_changed(self, initial, data) -> bool:
         return self.to_python(data) != (initial or [])
@@ -49,6 +49,12 @@ class LinesField(forms.CharField):
 
     def run_validators(self, value) -> None:
         """The texts inside are checked by the model's own fields."""
+
+
+class SentencesField(LinesField):
+    """The same of sentences, in which commas and semicolons divide nothing."""
+
+    divider = re.compile(r"\n+")
 
 
 class SystemChoice(forms.ModelMultipleChoiceField):

@@ -15,7 +15,7 @@ from apps.agreements.actions.signing import party_to_sign
 from apps.agreements.choices import AgreementStatus, DutyKind, Side, SuspensionKind, VersionState
 from apps.agreements.differences import Difference
 from apps.agreements.models import Agreement, AgreementVersion, Duty, Party, PlannedSuspension, StepClock
-from apps.agreements.reading import changes, last_in_force, read, reads_in_full
+from apps.agreements.reading import changes, former_of, last_in_force, read, reads_in_full
 from apps.agreements.rules import leaves_others
 from apps.agreements.suspensions import has_suspended, is_own
 from apps.agreements.workflow import AGREEMENT
@@ -64,7 +64,7 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
     begins_with = last_in_force(agreement, left) if left else None
     _mark_fallen(versions, begins_with)
     shown = _shown(versions, number if number is not None or begins_with is None else begins_with.number)
-    former = _former(agreement, shown)
+    former = former_of(shown) if shown else None
     compared = changes(former, shown, user)
     shown = read(shown, user) if shown else None
     newest = versions[0] if versions else None
@@ -107,7 +107,7 @@ def pieces(agreement: Agreement, user, number: int | None = None) -> dict:
         "leaving": leaving(agreement, user),
         "suspensions": suspensions(agreement, user) if full else [],
         "suspendable": suspendable(agreement, parties, user),
-        **beginnings(agreement, shown, user),
+        **beginnings(agreement, newest, user),
     }
 
 
@@ -122,12 +122,6 @@ def _shown(versions: list[AgreementVersion], number: int | None) -> AgreementVer
 
 def _of_seen(rows, parties):
     return rows.filter(party__in=[party.pk for party in parties])
-
-
-def _former(agreement: Agreement, shown: AgreementVersion | None) -> AgreementVersion | None:
-    """The version that the shown one was written against: what its hash names, not merely the number before."""
-    before = shown.content.get("supersedes") if shown else ""
-    return agreement.versions.filter(content_hash=before).order_by("-number").first() if before else None
 
 
 def _bases(agreement: Agreement, versions: list[AgreementVersion], shown: AgreementVersion | None) -> list:
@@ -250,8 +244,10 @@ def extended(agreement: Agreement, user) -> list[StepClock]:
     return list(StepClock.objects.visible_to(user).filter(agreement=agreement, extended_at__isnull=False)[:MOST_CLOCKS])
 
 
-def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> dict:
-    """What may begin here: a change or renewal by the consumer, a planned suspension, a counter-proposal."""
+def beginnings(agreement: Agreement, newest: AgreementVersion | None, user) -> dict:
+    """What may begin here: a change or renewal by the consumer, a planned suspension, a counter-proposal to the newest version,
+    whichever is shown: against it the proposal is read.
+    """
     in_force = agreement.status == AgreementStatus.IN_FORCE
     consumes = bool(organization_ids(user, Role.CONSUMER_OFFICER) & agreement.organization_ids(Side.CONSUMER))
     suspends = in_force and user.has_perm("agreements.suspend", agreement)
@@ -273,5 +269,5 @@ def beginnings(agreement: Agreement, shown: AgreementVersion | None, user) -> di
         and user.has_perm("agreements.suspend", agreement)
         and (is_operator(user) or is_own(planned, user)),
         "planned_form": PlannedForm(prefix="planned") if suspends and planned is None else None,
-        "proposal_form": proposal_form(shown.content) if negotiates and shown else None,
+        "proposal_form": proposal_form(newest.content) if negotiates and newest else None,
     }

@@ -9,7 +9,7 @@ from apps.agreements.choices import SuspensionKind, TerminationGround
 from apps.agreements.suspensions import VIOLATION_NOTICE
 from apps.legal.stated import stated
 from apps.organizations.models import InformationSystem
-from apps.portal.forms import LinesField, date_input
+from apps.portal.forms import LinesField, SentencesField, date_input
 
 
 class AcceptanceForm(forms.Form):
@@ -102,7 +102,12 @@ class PlannedForm(forms.Form):
 
 
 class ProposalForm(forms.Form):
-    """What may be negotiated: words, limits, and which of the fields and systems asked for stay. A wider scope is a new request."""
+    """What may be negotiated: words, limits, days, and which of the fields and systems asked for stay. A wider scope is a new
+    request.
+
+    Nobody types what is computed: where data is used, its networks and the security levels follow from the systems that stay,
+    protocols from the services.
+    """
 
     kept_fields = forms.MultipleChoiceField(
         label=_("Fields that are shared"), required=False, widget=forms.CheckboxSelectMultiple
@@ -126,7 +131,21 @@ class ProposalForm(forms.Form):
         widget=forms.TimeInput(format="%H:%M", attrs={"class": "short", "placeholder": "19:00"}),
     )
     source_networks = LinesField(label=_("Addresses the calls will come from"), required=False)
-    valid_to = forms.DateField(label=_("Valid until"), required=False, widget=date_input())
+    exchange_point = forms.CharField(
+        label=_("Place of exchange"), required=False, widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("Through what the data is passed on. Where it is used follows from the systems that read."),
+    )  # fmt: skip
+    valid_from = forms.DateField(
+        label=_("Valid from"), required=False, widget=date_input(),
+        help_text=_("Left empty, the agreement is valid from the day on which all parties have signed."),
+    )  # fmt: skip
+    valid_to = forms.DateField(
+        label=_("Valid until"), required=False, widget=date_input(), help_text=_("Left empty, the agreement has no end.")
+    )
+    usage_duration = SentencesField(
+        label=_("Use of received data"), required=False,
+        help_text=_("How long received data may be used, one rule a line; at first as the usage regulations say it."),
+    )  # fmt: skip
     post_processing = forms.CharField(
         label=_("Processing after receipt"), required=False, widget=forms.Textarea(attrs={"rows": 3})
     )
@@ -143,10 +162,20 @@ class ProposalForm(forms.Form):
     open_to_join = forms.BooleanField(label=_("Open to join"), required=False)
     note = forms.CharField(label=_("What changes and why"), widget=forms.Textarea(attrs={"rows": 2}))
 
-    def __init__(self, *args, fields: list[tuple[str, str]], systems: list[tuple[str, str]], **kwargs):
+    def __init__(
+        self, *args, fields: list[tuple[str, str]], systems: list[tuple[str, str]], levels: list[tuple[str, str]], **kwargs
+    ):
+        """`levels` are (name of the field, name of the service), one for each service level of the content."""
         super().__init__(*args, **kwargs)
         self.fields["kept_fields"].choices = fields
         self.fields["kept_systems"].choices = systems
+        for name, service in levels:
+            self.fields[name] = forms.CharField(
+                label=_("Service level: %(service)s") % {"service": service}, required=False,
+                widget=forms.Textarea(attrs={"rows": 2}),
+                help_text=_("What the provider promises: availability, time to answer, support."),
+            )  # fmt: skip
+        self.order_fields([name for name in self.fields if name != "note"])  # why all that changes is said last
 
     def clean(self):
         given = super().clean()

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.connections.actions import EDITABLE
 from apps.connections.choices import RequestStatus
-from apps.connections.completeness import missing
+from apps.connections.completeness import is_signed_first, missing
 from apps.connections.content import request_hash
 from apps.connections.workflow import REQUEST
 from apps.core.workflow import Step, Workflow
@@ -109,7 +109,12 @@ def request_panel(request, user) -> Panel:
 
 
 def _offer_signing(panel: Panel, request, user, found: list) -> None:
-    """Whoever prepared the request does not sign it, and nobody signs what is incomplete or signed already."""
+    """Whoever prepared the request does not sign it, and nobody signs what is incomplete or signed already.
+
+    Nor what no signature is asked of: on paper it is signed there, and of special sharing the agreement is signed.
+    """
+    if not is_signed_first(request):
+        return
     content_hash = request_hash(request)
     unsigned = [name for name, _text in found if name != "signatures"]
     done = request.signatures.filter(signer=user, content_hash=content_hash).exists()

@@ -157,9 +157,12 @@ def test_before_it_is_in_force_the_page_tells_the_joiner_its_own_part(joining, w
     assert bool(page.context["sign_form"]) == (who == "signer")
     assert page.context["file_form"] is None
     assert client.get(f"/portal/agreements/{agreement.uuid}/?version=1").status_code == 404
-    for address in ("document.pdf", "print/"):
-        assert client.get(f"/portal/agreements/{agreement.uuid}/{address}").status_code == 403
-    assert client.get(f"/api/v1/agreements/{agreement.uuid}/document").json()["code"] == "joiner_signs_in_portal"
+    assert client.get(f"/api/v1/agreements/{agreement.uuid}/differences?version=1").status_code == 404
+    for number in ("", "?version=1", "?version=2"):
+        for address in ("document.pdf", "print/"):
+            assert client.get(f"/portal/agreements/{agreement.uuid}/{address}{number}").status_code == 403
+        told = client.get(f"/api/v1/agreements/{agreement.uuid}/document{number}").json()
+        assert told["code"] == "joiner_signs_in_portal", number
 
 
 def test_no_list_no_search_and_no_filter_tells_the_joiner_of_the_others(joining):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from django.utils import translation
 from hypothesis import HealthCheck, given, settings
@@ -21,14 +23,14 @@ from tests.factories.registry import PublishedServiceFactory, operation_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["text", "valid_to", "calls_per_day", "hours", "from", "to", "code", "service", "x"]), inner, max_size=4
+        st.sampled_from(["text", "valid_to", "valid_from", "codes_day", "calls_per_day", "hours", "from", "to", "code", "service", "x"]), inner, max_size=4
     ), max_leaves=8,
 )  # fmt: skip
 
 
 @pytest.fixture
 def content(special):
-    return negotiating(special).current_version.content
+    return negotiating(special, codes_day=datetime.date(2025, 6, 30)).current_version.content
 
 
 @pytest.mark.parametrize(
@@ -42,12 +44,20 @@ def content(special):
         ("restrictions", {"source_networks": "10.0.0.0/8"}), ("restrictions", {"other": 1}), ("open_to_join", "yes"),
         ("other_terms", 5), ("other_terms", "x" * 30_000), ("systems", []), ("systems", "x"), ("scope", []),
         ("service_level", [{"service": "khác", "text": "x"}]), ("storage", {"ground": ["x", 5]}), ("disposal", None),
+        ("storage", {"ground": ["x"]}), ("place", {"exchange_point": ["x"]}), ("place", {"usage_location": "x"}),
+        ("term", {"usage_duration": "x"}), ("term", {"valid_from": "mai"}), ("term", {"valid_from": 0}),
+        ("term", {"valid_from": "2030-01-02", "valid_to": "2030-01-01"}), ("method", {"codes_day": "hôm qua"}),
     ],
     ids=str,
 )  # fmt: skip
 def test_an_item_of_another_shape_is_refused(content, item, value):
     with pytest.raises(InvalidFact):
         checked({item: value}, content, content)
+
+
+def test_a_day_is_kept_as_contents_write_it(content):
+    found = checked({"term": {"valid_from": "20300102", "valid_to": ""}}, content, content)
+    assert (found["term"]["valid_from"], found["term"]["valid_to"]) == ("2030-01-02", None)
 
 
 def test_a_part_of_an_item_is_enough_and_what_follows_stays(content):

@@ -257,6 +257,19 @@ def test_a_page_read_before_a_change_is_not_signed(w):
         sign_request(request, by=w.consumer_signer, content_hash=seen)
 
 
+def test_what_was_withdrawn_while_the_signer_waited_is_not_signed(w):
+    """The signer's process read the draft, and got its lock when the withdrawal had it no more."""
+    request = complete_draft(w)
+    read_before = ConnectionRequest.objects.get(pk=request.pk)
+    withdraw_request(request, by=w.consumer_officer)
+    with pytest.raises(TransitionNotAllowed) as late:
+        sign_request(read_before, by=w.consumer_signer, content_hash=request_hash(request))
+    assert (late.value.code, late.value.extra["state"]) == ("transition_not_allowed", RequestStatus.WITHDRAWN)
+    assert late.value.extra["by"] == str(w.consumer_officer)
+    assert not request.signatures.exists()
+    assert not AuditEvent.objects.about(request).filter(event="request.signed").exists()
+
+
 @pytest.mark.parametrize("person", ["consumer_officer", "provider_signer", "operator", "stranger"])
 def test_only_the_consumers_signer_signs(w, person):
     with pytest.raises(NotPermitted):

@@ -54,10 +54,53 @@ def test_wf_30_everybody_reads_with_whom_a_late_case_lies_and_nothing_of_who_ask
         browser.get(page)
 
 
+def listed(browser, **asked) -> dict:
+    answer = browser.get("/api/v1/requests/overdue", asked)
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def test_wf_30_the_api_gives_the_same_list_to_the_same_people(world, as_person):
+    case = late(forwarded(world, title=SECRET, purpose_text=SECRET))
+    checked = late(submitted(world, title=SECRET), days=20)
+    forwarded(world, title="Đúng hạn")
+    for person in (world.stranger, world.consumer_officer, officer(Role.AUDITOR), UserFactory()):
+        browser = as_person(person)
+        given = listed(browser)
+        shown = browser.get(reverse("portal:overdue")).context["cases"]
+        assert [
+            (row["number"], row["uuid"], tuple(row["desks"]), row["rule"], row["citation"]) for row in given["results"]
+        ] == [(row.number, row.uuid and str(row.uuid), row.desks, row.rule, row.citation) for row in shown]
+    told = listed(as_person(world.stranger))
+    assert [(row["number"], row["uuid"], row["desks"]) for row in told["results"]] == [
+        (checked.number, None, []), (case.number, None, [str(world.provider)]),
+    ]  # fmt: skip
+    assert set(told["results"][0]) == {"number", "uuid", "desks", "received_at", "due_at", "rule", "citation"}
+    own = {row["number"]: row["uuid"] for row in listed(as_person(world.consumer_officer))["results"]}
+    assert own == {case.number: str(case.uuid), checked.number: str(checked.uuid)}
+    assert listed(as_person(UserFactory()))["results"] == [], "who works nowhere reads nothing"
+
+
+def test_the_list_of_the_api_comes_in_pages_and_costs_the_same_however_long(world, as_person, django_assert_max_num_queries):
+    browser = as_person(world.provider_officer)
+    late(forwarded(world))
+    with django_assert_max_num_queries(9) as one:
+        listed(browser)
+    for days in range(1, 5):
+        late(forwarded(world), days=days)
+    with django_assert_max_num_queries(len(one)):
+        whole = listed(browser)
+    parts = [listed(browser, page_size=2, page=number) for number in (1, 2, 3)]
+    assert [len(part["results"]) for part in parts] == [2, 2, 1]
+    assert [row for part in parts for row in part["results"]] == whole["results"]
+    assert [row["due_at"] for row in whole["results"]] == sorted(row["due_at"] for row in whole["results"])
+
+
 def test_a_paused_or_decided_case_is_not_on_the_list(world, as_person):
     paused = late(forwarded(world))
     ConnectionRequest.objects.filter(pk=paused.pk).update(paused_at=timezone.now(), status="returned")
     assert paused.number not in as_person(world.stranger).get(reverse("portal:overdue")).content.decode()
+    assert listed(as_person(world.stranger))["results"] == []
 
 
 @pytest.fixture

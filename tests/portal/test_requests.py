@@ -13,10 +13,12 @@ from apps.audit.models import AuditEvent
 from apps.connections.actions import save_draft
 from apps.connections.actions.request import PLAIN
 from apps.connections.choices import RequestStatus
+from apps.connections.completeness import missing
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.legal.models import RefusalGround
 from apps.portal.panel import REMARKABLE
+from apps.registry.choices import SharingForm
 from tests.factories import connections
 from tests.factories.accounts import PASSWORD
 from tests.factories.organizations import InformationSystemFactory
@@ -114,6 +116,17 @@ def test_who_filed_is_not_offered_to_sign(world, as_person):
     request = connections.complete_draft(world)
     page = as_person(world.consumer_officer).get(case_url(request)).content.decode()
     assert reverse("portal:request-step", args=[request.uuid, "sign"]) not in page
+
+
+@pytest.mark.parametrize("form", SharingForm.values)
+def test_the_signer_is_offered_to_sign_only_where_the_request_itself_is_signed(db, as_person, form):
+    """Of special sharing the agreement is signed (NĐ 47/2020 Điều 36): a signature here would count for nothing."""
+    w = connections.world(sharing_form=form)
+    request = connections.complete_draft(w, special_reason="Dịch vụ mặc định không đủ." if form == SharingForm.SPECIAL else "")
+    connections.considered(request, w)
+    assert not missing(request, signatures=False)
+    page = as_person(w.consumer_signer).get(case_url(request)).content.decode()
+    assert (reverse("portal:request-step", args=[request.uuid, "sign"]) in page) is (form == SharingForm.DEFAULT)
 
 
 def test_submitting_an_incomplete_request_says_what_is_missing_and_changes_nothing(world, as_person):

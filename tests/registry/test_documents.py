@@ -431,6 +431,26 @@ class TestImporting:
         bad = client.post(path, {"file": SimpleUploadedFile("a.xml", b"<!DOCTYPE a []><a/>")}, format="multipart")
         assert (bad.status_code, bad.json()["code"], bad.json()["reason"]) == (400, "document_refused", "entities")
 
+    def test_cc_03_by_api_an_upload_on_a_former_version_leaves_what_a_colleague_wrote_since(self, draft, owner):
+        client, seen = APIClient(), draft.version
+        client.force_login(owner)
+        colleague = officer(Role.PROVIDER_OFFICER, draft.service.provider)
+        actions.write_operation(draft, {"code": "tuTay", "name": "Viết tay", "path": "/tu-tay"}, by=colleague)
+
+        def upload(asked: str):
+            file = SimpleUploadedFile("a.json", json.dumps(LAND).encode())
+            answer = client.post(f"/api/v1/service-versions/{draft.uuid}/document{asked}", {"file": file}, format="multipart")
+            draft.refresh_from_db()
+            return answer, {operation.code for operation in contract_of(draft).operations}
+
+        late, codes = upload(f"?version={seen}")
+        assert (late.status_code, late.json()["code"], late.json()["version"]) == (409, "stale_version", draft.version)
+        assert "tuTay" in codes
+        assert upload("?version=x")[0].status_code == 400
+        done, codes = upload(f"?version={draft.version}")
+        assert (done.status_code, "tuTay" in codes) == (200, False)
+        assert upload("")[0].status_code == 200, "who names none decides on what is there"
+
     def test_by_hand_with_the_table_to_complete(self, draft, owner, client):
         client.force_login(owner)
         base = f"/admin/registry/serviceversion/{draft.uuid}/do"

@@ -56,6 +56,8 @@ def amend_agreement(request: ConnectionRequest, signed: str, *, by) -> Agreement
         _joins_what_runs(content_of(request, agreement, number, signed=signed), current.content)
     content = amended_content(request, agreement, current, number, signed)
     special = agreement.sharing_form == SharingForm.SPECIAL
+    if not special and request.kind != RequestKind.JOIN and _others(request, agreement):
+        _refuse_a_change_for_others(content, current.content)
     version = AgreementVersion.objects.create(
         agreement=agreement, number=number, content=content, content_hash=content_hash(content), change_note=content["change_note"],
         drafted_by=by if special else request.created_by,
@@ -169,18 +171,17 @@ def _standard_texts() -> set[tuple[str, str]]:
     return set(StandardClause.objects.values_list("code", "text"))
 
 
-def keep_the_others(content: dict, request: ConnectionRequest, agreement: Agreement, old: dict) -> dict:
-    """`content` with the consumers that take no part in `request`, and their systems, as they run.
-
-    Default sharing asks them for no signature, so nothing may change for them: raises FactMissing (`others_concerned`) when
-    `content` gives something else than now, or for a shorter term. (Special sharing: each of them signs the new version.)
-    """
+def _others(request: ConnectionRequest, agreement: Agreement) -> set[str]:
+    """Codes of the consumers that take no part in `request`."""
     parties = agreement.present_parties().filter(side=Side.CONSUMER).exclude(organization_id__in=request.consumer_ids())
-    others = set(parties.values_list("organization__code", flat=True))
+    return set(parties.values_list("organization__code", flat=True))
+
+
+def keep_the_others(content: dict, request: ConnectionRequest, agreement: Agreement, old: dict) -> dict:
+    """`content` with the consumers that take no part in `request`, and their systems, as they run."""
+    others = _others(request, agreement)
     if not others:
         return content
-    if agreement.sharing_form == SharingForm.DEFAULT:
-        _refuse_a_change_for_others(content, old)
     named = {row["code"] for row in content["systems"]}
     systems = [row for row in old["systems"] if row["organization"] in others and row["code"] not in named]
     kept = {row["code"] for row in systems}
@@ -205,6 +206,10 @@ def keep_the_others(content: dict, request: ConnectionRequest, agreement: Agreem
 
 
 def _refuse_a_change_for_others(content: dict, old: dict) -> None:
+    """Default sharing asks other consumers for no signature, so nothing may change for them: raises FactMissing
+    (`others_concerned`) when `content` gives something else than now, or for a shorter term. (Special sharing: each of them
+    signs the new version.)
+    """
     wanted, given = shared_terms(content), shared_terms(old)
     differing = [name for name, value in given.items() if wanted[name] != value]
     (first, last), (old_first, old_last) = ((row["term"]["valid_from"], row["term"]["valid_to"]) for row in (content, old))

@@ -10,9 +10,8 @@ from rest_framework.response import Response
 from apps.agreements import actions
 from apps.agreements.actions.following import Merge, merged, stands_now
 from apps.agreements.api import inputs, serializers
-from apps.agreements.models import (
-    RequestBasis,
-)
+from apps.agreements.asked_changes import asked_changes
+from apps.agreements.models import RequestBasis
 from apps.agreements.reading import changes
 from apps.connections.models import ConnectionRequest
 from apps.core.api.steps import VersionSerializer
@@ -43,7 +42,10 @@ class RequestBases(VisibleRows, viewsets.GenericViewSet):
 
     @extend_schema(responses=serializers.BasisSerializer)
     def basis(self, request, uuid=None) -> Response:
-        """What changed of the agreement since the request was begun, and what `follow` would make of it. 404: it starts from none."""
+        """What the request changes, what changed of the agreement since it was begun, and what `follow` would make of it.
+
+        404: it starts from none.
+        """
         return Response(self._told(self.get_object(), request.user))
 
     @extend_schema(request=VersionSerializer, responses=serializers.BasisSerializer)
@@ -58,7 +60,10 @@ class RequestBases(VisibleRows, viewsets.GenericViewSet):
 
     @staticmethod
     def _told(row: ConnectionRequest, user) -> dict:
-        basis = RequestBasis.objects.filter(request=row).select_related("agreement", "starts_from__agreement").first()
+        rows = RequestBasis.objects.select_related(
+            "request__purpose", "agreement", "starts_from__agreement", "version__agreement"
+        )
+        basis = rows.filter(request=row).first()
         if basis is None or basis.starts_from is None:
             raise Http404
         current = stands_now(row)
@@ -66,6 +71,6 @@ class RequestBases(VisibleRows, viewsets.GenericViewSet):
         told = {
             "agreement": basis.agreement.number, "starts_from": basis.starts_from.number, "has_moved": current is not None,
             "stands_now": (current or basis.starts_from).number, "changed_under": changes(basis.starts_from, current, user),
-            "taken": sorted(merge.content), "kept": sorted(merge.kept),
+            "differences": asked_changes(basis, user), "taken": sorted(merge.content), "kept": sorted(merge.kept),
         }  # fmt: skip
         return serializers.BasisSerializer(told).data

@@ -323,17 +323,24 @@ class ContentDifferenceSerializer(serializers.Serializer):
 
 
 class BasisSerializer(serializers.Serializer):
-    """What a change, renewal or joining starts from, and what moved under it since (empty when nothing did)."""
+    """What a change, renewal or joining starts from, what it changes of it, and what moved under it since (empty when nothing did)."""
 
     agreement = serializers.CharField()
     starts_from = serializers.IntegerField(help_text="Number of the version.")
     stands_now = serializers.IntegerField(help_text="Number of the version in force.")
     has_moved = serializers.BooleanField()
-    changed_under = serializers.SerializerMethodField()
+    differences = serializers.SerializerMethodField(
+        help_text="What the request changes of the version it starts from; once approved, what the version it made changes."
+    )
+    changed_under = serializers.SerializerMethodField(help_text="What the version in force changes of it.")
     taken = serializers.ListField(
         child=serializers.CharField(), help_text="Parts that `follow` would take from what stands now."
     )
     kept = serializers.ListField(child=serializers.CharField(), help_text="Parts that both changed: the request's own stay.")
+
+    @extend_schema_field(ContentDifferenceSerializer(many=True))
+    def get_differences(self, told) -> list[dict]:
+        return ContentDifferenceSerializer(told["differences"], many=True).data
 
     @extend_schema_field(ContentDifferenceSerializer(many=True))
     def get_changed_under(self, told) -> list[dict]:

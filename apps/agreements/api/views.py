@@ -17,7 +17,7 @@ from apps.agreements import actions, documents, signed_pdf
 from apps.agreements.actions.signing import JOINER_HAS_NO_DOCUMENT
 from apps.agreements.api import filters, inputs, serializers
 from apps.agreements.api.access import RECORD
-from apps.agreements.api.rows import Rows
+from apps.agreements.api.rows import VERSION_NUMBER, Rows, version_asked
 from apps.agreements.choices import Side
 from apps.agreements.models import (
     AcceptanceRecord,
@@ -28,7 +28,7 @@ from apps.agreements.models import (
     RequestBasis,
     StepClock,
 )
-from apps.agreements.reading import changes, newest_versions, read, was_bound
+from apps.agreements.reading import changes, former_of, read, was_bound
 from apps.connections.models import ConnectionRequest
 from apps.core.api.once import IDEMPOTENCY_KEY, idempotency_key
 from apps.core.api.pagination import OpenEndedPages
@@ -177,30 +177,31 @@ class Agreements(Rows):
         """Extend the time that runs to test one system of the caller's agency: as much again, once."""
         return self.act(request, inputs.ExtensionSerializer, _extend_test)
 
-    @extend_schema(responses=serializers.ContentDifferenceSerializer(many=True))
+    @extend_schema(responses=serializers.ContentDifferenceSerializer(many=True), parameters=[VERSION_NUMBER])
     @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)
     def differences(self, request, uuid=None) -> Response:
-        """What the newest version changes against the one before it, in words; empty for a first version."""
-        newest, *older = newest_versions(self.get_object(), request.user)[:2]
-        rows = changes(older[0] if older else None, newest, request.user)
+        """What a version changes against the one it was written against, in words; empty for a first version."""
+        version = version_asked(self.get_object(), request.user, request.query_params.get("version", ""))
+        rows = changes(former_of(version), version, request.user)
         return Response(serializers.ContentDifferenceSerializer(rows, many=True).data)
 
     @extend_schema(
         responses={(200, "application/pdf"): OpenApiTypes.BINARY},
         parameters=[
-            OpenApiParameter("copy", OpenApiTypes.BOOL, description="The copy that shows every hand, also portal signatures.")
+            VERSION_NUMBER,
+            OpenApiParameter("copy", OpenApiTypes.BOOL, description="The copy that shows every hand, also portal signatures."),
         ],
     )
     @action(detail=True, methods=["get"], filterset_class=None)
     def document(self, request, uuid=None) -> HttpResponse:
-        """The official PDF of the newest version, to be signed with a token, with the token signatures it has so far.
+        """The official PDF of a version, to be signed with a token, with the token signatures it has so far.
 
         503 where PDFs cannot be made.
         """
         agreement = self.get_object()
         if not was_bound(agreement, request.user):
             raise NotPermitted(_(JOINER_HAS_NO_DOCUMENT), code="joiner_signs_in_portal")
-        version = newest_versions(agreement, request.user).first()
+        version = version_asked(agreement, request.user, request.query_params.get("version", ""))
         wants_copy = request.query_params.get("copy", "").lower() in ("1", "true")
         data = documents.copy(version) if wants_copy else documents.newest(version)[1]
         return pdf_download(data, f"{agreement.number}-v{version.number}.pdf")

@@ -175,10 +175,12 @@ def sign_request(request: ConnectionRequest, *, by, content_hash: str | None = N
     who wrote in the request (four eyes). Signing the same content twice is one signature.
     """
     require(by, "connections.sign_request", request)
-    # One at a time: of two signers of one agency the second finds the first one's signature.
-    ConnectionRequest.objects.select_for_update(no_key=True).only("pk").get(pk=request.pk)
+    # One at a time: of two signers of one agency the second finds the first one's signature, and whoever waited for a
+    # withdrawal or a submission finds what it left.
+    request.refresh_from_db(from_queryset=ConnectionRequest.objects.select_for_update(no_key=True))
     if request.status not in EDITABLE:
-        raise came_second(request, _("The request can no longer be signed: it was submitted."), state=request.status)
+        said = _("The request can no longer be signed: its state is now “%(state)s”.")
+        raise came_second(request, said % {"state": request.get_status_display()}, state=request.status)
     present = request_hash(request)
     if content_hash is not None and content_hash != present:
         raise StaleVersion(content_hash=present)

@@ -20,6 +20,7 @@ from apps.connections.models import (
 )
 from apps.connections.scope import operations_named, systems_named
 from apps.connections.workflow import REQUEST
+from apps.core.api.moments import Moment
 from apps.core.api.steps import StepSerializer, VersionSerializer, steps_for
 from apps.legal.models import RefusalGround
 from apps.organizations.models import InformationSystem, Organization
@@ -166,6 +167,20 @@ class AlternativeSerializer(serializers.Serializer):
     provider = OrganizationRefSerializer(source="service.provider")
     fields_covered = serializers.ListField(child=serializers.CharField(), source="covered")
     fields_asked = serializers.IntegerField(source="asked")
+
+
+class OverdueSerializer(serializers.Serializer):
+    """An overdue case: with whom it lies and since when it is late; not who asks, for what, about which service."""
+
+    number = serializers.CharField()
+    uuid = serializers.UUIDField(allow_null=True, help_text="Null: a case that is not the caller's to read.")
+    desks = serializers.ListField(
+        child=serializers.CharField(), help_text="Agencies that have to act. Empty: the operator of the platform."
+    )
+    received_at = Moment()
+    due_at = Moment()
+    rule = serializers.CharField(allow_blank=True)
+    citation = serializers.CharField(allow_blank=True)
 
 
 class RequestContentSerializer(serializers.Serializer):

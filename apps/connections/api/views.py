@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db.models import Prefetch
 from django.http import HttpResponse
+from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
@@ -17,6 +18,7 @@ from apps.connections.alternatives import near
 from apps.connections.api import serializers
 from apps.connections.api.filters import RequestFilter
 from apps.connections.models import Attachment, Comment, ConnectionRequest
+from apps.connections.overdue import overdue_rows, told
 from apps.core.api.once import IDEMPOTENCY_KEY, idempotency_key
 from apps.core.api.pagination import OpenEndedPages
 from apps.core.api.steps import TakesSteps, VersionSerializer
@@ -121,6 +123,13 @@ class Requests(VisibleRows, TakesSteps, mixins.ListModelMixin, mixins.RetrieveMo
         facts = given.facts(request.user, consumer)
         made = actions.enter_paper_request(consumer, by=request.user, uuid=idempotency_key(request), **facts)
         return Response(self.shown(made), status=status.HTTP_201_CREATED)
+
+    @extend_schema(responses=serializers.OverdueSerializer(many=True), filters=False)
+    @action(detail=False, methods=["get"])
+    def overdue(self, request) -> Response:
+        """The overdue cases of the whole province, the latest first, for everybody who has a role on the platform (WF-30)."""
+        page = self.paginate_queryset(overdue_rows(request.user, timezone.now()))
+        return self.get_paginated_response(serializers.OverdueSerializer(told(page, request.user), many=True).data)
 
     @extend_schema(responses=serializers.AlternativeSerializer(many=True))
     @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)

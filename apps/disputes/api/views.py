@@ -2,15 +2,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
+from apps.agreements.api.views import pdf_download
 from apps.agreements.models import Agreement
 from apps.connections.models import ConnectionRequest
 from apps.core.api.once import IDEMPOTENCY_KEY, idempotency_key
@@ -20,6 +22,7 @@ from apps.core.errors import InvalidFact
 from apps.disputes import actions, maintenance
 from apps.disputes.api import serializers
 from apps.disputes.choices import DisputeCategory, DisputeStatus, TicketKind, TicketStatus
+from apps.disputes.documents import document_pdf
 from apps.disputes.models import Dispute, Maintenance, Ticket
 from apps.organizations.models import Organization
 from apps.registry.models import DataService
@@ -96,6 +99,10 @@ class Disputes(Rows):
     detail_serializer_class = DISPUTE
     filterset_class = DisputeFilter
 
+    def get_queryset(self):
+        rows = super().get_queryset()
+        return rows.with_document() if self.action == "document" else rows
+
     @extend_schema(responses=DISPUTE)
     def retrieve(self, request, *args, **kwargs) -> Response:
         return super().retrieve(request, *args, **kwargs)
@@ -126,6 +133,16 @@ class Disputes(Rows):
     def document_sent(self, request, uuid=None) -> Response:
         """Level 3: the document that was sent to the body in charge, its number and day."""
         return self.act(request, serializers.SentDocumentSerializer, actions.send_document)
+
+    @extend_schema(responses={(200, "application/pdf"): OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"], filterset_class=None)
+    def document(self, request, uuid=None) -> HttpResponse:
+        """Level 3: the document to the body in charge, made from the record, as PDF. 404: it does not go there (yet).
+
+        503 where PDFs cannot be made.
+        """
+        row = self.get_object()
+        return pdf_download(document_pdf(row), f"{row.number}.pdf")
 
     @extend_schema(request=serializers.DisputeReasonSerializer, responses=DISPUTE)
     @action(detail=True, methods=["post"])

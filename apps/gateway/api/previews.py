@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.http import Http404
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, viewsets
 from rest_framework.response import Response
 
-from apps.agreements.models import Agreement, AgreementVersion
+from apps.agreements.api.rows import VERSION_NUMBER, version_asked
+from apps.agreements.models import Agreement
 from apps.connections.models import ConnectionRequest
 from apps.core.api.views import VisibleRows
 from apps.gateway.deciding import before_approving, before_signing
@@ -148,22 +147,8 @@ class AgreementPreview(VisibleRows, viewsets.GenericViewSet):
     queryset = Agreement.objects.all()
     serializer_class = PreviewSerializer
 
-    @extend_schema(
-        responses=PreviewSerializer,
-        parameters=[OpenApiParameter("version", OpenApiTypes.INT, description="Its number; the newest without it.")],
-    )
+    @extend_schema(responses=PreviewSerializer, parameters=[VERSION_NUMBER])
     def preview(self, request, uuid=None) -> Response:
         """What the version would open, and the last 30 days of recorded calls under it."""
         version = version_asked(self.get_object(), request.user, request.query_params.get("version", ""))
         return Response(PreviewSerializer(before_signing(version, by=request.user)).data)
-
-
-def version_asked(agreement: Agreement, user, number: str):
-    """The version of this number that `user` reads, the newest without one. Raises Http404."""
-    rows = AgreementVersion.objects.visible_to(user).filter(agreement=agreement).select_related("agreement").order_by("-number")
-    if number:
-        rows = rows.filter(number=number) if number.isdecimal() and len(number) < 7 else rows.none()
-    found = rows.first()
-    if found is None:
-        raise Http404
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from csp.decorators import csp_replace
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import content_disposition_header
@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 
 from apps.agreements import documents
 from apps.agreements.actions.signing import JOINER_HAS_NO_DOCUMENT
+from apps.agreements.api.rows import version_asked
 from apps.agreements.models import Agreement, AgreementVersion
-from apps.agreements.reading import newest_versions, was_bound
+from apps.agreements.reading import was_bound
 from apps.portal.doors import asked, find, page
 
 
@@ -22,12 +23,7 @@ def _version(request: HttpRequest, uuid) -> AgreementVersion:
     agreement = find(Agreement.objects, request.user, uuid=uuid)
     if not was_bound(agreement, request.user):
         raise PermissionDenied(_(JOINER_HAS_NO_DOCUMENT))
-    number = asked(request, "version")
-    rows = newest_versions(agreement, request.user)
-    found = rows.filter(number=number).first() if number.isdecimal() and len(number) < 7 else rows.first()
-    if found is None:
-        raise Http404
-    return found
+    return version_asked(agreement, request.user, asked(request, "version"))
 
 
 @page

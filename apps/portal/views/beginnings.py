@@ -96,5 +96,5 @@ def propose(request: HttpRequest, uuid) -> HttpResponse:
     form = valid(proposal_form(last.content, request.POST))
     with telling_what_changed(request, agreement):
         do(request, actions.propose_content, agreement, _("Your proposal was put on the table."), note=form.cleaned_data["note"],
-           changes=changes(last.content, form.cleaned_data), version=version_of(request))  # fmt: skip
+           changes=changes(last.content, form), version=version_of(request))  # fmt: skip
     return redirect("portal:agreement", agreement.uuid)

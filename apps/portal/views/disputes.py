@@ -112,7 +112,7 @@ def dispute(request: HttpRequest, uuid) -> HttpResponse:
         "answers": row.answers.select_related("author"),
         "buttons": _buttons(row, request.user),
         "is_running": row.status in RUNNING,
-        "has_document": row.status == DisputeStatus.LEVEL_3 or row.sent_date is not None,
+        "has_document": Dispute.objects.with_document().filter(pk=row.pk).exists(),
         "timeline": case.timeline(row),
         "sees_agreement": bool(row.agreement) and Agreement.objects.visible_to(request.user).filter(pk=row.agreement_id).exists(),
         "sees_request": bool(row.request) and ConnectionRequest.objects.visible_to(request.user).filter(pk=row.request_id).exists(),
@@ -175,13 +175,7 @@ _DOORS = {
 @csp_replace(settings.DOCS_CSP)
 def document(request: HttpRequest, uuid) -> HttpResponse:
     """The document of level 3 as PDF; where the machine cannot make one, the page for printing."""
-    row = find(
-        Dispute.objects.select_related("raised_for", "respondent", "agreement", "version_of", "request"),
-        request.user,
-        uuid=uuid,
-    )
-    if row.status != DisputeStatus.LEVEL_3 and row.sent_date is None:
-        raise Http404
+    row = find(Dispute.objects.with_document(), request.user, uuid=uuid)
     try:
         response = HttpResponse(document_pdf(row), content_type="application/pdf")
         response["Content-Disposition"] = content_disposition_header(False, f"{row.number}.pdf")

@@ -8,9 +8,9 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from apps.agreements.api.rows import version_asked
 from apps.agreements.models import Agreement
 from apps.connections.models import ConnectionRequest
-from apps.gateway.api.previews import version_asked
 from apps.gateway.deciding import Before, before_approving, before_signing
 from apps.portal.doors import asked, find, page
 from apps.registry.choices import PersonalDataClass

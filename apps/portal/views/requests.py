@@ -17,7 +17,7 @@ from apps.connections.models import ConnectionRequest, ProviderDecision, Request
 from apps.connections.overdue import overdue_rows, told
 from apps.disputes.actions import sides_for
 from apps.organizations.models import Organization
-from apps.organizations.roles import is_operator, roles_of
+from apps.organizations.roles import is_operator
 from apps.portal import case, inbox
 from apps.portal.doors import asked, find, page, paged
 from apps.portal.panel import request_panel
@@ -105,17 +105,13 @@ def _due(rows, due: str):
 @page
 def overdue(request: HttpRequest) -> HttpResponse:
     """The overdue cases of the whole province, for everybody who works on the platform (WF-30); no more than `told` says."""
-    rows = overdue_rows(timezone.now()) if roles_of(request.user) else ConnectionRequest.objects.none()
-    found = paged(request, rows)
-    mine = set(
-        ConnectionRequest.objects.visible_to(request.user).filter(pk__in=[row.pk for row in found]).values_list("pk", flat=True)
-    )
+    found = paged(request, overdue_rows(request.user, timezone.now()))
     context = {
         "title": _("Overdue cases"),
         "crumbs": [(_("Home"), reverse("home"))],
         "page": found,
-        "cases": [(told(row), row.uuid if row.pk in mine else None) for row in found],
-    }  # fmt: skip
+        "cases": told(found, request.user),
+    }
     return render(request, "portal/overdue.html", context)
 
 

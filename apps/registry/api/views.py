@@ -95,6 +95,16 @@ class Services(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         return Response(serializers.VersionRefSerializer(made).data, status=status.HTTP_201_CREATED)
 
 
+ROW_VERSION = OpenApiParameter("version", OpenApiTypes.INT, description="Row version the caller saw (stale: 409).")
+"""Where the body is the contract or a file, the address says what the caller decided on."""
+
+
+def _version_seen(request) -> int | None:
+    seen = serializers.ExpectedSerializer(data=request.query_params)
+    seen.is_valid(raise_exception=True)
+    return seen.validated_data.get("version")
+
+
 OPERATIONS = Operation.objects.prefetch_related("parameters", Prefetch("fields", Field.objects.order_by("position", "id")))
 
 
@@ -121,7 +131,7 @@ class Versions(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
     @extend_schema(methods=["get"], responses={200: serializers.ContractSerializer}, filters=False)
     @extend_schema(
         methods=["put"], request=serializers.ContractSerializer, responses={200: serializers.VersionRefSerializer},
-        parameters=[OpenApiParameter("version", OpenApiTypes.INT, description="Row version the caller saw (stale: 409).")],
+        parameters=[ROW_VERSION],
     )  # fmt: skip
     @action(detail=True, methods=["get", "put"])
     def contract(self, request, uuid) -> Response:
@@ -130,23 +140,26 @@ class Versions(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         if request.method == "GET":
             return Response(contract_of(row).as_data())
         self.may("registry.change_version", row)
-        seen = serializers.ExpectedSerializer(data=request.query_params)
-        seen.is_valid(raise_exception=True)
-        actions.define_contract(row, request.data, by=request.user, expected=seen.validated_data.get("version"))
+        actions.define_contract(row, request.data, by=request.user, expected=_version_seen(request))
         return self.answer(row)
 
     @extend_schema(
-        request={"multipart/form-data": serializers.DocumentFileSerializer}, responses={200: serializers.ReadingSerializer}
-    )
+        request={"multipart/form-data": serializers.DocumentFileSerializer}, responses={200: serializers.ReadingSerializer},
+        parameters=[ROW_VERSION],
+    )  # fmt: skip
     @action(detail=True, methods=["post"], parser_classes=[MultiPartParser])
     def document(self, request, uuid) -> Response:
-        """Set a draft's contract from an OpenAPI or WSDL document; what was completed by hand is kept."""
+        """Set a draft's contract from an OpenAPI or WSDL document.
+
+        What was completed by hand of its operations is kept; operations that it does not name go, also those written by hand.
+        """
         row = self.get_object()
         self.may("registry.change_version", row)
-        given = body(request, serializers.DocumentFileSerializer)
+        seen, given = _version_seen(request), body(request, serializers.DocumentFileSerializer)
         file, url = given.get("file"), given.get("url", "")
         content = file.read(MAX_BYTES + 1) if file is not None else fetch_document(url)
-        reading = actions.import_document(row, content, by=request.user, source=file.name if file is not None else url)
+        source = file.name if file is not None else url
+        reading = actions.import_document(row, content, by=request.user, source=source, expected=seen)
         codes = [operation["code"] for operation in reading.data["operations"]]
         return Response({"kind": reading.kind, "notes": reading.notes, "operations": codes})
 
