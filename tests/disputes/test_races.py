@@ -7,11 +7,10 @@ from apps.disputes.actions import answer_dispute, open_ticket, raise_dispute
 from apps.disputes.choices import DisputeCategory, TicketKind
 from apps.disputes.models import Answer, Dispute, Ticket
 from apps.disputes.reorganization import merge_organizations
-from tests.connections.test_races import on, with_state
 from tests.factories.agreements import agreement_in_force
 from tests.factories.connections import world
 from tests.factories.organizations import ReadyOrganizationFactory
-from tests.fixtures.races import again, at_once
+from tests.fixtures.races import again, at_once, on, with_state
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("racers")]
 ROUNDS = [pytest.param(3, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)]
