@@ -13,6 +13,7 @@ from apps.agreements.actions import (
     confirm_acceptance,
     decline_agreement,
     end_grant,
+    leave_agreement,
     merge_organizations,
     propose_content,
     reopen_agreement,
@@ -30,6 +31,7 @@ from apps.connections.actions import forward_request, sign_request, submit_reque
 from apps.notices.models import Notice
 from apps.organizations.actions.agencies import suspend_organization
 from apps.organizations.choices import Role
+from tests.agreements.test_leaving import Joiner
 from tests.factories.accounts import PASSWORD
 from tests.factories.agreements import accepted, awaiting_signatures, negotiating, recorded, special_world
 from tests.factories.connections import forwarded, world
@@ -194,6 +196,23 @@ def test_cc_01_one_access_is_not_suspended_as_the_row_that_a_new_version_has_jus
     )
     assert refusals([refused]) == [refused]
     assert agreement.grants.filter(environment="production", status="active").count() == 1
+
+
+def test_cc_01_a_change_goes_through_that_waited_for_another_consumer_to_leave():
+    w = world()
+    agreement = accepted(w)
+    other = Joiner(w, agreement)
+    request = start_change(agreement, by=other.officer)
+    sign_request(request, by=other.signer)
+    submit_request(request, by=other.officer)
+    forward_request(request, by=w.operator)
+    answers = while_not_committed(
+        on(leave_agreement, agreement, w.consumer_officer, reason="Hết nhu cầu"),
+        on(approve_request, request, w.provider_officer),
+    )
+    assert refusals(answers) == []
+    agreement.refresh_from_db()
+    assert [row["code"] for row in agreement.current_version.content["consumers"]] == [other.organization.code]
 
 
 def test_cc_01_a_merge_and_a_verb_of_its_agreement_do_not_wait_for_each_other():
