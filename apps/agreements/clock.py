@@ -22,6 +22,7 @@ from apps.agreements.models import Agreement, AgreementVersion, Credential, Plan
 from apps.agreements.reminders import remind
 from apps.connections.announcements import people
 from apps.connections.models import ConnectionRequest
+from apps.core import ticks
 from apps.core.errors import DomainError
 from apps.legal.models import LegalRule
 from apps.notices.actions import notify
@@ -40,24 +41,25 @@ EXPIRY = ("credential.ends_soon_1", "credential.ends_soon_2", "credential.ends_s
 
 
 def run_clock() -> dict[str, int]:
-    """Whatever is due now. A second run does nothing. Returns how many of each."""
+    """Whatever is due now. A second run does nothing. Returns how many of each.
+
+    What somebody holds is left for the next tick, and stops nothing else (`ticks`).
+    """
     machine = get_user_model().objects.machine("clock")
     now = timezone.now()
     begun = list(PlannedSuspension.objects.open().filter(started_at__isnull=True, starts_at__lte=now))
     over = list(PlannedSuspension.objects.open().filter(started_at__isnull=False, ends_at__lte=now))
     later = AgreementVersion.objects.filter(state=VersionState.SCHEDULED, begins_at__lte=now).select_related("agreement")
-    # Before anything expires: a renewal that has begun carries the term on.
-    versions = sum(begin_version(version, by=machine) for version in list(later))
-    for planned in begun:
-        begin_suspension(planned, by=machine)
-    for planned in over:
-        finish_suspension(planned, by=machine)
     return {
-        "versions": versions, "begun": len(begun), "over": len(over), "expired": expire_agreements(by=machine),
-        "fallen": sum(_drop(drop_amendment, request, machine) for request in list(to_fall()))
-        + sum(_drop(drop_orphan, request, machine) for request in list(orphaned())),
-        "renewals": sum(_remind(agreement, now) for agreement in ending_soon(now)),
-        "accounts": sum(_warn(credential, now) for credential in accounts_ending_soon(now)),
+        # Before anything expires: a renewal that has begun carries the term on.
+        "versions": ticks.each(later, lambda version: begin_version(version, by=machine)),
+        "begun": ticks.each(begun, lambda planned: begin_suspension(planned, by=machine)),
+        "over": ticks.each(over, lambda planned: finish_suspension(planned, by=machine)),
+        "expired": expire_agreements(by=machine),
+        "fallen": ticks.each(to_fall(), lambda request: _drop(drop_amendment, request, machine))
+        + ticks.each(orphaned(), lambda request: _drop(drop_orphan, request, machine)),
+        "renewals": ticks.each(ending_soon(now), lambda agreement: _remind(agreement, now)),
+        "accounts": ticks.each(accounts_ending_soon(now), lambda credential: _warn(credential, now)),
         "ends": tell_later_users_of_ends(),
         **remind(),
     }  # fmt: skip

@@ -83,7 +83,11 @@ class AgreementQuerySet(SearchLine):
         return self.filter(Q(pk__in=full.values("pk")) | Q(pk__in=found)) if found else full
 
     def due_to_expire(self, at):
-        return self.filter(status__in=(AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED), valid_to__lte=at)
+        """Those whose term is over; not where a version whose moment has come has still to begin: it may carry the term on."""
+        versions = self.model._meta.get_field("versions").related_model.objects
+        begun = versions.filter(agreement=OuterRef("pk"), state=VersionState.SCHEDULED, begins_at__lte=at)
+        live = (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
+        return self.filter(~Exists(begun), status__in=live, valid_to__lte=at)
 
 
 def reach(parties, user, agreement: str = "pk"):

@@ -15,6 +15,7 @@ from apps.agreements.announcements import agreement_url, officers_of
 from apps.agreements.choices import Side, StepKind
 from apps.agreements.models import StepClock
 from apps.connections.announcements import moment, people
+from apps.core import ticks
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
 
@@ -44,8 +45,8 @@ def remind() -> dict[str, int]:
     late = rows.filter(escalated_at__isnull=True, due_at__lte=now)
     return {
         "steps_over": _put_aside(now),
-        "steps_half": sum(_tell(row, "half", "reminded_at", now) for row in half[:MOST]),
-        "steps_late": sum(_tell(row, "late", "escalated_at", now) for row in late[:MOST]),
+        "steps_half": ticks.each(half[:MOST], lambda row: _tell(row, "half", "reminded_at", now)),
+        "steps_late": ticks.each(late[:MOST], lambda row: _tell(row, "late", "escalated_at", now)),
     }
 
 
@@ -54,9 +55,7 @@ def _put_aside(now) -> int:
     waits = StepClock.objects.waiting().filter(pk=OuterRef("pk"))
     done = StepClock.objects.not_over().filter(~Exists(waits), half_at__lte=now).order_by("half_at")
     # One by one: a verb may hold several clocks of an agreement, in an order of its own.
-    return sum(
-        StepClock.objects.not_over().filter(pk=pk).update(over_at=now) for pk in done.values_list("pk", flat=True)[:MOST]
-    )
+    return ticks.each(done[:MOST], lambda row: StepClock.objects.not_over().filter(pk=row.pk).update(over_at=now))
 
 
 @transaction.atomic

@@ -14,6 +14,7 @@ from apps.connections.actions import lapse_request
 from apps.connections.announcements import HALF, LATE, moment, people, tell, tell_filers
 from apps.connections.choices import RequestStatus
 from apps.connections.models import ConnectionRequest
+from apps.core import ticks
 from apps.core.errors import DomainError
 from apps.organizations.choices import Role
 
@@ -21,18 +22,25 @@ CLOCK = "clock"
 
 
 def run_clock(limit: int = 500) -> dict[str, int]:
-    """Whatever is due now: lapses, reminders, escalations. A second run does nothing. Returns how many of each."""
+    """Whatever is due now: lapses, reminders, escalations. A second run does nothing. Returns how many of each.
+
+    What somebody holds is left for the next tick, and stops nothing else (`ticks`).
+    """
     machine = get_user_model().objects.machine(CLOCK)
     now = timezone.now()
     returned = ConnectionRequest.objects.filter(status=RequestStatus.RETURNED)
     return {
-        "lapsed": sum(_lapse(request, machine) for request in returned.filter(lapses_at__lte=now)[:limit]),
-        "recalled": sum(_recall(request, machine) for request in returned.filter(return_half_at__lte=now)[:limit]),
+        "lapsed": ticks.each(returned.filter(lapses_at__lte=now)[:limit], lambda request: _lapse(request, machine)),
+        "recalled": ticks.each(returned.filter(return_half_at__lte=now)[:limit], lambda request: _recall(request, machine)),
         # Late already: that is what is told.
-        "reminded": sum(_remind(request, now) for request in running().filter(
-            half_at__lte=now, due_at__gt=now, reminded_at__isnull=True)[:limit]),
-        "escalated": sum(_escalate(request, now) for request in running().filter(due_at__lte=now, escalated_at__isnull=True)[:limit]),
-    }  # fmt: skip
+        "reminded": ticks.each(
+            running().filter(half_at__lte=now, due_at__gt=now, reminded_at__isnull=True)[:limit],
+            lambda request: _remind(request, now),
+        ),
+        "escalated": ticks.each(
+            running().filter(due_at__lte=now, escalated_at__isnull=True)[:limit], lambda request: _escalate(request, now)
+        ),
+    }
 
 
 def running():

@@ -133,8 +133,10 @@ def answer_dispute(
 ) -> Answer:  # fmt: skip
     """The level in charge answers. At level 3 the answer names the document it was sent with (NĐ 47/2020 Điều 49(3)).
 
-    A level may answer more than once; `uuid` as in `raise_dispute`.
+    A level may answer more than once; `uuid` as in `raise_dispute`. Raises TransitionNotAllowed when it was taken up or settled at
+    this instant: the answer was written for another level.
     """
+    seen = dispute.status
     Dispute.objects.select_for_update(no_key=True).get(pk=dispute.pk)
     dispute.refresh_from_db()
     same = {"dispute": dispute, "author": by, "text": text.strip(), "document_number": document_number.strip(),
@@ -142,7 +144,7 @@ def answer_dispute(
     again = made_before(Answer, uuid, **same)
     if again is not None:
         return again
-    if dispute.status not in RUNNING:
+    if dispute.status not in RUNNING or dispute.status != seen:
         raise came_second(dispute, state=dispute.status)
     require(by, "disputes.answer", dispute)
     _require_texts(text=text)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as N_
 
 from apps.connections.announcements import moment, people
+from apps.core import ticks
 from apps.disputes.choices import DisputeStatus
 from apps.disputes.models import Dispute, Ticket
 from apps.legal import deadlines
@@ -38,12 +39,17 @@ def until(due_at: datetime.datetime, at: datetime.datetime) -> dict:
 
 
 def run_clock() -> dict[str, int]:
-    """Whatever is due now. A second run does nothing. Returns how many of each."""
+    """Whatever is due now. A second run does nothing. Returns how many of each.
+
+    What somebody holds is left for the next tick, and stops nothing else (`ticks`).
+    """
     now = timezone.now()
+    half = (case for model in (Dispute, Ticket) for case in _due(model, "half_at", "reminded_at", now, due_at__gt=now))
+    late = (case for model in (Dispute, Ticket) for case in _due(model, "due_at", "escalated_at", now))
     return {
-        "reminded": sum(_remind(case, now) for model in (Dispute, Ticket) for case in _due(model, "half_at", "reminded_at", now, due_at__gt=now)),
-        "escalated": sum(_escalate(case, now) for model in (Dispute, Ticket) for case in _due(model, "due_at", "escalated_at", now)),
-    }  # fmt: skip
+        "reminded": ticks.each(half, lambda case: _remind(case, now)),
+        "escalated": ticks.each(late, lambda case: _escalate(case, now)),
+    }
 
 
 def _due(model, moment: str, told: str, now, **more):

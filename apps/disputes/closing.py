@@ -24,7 +24,9 @@ def close_organization(organization: Organization, *, by, reason: str, version: 
     (`unfinished`) that names what is to be finished first.
     """
     ORGANIZATION.check(organization, "close", by=by, version=version)
-    # As `agreements.locks`; what is begun after it finds a closed agency.
+    # As `agreements.locks`. What takes its turn on the agency's row finds it closed: an approval, an obstacle, a question, a service, a
+    # system, a regulation, a list, a focal point. What does not is nobody's burden: a draft falls by the clock (`fallen.orphaned`), a
+    # paper is with the operator, a role gives nothing there (`organizations.roles`), an agency entered under it is moved.
     for rows in (Organization.objects.filter(pk=organization.pk), drafts_of(organization)):
         list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk"))
     below.require_finished(unfinished(organization))

@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.core import ticks
 from apps.disputes.clock import run_clock
 from apps.disputes.maintenance import close_maintenance
 from apps.disputes.models import Maintenance
@@ -13,4 +14,4 @@ from apps.disputes.models import Maintenance
 def clock() -> dict[str, int]:
     by = User.objects.machine("clock")
     over = Maintenance.objects.over(timezone.now()).select_related("service__provider")
-    return {"closed": sum(close_maintenance(row, by=by) for row in over), **run_clock()}
+    return {"closed": ticks.each(over, lambda row: close_maintenance(row, by=by)), **run_clock()}

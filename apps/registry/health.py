@@ -7,6 +7,7 @@ system answers. One failure may be a lost packet: the state turns after two in a
 from __future__ import annotations
 
 import datetime
+import functools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from apps.accounts.models import User
-from apps.core import outbound
+from apps.core import outbound, ticks
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
 from apps.organizations.models import Membership
@@ -47,11 +48,11 @@ def probe_due(now: datetime.datetime | None = None) -> int:
     """Look at the addresses that are due, those never looked at first; return how many. Safe to run twice at once."""
     now = now or timezone.now()
     due = list(Upstream.objects.due(now).order_by(F("next_probe_at").asc(nulls_first=True), "pk")[:AT_ONCE])
-    mine = [upstream for upstream in due if _claimed(upstream, now)]
+    mine = [upstream for upstream in due if ticks.take(upstream, lambda row: _claimed(row, now))]
     # Looking is waiting: many wait together, and what they found is written here, by one connection.
     with ThreadPoolExecutor(LOOKERS) as lookers:
         for upstream, finding in zip(mine, lookers.map(look, [row.base_url for row in mine]), strict=True):
-            record(upstream, finding)
+            ticks.take(upstream, functools.partial(record, finding=finding))
     HealthProbe.objects.filter(at__lt=now - KEPT).delete()
     return len(mine)
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit.actions import record
+from apps.core import ticks
 from apps.notices.actions import notify
 from apps.sync.choices import OPEN_STATUSES, Trigger
 from apps.sync.closing import STALE, operators
@@ -31,12 +32,10 @@ ALIVE_FOR = datetime.timedelta(seconds=90)
 
 
 def tick() -> list[UUID]:
-    """Do what is due; return the runs that a worker should be woken for."""
+    """Do what is due; return the runs that a worker should be woken for. A source that somebody holds has its turn at the next."""
     beat()
-    for source in Source.objects.due():
-        plan_run(source)
-    for source in Source.objects.stale().filter(alarmed_at__isnull=True):
-        raise_alarm(source)
+    ticks.each(Source.objects.due(), plan_run)
+    ticks.each(Source.objects.stale().filter(alarmed_at__isnull=True), raise_alarm)
     return list(SyncRun.objects.claimable().order_by("next_attempt_at").values_list("uuid", flat=True))
 
 

@@ -1,17 +1,10 @@
-"""CC-01 by the table: two verbs that touch the same rows, at the same instant, and what may come of it.
-
-Whoever loses is told so; nobody hangs, fails hard or waits in a circle; and whatever came first, no call is open that was
-stopped, nothing is in effect twice, and nothing is half done (`sane`).
-"""
+"""CC-01 by the table: two verbs that touch the same rows, at the same instant, and what may come of it (`pairs`)."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
-from typing import NamedTuple
 
 import pytest
-from django.db.models import Count
 from django.utils import timezone
 
 from apps.agreements.actions import (
@@ -40,30 +33,24 @@ from apps.agreements.actions import (
 )
 from apps.agreements.actions.life import expire_agreement
 from apps.agreements.actions.suspension import begin_suspension, finish_suspension
-from apps.agreements.choices import AgreementStatus, GrantStatus
-from apps.agreements.models import Agreement, ConsumerSuspension, Credential, Grant, PlannedSuspension, StepClock
-from apps.audit.models import AuditEvent
+from apps.agreements.models import Agreement, Grant, PlannedSuspension
 from apps.connections.actions import lapse_request, sign_request, submit_request, withdraw_request
 from apps.connections.models import ConnectionRequest
-from apps.core.errors import DomainError
 from apps.disputes.maintenance import announce_maintenance
-from apps.notices.models import Notice
 from apps.organizations.actions.systems import retire_system, suspend_system
 from apps.organizations.choices import Role
 from apps.registry.actions import retire_service
 from apps.registry.models import ServiceVersion
+from tests.agreements.pairs import Pair, act, of_pairs, race
 from tests.agreements.test_publishing import successor
-from tests.agreements.test_races import ROUNDS, WHY, changing
-from tests.connections.test_races import on
+from tests.agreements.test_races import WHY, changing
 from tests.factories.agreements import accepted, agreement_in_force, awaiting_signatures, collected, recorded, special_world
 from tests.factories.connections import forwarded, returned, world
 from tests.factories.organizations import FocalPointFactory, ReadyOrganizationFactory, officer
-from tests.fixtures.races import again, at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("racers")]
 LAW = "Nghị quyết 202/2025/QH15"
 FORCE = {"kind": "force_majeure", "violation": "Mất điện", "plan": "Chờ"}
-LIVE = (AgreementStatus.IN_FORCE, AgreementStatus.SUSPENDED)
 
 # --- cases of the age that a pair needs: name → what the acts need ------------------------------------------------------------
 
@@ -201,17 +188,6 @@ def half_signed() -> dict:
 # --- acts: what is known → an act that reads its row afresh -------------------------------------------------------------------
 
 
-def act(verb, what: str, who: str, **facts) -> Callable:
-    """`verb` on what is called so, or on what the world calls so, by the person of that role."""
-
-    def ready(found: dict):
-        obj = found[what] if what in found else getattr(found["w"], what)
-        given = {name: value(found) if callable(value) else value for name, value in facts.items()}
-        return on(verb, obj, found[who] if who in found else getattr(found["w"], who), **given)
-
-    return ready
-
-
 def soon(hours: int) -> datetime.datetime:
     return timezone.now() + datetime.timedelta(days=20, hours=hours)
 
@@ -255,16 +231,6 @@ sign = act(sign_agreement, "agreement", "provider_signer", content_hash=lambda f
 lapse = act(lapse_request, "request", "operator")
 submit = act(submit_request, "request", "consumer_officer")
 withdraw = act(withdraw_request, "request", "consumer_officer")
-
-
-class Pair(NamedTuple):
-    """`may`: which of the two may have been done when both are through: "first", "second", "both"."""
-
-    name: str
-    make: Callable[[], dict]
-    first: Callable
-    second: Callable
-    may: str
 
 
 PAIRS = (
@@ -326,54 +292,6 @@ PAIRS = (
 )
 
 
-@pytest.mark.parametrize("rounds", ROUNDS)
-@pytest.mark.parametrize("pair", PAIRS, ids=[pair.name.replace(" ", "-") for pair in PAIRS])
+@of_pairs(PAIRS)
 def test_cc_01_two_verbs_at_once(pair, rounds):
-    for found in again(rounds, lambda: named(pair.make())):
-        last = AuditEvent.objects.order_by("-pk").values_list("pk", flat=True).first()
-        answers = at_once(pair.first(found), pair.second(found))
-        refused = [isinstance(answer, Exception) for answer in answers]
-        assert all(isinstance(answer, DomainError) for answer in answers if isinstance(answer, Exception)), answers
-        came = {(False, False): "both", (False, True): "first", (True, False): "second", (True, True): "none"}[*refused]
-        assert came in pair.may.split(), answers
-        sane(found)
-        told_once(last)
-
-
-def named(found: dict) -> dict:
-    return {**found, "consumer_organization": found["w"].consumer}
-
-
-def told_once(last: int) -> None:
-    """No verb recorded the same of the same thing twice, and nobody was told the same twice."""
-    events = AuditEvent.objects.filter(pk__gt=last).values("event", "object_ref").annotate(times=Count("pk"))
-    twice = [row for row in events if row["times"] > 1]
-    assert not twice, twice
-    notices = Notice.objects.values("recipient", "key").annotate(times=Count("pk")).filter(times__gt=1)
-    assert not notices.exists()
-
-
-def sane(found: dict) -> None:
-    """What holds whoever was first."""
-    opened = Grant.objects.exclude(status=GrantStatus.ENDED)
-    assert not opened.exclude(agreement__status__in=LIVE).exists(), "access without an agreement"
-    twice = opened.values("agreement", "system", "operation", "environment").annotate(times=Count("pk")).filter(times__gt=1)
-    assert not twice.exists(), "two accesses in effect for one"
-    gone = opened.filter(operation__version__status="retired") | opened.filter(operation__version__service__status="retired")
-    assert not gone.exists(), "access to what was retired"
-    for agreement in Agreement.objects.filter(status__in=LIVE):
-        assert agreement.versions.filter(state="current").count() == 1
-        assert (agreement.status == AgreementStatus.SUSPENDED) == bool(agreement.suspension_kind)
-    ticking = StepClock.objects.not_over().filter(agreement__status=AgreementStatus.SUSPENDED, paused_at__isnull=True)
-    assert not ticking.exists(), "time passes while nobody can take the step"
-    for row in ConsumerSuspension.objects.open().select_related("party"):
-        held = Grant.objects.filter(agreement=row.agreement, system__organization=row.party.organization_id)
-        assert not held.filter(status=GrantStatus.ACTIVE).exists(), "a stopped consumer has access"
-    record = found.get("record")
-    if record is not None:
-        record.refresh_from_db()
-        production = opened.filter(agreement=record.agreement, environment="production")
-        fresh = production.filter(version_of=record.for_version, created_at__gt=record.created_at)
-        assert record.status == "confirmed" or not fresh.exists(), "opened without a confirmation"
-    for row in Credential.objects.filter(status="unclaimed").values("system", "environment").annotate(times=Count("pk")):
-        assert row["times"] == 1, "two accounts wait to be collected"
+    race(pair, rounds)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
-from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -17,6 +13,7 @@ from apps.agreements.actions import (
     confirm_acceptance,
     decline_agreement,
     end_grant,
+    leave_agreement,
     merge_organizations,
     propose_content,
     reopen_agreement,
@@ -31,26 +28,19 @@ from apps.agreements.locks import lock_agreement
 from apps.agreements.models import Agreement, ConsumerSuspension, Signature
 from apps.audit.models import AuditEvent
 from apps.connections.actions import forward_request, sign_request, submit_request
-from apps.core.errors import DomainError
 from apps.notices.models import Notice
 from apps.organizations.actions.agencies import suspend_organization
 from apps.organizations.choices import Role
-from tests.connections.test_races import on, with_state
+from tests.agreements.test_leaving import Joiner
 from tests.factories.accounts import PASSWORD
 from tests.factories.agreements import accepted, awaiting_signatures, negotiating, recorded, special_world
 from tests.factories.connections import forwarded, world
 from tests.factories.organizations import ReadyOrganizationFactory, officer
-from tests.fixtures.races import again, at_once
+from tests.fixtures.races import again, at_once, on, refusals, while_not_committed, with_state
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("racers")]
 WHY = {"violation": "x", "plan": "y", "restore_conditions": "z"}
 ROUNDS = [pytest.param(3, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)]
-
-
-def refusals(answers) -> list:
-    found = [answer for answer in answers if isinstance(answer, Exception)]
-    assert all(isinstance(answer, DomainError) for answer in found), found
-    return found
 
 
 def events(obj, name: str) -> int:
@@ -101,10 +91,11 @@ def test_cc_01_the_last_signature_against_second_thoughts(rounds, other):
 def test_cc_01_agreeing_against_a_new_proposal_never_agrees_to_what_was_not_read(rounds):
     for turn, (w, agreement) in enumerate(again(rounds, lambda: with_state(special_world(), negotiating))):
         shown = agreement.current_version.content_hash
-        at_once(
+        answers = at_once(
             on(agree_content, agreement, w.consumer_officer, content_hash=shown),
             on(propose_content, agreement, w.provider_officer, changes={"other_terms": f"Lần {turn}"}, note="Thêm"),
         )
+        assert len(refusals(answers)) == 1
         agreement.refresh_from_db()
         newest = agreement.versions.order_by("-number").first()
         agreed = set(newest.consents.values_list("party__side", flat=True))
@@ -135,16 +126,18 @@ def test_cc_01_one_duty_done_twice_at_once_is_done_once(rounds):
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
-def test_cc_01_an_agency_suspended_at_the_instant_of_approval_gets_no_agreement_after_it(rounds):
+@pytest.mark.parametrize("side", ["consumer", "provider"])
+def test_cc_01_an_agency_suspended_at_the_instant_of_approval_gets_no_agreement_after_it(rounds, side):
+    """The two take turns on the agency, so what is recorded first was done first."""
     for w, request in again(rounds, lambda: with_state(world(), forwarded)):
         answers = at_once(
-            on(approve_request, request, w.provider_officer), on(suspend_organization, w.consumer, w.operator, reason="Vi phạm")
+            on(approve_request, request, w.provider_officer),
+            on(suspend_organization, getattr(w, side), w.operator, reason="Vi phạm"),
         )
-        refusals(answers)
-        w.consumer.refresh_from_db()
-        made = Agreement.objects.filter(bases__request=request).exists()
-        assert made == (not isinstance(answers[0], Exception))
-        assert made or w.consumer.status == "suspended"
+        assert refusals(answers) in ([], answers[:1])
+        made = AuditEvent.objects.filter(event="agreement.in_force").first()
+        assert (made is None) == isinstance(answers[0], Exception) == (not Agreement.objects.exists())
+        assert made is None or made.pk < AuditEvent.objects.get(event="organization.suspended").pk
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
@@ -166,27 +159,6 @@ def changing(w, agreement):
     sign_request(request, by=w.consumer_signer)
     submit_request(request, by=w.consumer_officer)
     return forward_request(request, by=w.operator)
-
-
-def while_not_committed(first, second, then=None) -> list:
-    """Run `second` in a thread of its own while `first` is done but not committed; `then` and the commit come as soon as it waits."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    answers = []
-    thread = threading.Thread(target=lambda: answers.extend(at_once(second)))
-    with transaction.atomic():
-        first()
-        thread.start()
-        with connection.cursor() as cursor:
-            for _turn in range(500):
-                cursor.execute("SELECT pg_stat_clear_snapshot()")
-                cursor.execute(waiting)
-                if cursor.fetchone()[0] or not thread.is_alive():
-                    break
-                time.sleep(0.01)
-        if then:
-            then()
-    thread.join(timeout=60)
-    return answers
 
 
 @pytest.mark.parametrize("verb", [suspend_grant, end_grant])
@@ -224,6 +196,23 @@ def test_cc_01_one_access_is_not_suspended_as_the_row_that_a_new_version_has_jus
     )
     assert refusals([refused]) == [refused]
     assert agreement.grants.filter(environment="production", status="active").count() == 1
+
+
+def test_cc_01_a_change_goes_through_that_waited_for_another_consumer_to_leave():
+    w = world()
+    agreement = accepted(w)
+    other = Joiner(w, agreement)
+    request = start_change(agreement, by=other.officer)
+    sign_request(request, by=other.signer)
+    submit_request(request, by=other.officer)
+    forward_request(request, by=w.operator)
+    answers = while_not_committed(
+        on(leave_agreement, agreement, w.consumer_officer, reason="Hết nhu cầu"),
+        on(approve_request, request, w.provider_officer),
+    )
+    assert refusals(answers) == []
+    agreement.refresh_from_db()
+    assert [row["code"] for row in agreement.current_version.content["consumers"]] == [other.organization.code]
 
 
 def test_cc_01_a_merge_and_a_verb_of_its_agreement_do_not_wait_for_each_other():

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 
 import pytest
 import time_machine
 from django.utils import timezone
 
 from apps.agreements.actions import (
+    announce_end_of_version,
     announce_suspension,
     approve_request,
     cancel_suspension,
     complete_duty,
     lift_consumer_suspension,
+    merge_organizations,
     propose_content,
+    publish_service_version,
     record_acceptance,
     reissue_credential,
     rotate_credential,
     suspend_agreement,
     suspend_consumer,
+    suspend_service,
     terminate_agreement,
 )
 from apps.agreements.models import Duty
 from apps.connections.actions import attach_file, save_draft, sign_request
 from apps.core.errors import Conflict, InvalidFact
+from apps.organizations.actions import suspend_system
 from apps.organizations.choices import Role
 from apps.registry import actions as registry
 from tests.agreements.test_clock import at
+from tests.agreements.test_publishing import successor
 from tests.factories.agreements import accepted, agreement_in_force, collected, recorded
 from tests.factories.connections import forwarded
-from tests.factories.organizations import officer
+from tests.factories.organizations import FocalPointFactory, ReadyOrganizationFactory, officer
 from tests.factories.registry import PublishedServiceFactory, operation_of
 
 WRONG = {"violation": "Dùng sai", "plan": "Chờ", "restore_conditions": "Sửa"}
@@ -143,6 +150,20 @@ def test_an_address_and_a_draft_of_a_service(w, colleague, settings):
     known = made[0].upstreams.filter(environment="test").first()
     seen = known.revision if known else 0
     second(lambda: address(colleague, seen), w.provider_officer, after=lambda: address(w.provider_officer, seen))
+
+
+def test_a_version_that_was_replaced_and_what_was_carried_over(w, colleague):
+    accepted(w)
+    version, draft = w.service.versions.get(), successor(w)
+    FocalPointFactory(organization=w.provider)
+    second(lambda: announce_end_of_version(version, by=colleague, until=timezone.localdate() + datetime.timedelta(days=9)),
+           w.provider_officer, after=lambda: publish_service_version(draft, by=w.provider_officer))  # fmt: skip
+    heirs, law = [ReadyOrganizationFactory() for _n in range(2)], "Nghị quyết 202/2025/QH15"
+    other, w.system = officer(Role.OPERATOR), type(w.system).objects.get(pk=w.system.pk)
+    second(lambda: suspend_service(w.service, by=other, reason="x"), w.operator,
+           after=lambda: merge_organizations(w.provider, heirs[0], by=w.operator, instrument=law))  # fmt: skip
+    second(lambda: suspend_system(w.system, by=other, reason="x"), w.operator,
+           after=lambda: merge_organizations(w.consumer, heirs[1], by=w.operator, instrument=law))  # fmt: skip
 
 
 def test_an_account_that_is_waiting_and_one_that_works(w):

@@ -14,6 +14,7 @@ from apps.accounts.models import User
 from apps.agreements.actions import (
     approve_request,
     confirm_acceptance,
+    merge_organizations,
     reject_acceptance,
     suspend_agreement,
     terminate_agreement,
@@ -31,29 +32,20 @@ from apps.connections.actions import (
     withdraw_request,
 )
 from apps.connections.models import ConnectionRequest
-from apps.core.errors import Conflict, DomainError, NotPermitted
+from apps.core.errors import Conflict, DomainError, NotPermitted, StaleVersion
 from apps.core.numbers import next_number
 from apps.legal.models import RefusalGround
 from apps.notices.models import Notice
+from apps.organizations.actions import suspend_organization
 from apps.organizations.choices import Role
-from tests.factories.agreements import agreement_in_force, recorded
+from tests.factories.agreements import agreement_in_force, recorded, special_world
 from tests.factories.connections import World, complete_draft, forwarded, signed_draft, world
-from tests.factories.organizations import officer
+from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
 from tests.factories.registry import PublishedServiceFactory, operation_of
-from tests.fixtures.races import again, at_once
+from tests.fixtures.races import again, at_once, on, refusals, while_not_committed, with_state
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("racers")]
 ROUNDS = [pytest.param(4, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)]
-
-
-def on(act, obj, person: User, **facts):
-    """`act` with fresh objects, as another process reads them: the person and the row as it is now."""
-    by, row = User.objects.get(pk=person.pk), type(obj).objects.get(pk=obj.pk)
-    return lambda: act(row, by=by, **facts)
-
-
-def with_state(w: World, state) -> tuple:
-    return w, state(w)
 
 
 def verb(act, person: User, request: ConnectionRequest, **facts):
@@ -136,26 +128,42 @@ def test_cc_01_what_is_submitted_is_what_was_signed_though_somebody_edits(rounds
     from apps.connections.completeness import missing
 
     for turn, (w, request) in enumerate(again(rounds, lambda: with_state(world(), signed_draft))):
-        at_once(
+        answers = at_once(
             verb(submit_request, w.consumer_officer, request),
             verb(save_draft, w.consumer_officer, request, title=f"Sửa lúc gửi {turn}"),
         )
+        assert len(refusals(answers)) == 1
         request.refresh_from_db()
         assert request.status == "draft" or missing(request) == []
 
 
-def test_cc_01_an_agency_suspended_at_the_instant_of_approval_never_leaves_an_open_call():
-    """Either the approval came first (the gateway refuses a suspended organization), or there is no agreement."""
-    for _turn in range(4):
-        w = world()
-        request = forwarded(w)
+@pytest.mark.parametrize("side", ["consumer", "provider"])
+def test_cc_01_an_approval_waits_for_who_suspends_an_agency_that_takes_part_and_makes_no_agreement(side):
+    w = world()
+    request = forwarded(w)
+    answers = while_not_committed(
+        on(suspend_organization, getattr(w, side), w.operator, reason="Vi phạm"),
+        verb(approve_request, w.provider_officer, request),
+    )
+    assert len(refusals(answers)) == 1
+    assert not Agreement.objects.exists()
+    request.refresh_from_db()
+    assert request.status == "awaiting_provider"
 
-        def suspend(consumer=w.consumer):
-            type(consumer).objects.filter(pk=consumer.pk).update(status="suspended")
 
-        answer, _none = at_once(verb(approve_request, w.provider_officer, request), suspend)
-        made = Agreement.objects.filter(bases__request=request).exists()
-        assert made == (not isinstance(answer, Exception))
+def test_cc_01_an_approval_waits_for_a_merge_and_holds_no_other_agency_than_those_that_take_part():
+    w = special_world()
+    neighbour, heir = ReadyOrganizationFactory(parent=w.consumer), ReadyOrganizationFactory()
+    systems = [w.system, InformationSystemFactory(organization=neighbour)]
+    request = forwarded(w, special_reason="Dịch vụ mặc định không có.", systems=systems)
+    (refused,) = while_not_committed(
+        on(merge_organizations, neighbour, w.operator, into=heir, instrument="Nghị quyết 202/2025/QH15"),
+        verb(approve_request, w.provider_officer, request),
+    )
+    assert isinstance(refused, StaleVersion), refused
+    assert not Agreement.objects.exists()
+    agreement = verb(approve_request, w.provider_officer, request)()
+    assert set(agreement.organization_ids()) == {w.consumer.pk, heir.pk, w.provider.pk}
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
@@ -184,10 +192,11 @@ def in_test(w: World) -> tuple[Agreement, AcceptanceRecord]:
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_suspension_and_termination_at_once_end_with_everything_closed(rounds):
     for w, agreement in again(rounds, lambda: with_state(world(), agreement_in_force)):
-        at_once(
+        answers = at_once(
             on(suspend_agreement, agreement, w.provider_officer, kind="force_majeure", violation="Mất điện", plan="Chờ"),
             on(terminate_agreement, agreement, w.operator, ground="authority", reason="Yêu cầu"),
         )
+        assert len(refusals(answers)) == 1
         agreement.refresh_from_db()
         assert agreement.status in ("suspended", "ending")
         assert agreement.status != "ending" or not agreement.grants.exclude(status="ended").exists()

@@ -1,17 +1,19 @@
 """A merge and something begun with the agency that ends, at the same instant: it is carried over, or not begun."""
 
-import pytest
+import datetime
 
-from apps.core.errors import Conflict, NotPermitted
-from apps.disputes.actions import answer_dispute, open_ticket, raise_dispute
+import pytest
+from django.utils import timezone
+
+from apps.core.errors import Conflict, NotPermitted, TransitionNotAllowed
+from apps.disputes.actions import answer_dispute, escalate_dispute, open_ticket, raise_dispute
 from apps.disputes.choices import DisputeCategory, TicketKind
 from apps.disputes.models import Answer, Dispute, Ticket
 from apps.disputes.reorganization import merge_organizations
-from tests.connections.test_races import on, with_state
 from tests.factories.agreements import agreement_in_force
 from tests.factories.connections import world
 from tests.factories.organizations import ReadyOrganizationFactory
-from tests.fixtures.races import again, at_once
+from tests.fixtures.races import again, at_once, on, while_not_committed, with_state
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("racers")]
 ROUNDS = [pytest.param(3, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)]
@@ -49,3 +51,15 @@ def test_cc_01_an_answer_comes_before_the_merge_or_not_at_all(rounds):
         assert not isinstance(merged, Exception), merged
         assert isinstance(answered, Answer | NotPermitted | Conflict), answered
         assert dispute.answers.count() == isinstance(answered, Answer)
+
+
+def test_cc_01_an_answer_written_for_a_level_is_not_given_for_the_next():
+    w = world()
+    dispute = raise_dispute(agreement_in_force(w), by=w.consumer_officer, **FACTS)
+    Dispute.objects.update(due_at=timezone.now() - datetime.timedelta(hours=1))
+    (refused,) = while_not_committed(
+        on(escalate_dispute, dispute, w.consumer_officer, reason="Quá hạn"),
+        on(answer_dispute, dispute, w.provider_officer, text="Sẽ sửa."),
+    )
+    assert isinstance(refused, TransitionNotAllowed), refused
+    assert (refused.extra["by"], refused.extra["state"]) == (str(w.consumer_officer), "level_2")

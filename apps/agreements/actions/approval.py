@@ -29,7 +29,9 @@ from apps.core.canonical import content_hash
 from apps.core.epoch import raise_epoch
 from apps.core.errors import FactMissing
 from apps.core.numbers import next_number
+from apps.core.workflow import stale
 from apps.organizations.choices import Role
+from apps.organizations.locks import hold_organizations
 from apps.organizations.roles import organization_ids
 from apps.registry.choices import SharingForm
 
@@ -40,9 +42,10 @@ def approve_request(request: ConnectionRequest, *, by, comment: str = "", versio
 
     Returns the agreement when it was made, None while another provider has still to decide. Default sharing:
     in force at once, with test grants and test accounts to collect; special: negotiating. Raises NotPermitted
-    (also for anybody of the requesting side), FactMissing when the request is no longer complete.
+    (also for anybody of the requesting side), FactMissing when the request is no longer complete, StaleVersion where other
+    agencies than a moment ago take part.
     """
-    # The lock makes two providers' officers take turns: the second one is then the last, and makes the agreement.
+    # The locks make two providers' officers take turns: the second one is then the last, and makes the agreement.
     request = _locked(request)
     _hold_what_it_speaks_of(request)
     refuse_second_decision(request, "approve", by)
@@ -72,10 +75,22 @@ def approve_request(request: ConnectionRequest, *, by, comment: str = "", versio
 
 
 def _locked(request: ConnectionRequest) -> ConnectionRequest:
-    """The row as committed now, locked. The caller's object follows, so that a page shows what happened."""
+    """The row as committed now, locked with the agencies that take part. The caller's object follows, so that a page shows what happened.
+
+    One of them that is suspended at this instant is so before it is looked whether it is active, or after the commit.
+    """
+    agencies = _agencies(request)
+    hold_organizations(agencies)
     ConnectionRequest.objects.select_for_update(no_key=True).only("pk").get(pk=request.pk)
     request.refresh_from_db()
+    # A merge that was waited for may have put another in the place of one of them, which is not held.
+    if not _agencies(request) <= agencies:
+        raise stale(request)
     return request
+
+
+def _agencies(request: ConnectionRequest) -> frozenset[int]:
+    return request.consumer_ids() | request.provider_ids()
 
 
 def _hold_what_it_speaks_of(request: ConnectionRequest) -> None:
@@ -87,6 +102,8 @@ def _hold_what_it_speaks_of(request: ConnectionRequest) -> None:
     systems = set(request.request_systems.values_list("system__code", flat=True))
     if request.kind != RequestKind.NEW:
         lock_agreement(request.basis.agreement)
+        # Who has left it at this instant has put this request on the version without them.
+        request.basis.refresh_from_db(fields=["starts_from"])
         running = request.basis.agreement.versions.filter(state=VersionState.CURRENT).first()
         services |= running.service_codes() if running else set()
         systems |= running.system_codes() if running else set()

@@ -27,6 +27,7 @@ from apps.agreements.suspensions import (
 from apps.agreements.workflow import AGREEMENT
 from apps.audit import actions as audit
 from apps.connections import files
+from apps.core import ticks
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.workflow import done_already, require
@@ -286,14 +287,15 @@ def expire_agreement(agreement: Agreement, *, by) -> Agreement:
 
 def expire_agreements(*, by) -> int:
     """Expire whatever is due, each in its own transaction; return how many were. A second run finds nothing."""
-    done = 0
-    for agreement in Agreement.objects.due_to_expire(timezone.now()):
-        try:
-            expire_agreement(agreement, by=by)
-        except Conflict:
-            continue  # somebody ended it at the same moment; the next one still gets its turn
-        done += 1
-    return done
+    return ticks.each(Agreement.objects.due_to_expire(timezone.now()), lambda agreement: _expire(agreement, by))
+
+
+def _expire(agreement: Agreement, by) -> int:
+    try:
+        expire_agreement(agreement, by=by)
+    except Conflict:
+        return 0  # somebody ended it at the same moment
+    return 1
 
 
 def require_texts(texts: dict[str, str]) -> None:

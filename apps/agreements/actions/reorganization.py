@@ -55,7 +55,7 @@ def merge_organizations(source: Organization, into: Organization, *, by, instrum
     agreements = _hold_what_is_carried(source)
     require_finished(unfinished(source, into))
     hand_over_issued(source, into, by=by)
-    _carry_systems_and_services(source, into)
+    _carry_systems_and_services(source, into, by=by)
     for agreement in agreements:
         _carry_over(agreement, source, into, by=by, instrument=instrument.strip())
     source.refresh_from_db()
@@ -207,17 +207,20 @@ def unfinished_alone(source: Organization) -> set[str]:
     return {row.number for row in (*requests, *agreements, *owed, *later, *joining)}
 
 
-def _carry_systems_and_services(source: Organization, into: Organization) -> None:
+def _carry_systems_and_services(source: Organization, into: Organization, *, by) -> None:
+    """Each says so in its history, so that who comes second to it is told who was first."""
     for system in source.systems.all():
         system.organization = into
         system.version += 1
         system.save(update_fields=["organization", "version", "updated_at"])
         raise_epoch("informationsystem", system.uuid)
+        audit.record("system.carried_over", system, by=by, organizations=[source, into], successor=into.code)
     for service in source.services.all():
         service.provider = into
         service.version += 1
         service.save(update_fields=["provider", "version", "updated_at"])
         raise_epoch("dataservice", service.uuid)
+        audit.record("service.carried_over", service, by=by, organizations=[source, into], successor=into.code)
 
 
 def _carry_over(agreement: Agreement, source: Organization, into: Organization, *, by, instrument: str) -> None:

@@ -95,9 +95,9 @@ def cancel_suspension(planned: PlannedSuspension, *, by) -> PlannedSuspension:
 
 
 @transaction.atomic
-def begin_suspension(planned: PlannedSuspension, *, by) -> None:
+def begin_suspension(planned: PlannedSuspension, *, by) -> bool:
     """The clock begins what was announced. An agreement that is suspended already stays so, and the period runs beside it
-    until its end; one that has ended is left alone."""
+    until its end; one that has ended is left alone. False: it is not (any more) to begin."""
     agreement = lock_agreement(planned.agreement)
     now = timezone.now()
     if (
@@ -105,11 +105,11 @@ def begin_suspension(planned: PlannedSuspension, *, by) -> None:
         .filter(pk=planned.pk, started_at__isnull=True, starts_at__lte=now)
         .update(started_at=now)
     ):
-        return
+        return False
     if agreement.status != AgreementStatus.IN_FORCE:
         if agreement.status != AgreementStatus.SUSPENDED:
             PlannedSuspension.objects.filter(pk=planned.pk).update(ended_at=now)
-        return
+        return True
     AGREEMENT.move(
         agreement, "suspend_as_announced", by=by, suspension_kind=SuspensionKind.PLANNED, suspended_at=now,
         handling_plan=planned.reason,
@@ -117,23 +117,28 @@ def begin_suspension(planned: PlannedSuspension, *, by) -> None:
     steps.stand_still(agreement, now)
     raise_epoch("agreement", agreement.uuid)
     audit.record("agreement.suspended", agreement, by=by, organizations=agreement.party_uuids(), kind="planned")
+    return True
 
 
 @transaction.atomic
-def finish_suspension(planned: PlannedSuspension, *, by) -> None:
-    """The clock opens the agreement again at the expected end, unless somebody suspended it for another reason meanwhile."""
+def finish_suspension(planned: PlannedSuspension, *, by) -> bool:
+    """The clock opens the agreement again at the expected end, unless somebody suspended it for another reason meanwhile.
+
+    False: the period is not (any more) to end.
+    """
     agreement = lock_agreement(planned.agreement)
     now = timezone.now()
     rows = PlannedSuspension.objects.open().filter(pk=planned.pk, started_at__isnull=False, ends_at__lte=now)
     if not rows.update(ended_at=now):
-        return
+        return False
     if agreement.status != AgreementStatus.SUSPENDED or agreement.suspension_kind != SuspensionKind.PLANNED:
-        return
+        return True
     AGREEMENT.move(agreement, "resume_as_announced", by=by, suspension_kind="", suspended_at=None, handling_plan="")
     steps.go_on(agreement, now)
     raise_epoch("agreement", agreement.uuid)
     audit.record("agreement.resumed", agreement, by=by, organizations=agreement.party_uuids())
     tell_parties("resumed", agreement, N_("Agreement %(number)s is in force again."))
+    return True
 
 
 @transaction.atomic

@@ -13,7 +13,8 @@ from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict, InvalidFact
 from apps.core.permissions import require
 from apps.core.text import clean
-from apps.organizations.choices import Network, OrganizationStatus, SystemKind, SystemStatus
+from apps.organizations.choices import Network, SystemKind, SystemStatus
+from apps.organizations.locks import hold_active
 from apps.organizations.models import InformationSystem, Organization
 from apps.organizations.workflow import SYSTEM
 
@@ -36,8 +37,7 @@ def register_system(
 ) -> InformationSystem:
     """Enter a system of an agency with its network and security level (WF-61). Raises NotPermitted, InvalidFact, Conflict."""
     require(by, "organizations.register_system", organization)
-    if organization.status != OrganizationStatus.ACTIVE:
-        raise Conflict(_("The agency is not active."), code="organization_not_active")
+    hold_active(organization)
     system = InformationSystem(
         organization=organization, code=code.strip().lower(), name=clean(name), kind=kind, network=network,
         security_level=security_level, security_decision=clean(security_decision), security_expires_on=security_expires_on,

@@ -16,6 +16,7 @@ from apps.core.errors import InvalidFact
 from apps.core.permissions import require
 from apps.core.text import clean
 from apps.legal.models import LegalRule
+from apps.organizations.locks import hold_active
 from apps.organizations.models import Organization
 from apps.registry.choices import SharingForm
 from apps.registry.models import DataService, DefaultShareList
@@ -29,9 +30,11 @@ def decide_default_list(
 ) -> DefaultShareList:
     """Enter the decision on what `organization` shares by default; the next review follows from the law's rule.
 
-    Raises NotPermitted, InvalidFact: a day to come, a service of another provider or of special sharing, none at all.
+    Raises NotPermitted, InvalidFact: a day to come, a service of another provider or of special sharing, none at all; Conflict
+    (`organization_not_active`: the agency was merged or closed at this instant).
     """
     require(by, "registry.decide_default_list", organization)
+    hold_active(organization)
     services = list(services)
     _fit(organization, decided_on, services)
     rule = LegalRule.objects.rule(RULE, decided_on)

@@ -12,7 +12,7 @@ from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.permissions import require
 from apps.core.text import clean
 from apps.core.workflow import came_second
-from apps.organizations.choices import OrganizationStatus
+from apps.organizations.locks import hold_active
 from apps.organizations.models import Organization
 from apps.organizations.roles import is_operator
 from apps.registry.choices import Classification, Protocol, ServiceStatus, SharingForm
@@ -51,8 +51,7 @@ def register_service(
     Raises NotPermitted, InvalidFact (also for a secret classification: AG-21), Conflict.
     """
     require(by, "registry.register_service", provider)
-    if provider.status != OrganizationStatus.ACTIVE:
-        raise Conflict(_("The agency is not active."), code="organization_not_active")
+    hold_active(provider)
     service = DataService(
         provider=provider, code=code.strip().lower(), name=clean(name), description=description.strip(),
         sharing_form=sharing_form, classification=classification, protocol=protocol, usage_regulation=usage_regulation,

@@ -14,6 +14,7 @@ from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
 from apps.core.permissions import require
 from apps.core.text import clean
 from apps.core.workflow import came_second, stale
+from apps.organizations.locks import hold_active
 from apps.organizations.models import Organization
 from apps.registry.models import UsageRegulation
 from apps.registry.terms import terms_hash, usual_months
@@ -35,8 +36,12 @@ def write_terms(
     log_retention_months: int | None = None,
     usage_duration: str = "",
 ) -> UsageRegulation:
-    """Enter a regulation on use (NĐ 47/2020 Điều 22) with the standard terms of default sharing. `by` is its author."""
+    """Enter a regulation on use (NĐ 47/2020 Điều 22) with the standard terms of default sharing. `by` is its author.
+
+    Raises NotPermitted, InvalidFact, Conflict (`organization_not_active`: the agency was merged or closed at this instant).
+    """
     require(by, "registry.write_terms", organization)
+    hold_active(organization)
     regulation = UsageRegulation(
         organization=organization, number=clean(number), title=clean(title), issued_on=issued_on,
         effective_from=effective_from, effective_to=effective_to, log_retention_months=log_retention_months or usual_months(),

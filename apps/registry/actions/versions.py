@@ -95,6 +95,9 @@ def publish_version(
         _may_replace(live, version, replaces)
         VERSION.move(live, "replace", by=by)
         raise_epoch("serviceversion", live.uuid)
+        # Of its own: who comes second to the older one, with the announcement of its end, is told who was first (CC-01).
+        audit.record("service_version.replaced", live, by=by, organizations=[service.provider],
+                     successor=f"{version.major}.{version.minor}")  # fmt: skip
     now = timezone.now()
     VERSION.move(version, "publish", by=by, published_at=now, published_by=by, ready_at=version.ready_at or now)
     raise_epoch("serviceversion", version.uuid)
