@@ -14,16 +14,17 @@ from django.utils import timezone
 
 from apps.agreements import assessments
 from apps.agreements.models import Agreement, StandardClause
+from apps.agreements.representatives import representatives
 from apps.connections.completeness import sensitive_fields, services_of
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
-from apps.organizations.choices import Role
 from apps.organizations.models import FocalPoint, InformationSystem, Organization
 
 FORMAT = 4
 """2: parties with the people who sign for them; when data is to be deleted; the addendum of one who joined.
 3: what each consumer assessed, with its files, in place of one text (`assessments`).
-4: the provision by which others join; a content without it was made under the first one."""
+4: the provision by which others join (a content without it was made under the first one); by what document each representative signs
+(`representatives`)."""
 _POINTS = Prefetch("focal_points", FocalPoint.objects.filter(ended_at__isnull=True), to_attr="present_points")
 NEGOTIABLE = (
     "scope", "systems", "place", "term", "method", "post_processing", "restrictions", "commitments", "security", "storage",
@@ -118,12 +119,6 @@ def _parties(ids) -> list[dict]:
     """The agencies with the people who may sign for them today (item 1: representatives)."""
     rows = Organization.objects.filter(pk__in=ids).order_by("code")
     return [{"code": row.code, "name": row.name, "kind": row.kind, "representatives": representatives(row)} for row in rows]
-
-
-def representatives(organization: Organization) -> list[dict]:
-    rows = organization.memberships.filter(role=Role.SIGNER, ended_at__isnull=True, user__is_active=True)
-    people = rows.select_related("user").order_by("user__full_name", "pk")
-    return [{"name": row.user.full_name, "position": row.user.position} for row in people]
 
 
 def _systems(systems: list[InformationSystem]) -> list[dict]:

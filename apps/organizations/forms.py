@@ -122,10 +122,20 @@ class WithinOwnAgency:
                 self.fields[name].required = True
 
 
-class RoleForm(WithinOwnAgency, VerbForm):
+class AuthorityFacts(forms.Form):
+    """By what document a signer signs."""
+
+    authority = forms.CharField(
+        label=_("authorizing document"), max_length=300, required=False,
+        help_text=_("Decision or letter that empowers the signer (number, date, issuer); empty for who signs by office."),
+    )  # fmt: skip
+
+
+class RoleForm(WithinOwnAgency, VerbForm, AuthorityFacts):
     username = forms.CharField(label=_("user name"), max_length=150)
     organization = IdentifierField(label=_("organization"))
     role = forms.ChoiceField(label=_("role"), choices=Role.choices)
+    field_order = ["username", "organization", "role"]
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -143,6 +153,12 @@ class RoleForm(WithinOwnAgency, VerbForm):
         return found
 
 
+class AuthorityForm(ChangeForm, AuthorityFacts):
+    def facts(self) -> dict:
+        """The one fact there is, also when it was left as it stood."""
+        return dict(self.cleaned_data)
+
+
 class OptionalReasonForm(VerbForm):
     reason = forms.CharField(label=_("reason"), max_length=1000, required=False, widget=forms.Textarea(attrs={"rows": 3}))
 
@@ -154,11 +170,11 @@ class PersonFacts(forms.Form):
     phone = forms.CharField(label=_("phone"), max_length=30, required=False)
 
 
-class AccountForm(WithinOwnAgency, VerbForm, PersonFacts):
+class AccountForm(WithinOwnAgency, VerbForm, PersonFacts, AuthorityFacts):
     username = forms.CharField(label=_("user name"), max_length=150, help_text=_("Small letters, digits and the signs . _ - @"))
     organization = IdentifierField(label=_("organization"), required=False)
     role = forms.ChoiceField(label=_("role"), choices=[("", "–"), *Role.choices], required=False)
-    field_order = ["username", "full_name"]
+    field_order = ["username", *PersonFacts.base_fields, "organization", "role"]
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)

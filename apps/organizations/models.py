@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from tree_queries.fields import TreeNodeForeignKey
 
 from apps.audit.models import WithHistory
-from apps.core.models import StatefulModel, TimedModel
+from apps.core.models import StatefulModel, TimedModel, VersionedModel
 from apps.core.text import clean, fold, sort_key
 from apps.organizations.choices import (
     Network,
@@ -148,8 +148,12 @@ class InformationSystem(WithHistory, StatefulModel):
         super().save(*args, **kwargs)
 
 
-class Membership(WithHistory, TimedModel):
-    """A person's role in an organization, from the day it was given until it ended. Never deleted."""
+class Membership(WithHistory, VersionedModel):
+    """A person's role in an organization, from the day it was given until it ended. Never deleted.
+
+    `authority` is by what document a signer signs for the organization (regulations section 8, item 1), by number, date and
+    issuer: a deputy or another by an assignment or a letter of authorization. Empty for who signs by office.
+    """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("user"), on_delete=models.PROTECT, related_name="memberships"
@@ -158,8 +162,14 @@ class Membership(WithHistory, TimedModel):
         Organization, verbose_name=_("organization"), on_delete=models.PROTECT, related_name="memberships"
     )
     role = models.CharField(_("role"), max_length=20, choices=Role)
+    authority = models.CharField(
+        _("authorizing document"), max_length=300, blank=True, default="", db_default="",
+        help_text=_("Decision or letter that empowers the signer (number, date, issuer); empty for who signs by office."),
+    )  # fmt: skip
+    version = models.PositiveIntegerField(_("version"), default=1, db_default=1, editable=False)
+    """Its default and that of `authority` are the database's too: the release before gives roles while this schema is put under it."""
     given_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("given by"), on_delete=models.PROTECT, null=True, related_name="+"
+        settings.AUTH_USER_MODEL, verbose_name=_("given by"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 
@@ -174,7 +184,10 @@ class Membership(WithHistory, TimedModel):
                 fields=["user", "organization", "role"],
                 condition=Q(ended_at__isnull=True),
                 name="organizations_membership_once",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(authority="") | Q(role=Role.SIGNER), name="organizations_membership_authority_of_signer"
+            ),
         ]
 
     def __str__(self) -> str:

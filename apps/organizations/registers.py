@@ -15,6 +15,7 @@ EVENTS = {
     "organization.resumed": _("Resumed"), "organization.closed": _("Closed"), "focal_point.named": _("Named as focal point"),
     "system.registered": _("Entered"), "system.changed": _("Changed"), "system.suspended": _("Suspended"),
     "system.resumed": _("Resumed"), "system.retired": _("Retired"), "role.given": _("Role given"), "role.ended": _("Role ended"),
+    "role.authority_changed": _("Authorizing document changed"),
     "account.opened": _("Account opened"), "account.changed": _("Changed"), "account.disabled": _("Account disabled"),
     "account.enabled": _("Account enabled"), "account.initial_password_set": _("One-time password made"),
     "account.password_changed": _("Password changed"), "account.email_changed": _("E-mail address changed"),

@@ -9,6 +9,7 @@ from django.utils.dateparse import parse_date
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
+from apps.agreements import representatives
 from apps.agreements.assessments import stated, words
 from apps.connections.choices import SharingMethod
 from apps.connections.networks import is_everywhere
@@ -68,9 +69,7 @@ def _parties(content: dict) -> list[str]:
 
 
 def _represented(row: dict) -> str:
-    people = "; ".join(
-        ", ".join(part for part in (one["name"], one["position"]) if part) for one in row.get("representatives", [])
-    )
+    people = "; ".join(representatives.words(one) for one in row.get("representatives", []))
     return f"{row['name']} ({people})" if people else row["name"]
 
 

@@ -28,6 +28,11 @@ urlpatterns = [
     re_path(rf"^agencies/(?P<code>{AGENCY})/systems/new/$", directory.new_system, name="system-new"),
     re_path(rf"^agencies/(?P<code>{AGENCY})/roles/new/$", directory.give_role, name="agency-role"),
     re_path(rf"^agencies/(?P<code>{AGENCY})/people/new/$", directory.new_person, name="agency-person"),
+    re_path(
+        rf"^agencies/(?P<code>{AGENCY})/roles/(?P<uuid>{UUID})/authority/$",
+        directory.change_authority,
+        name="agency-role-authority",
+    ),
     re_path(rf"^agencies/(?P<code>{AGENCY})/roles/(?P<uuid>{UUID})/end/$", directory.end_role, name="agency-role-end"),
     re_path(rf"^agencies/(?P<code>{AGENCY})/do/(?P<verb>[a-z-]+)/$", directory.agency_step, name="agency-step"),
     path("systems/<slug:code>/do/<slug:verb>/", directory.system_step, name="system-step"),

@@ -84,6 +84,7 @@ BODIES: dict[str, dict] = {
     "people": {"username": "nguoi-moi", "full_name": "Người mới"},
     "people/{uuid}/disable": REASON,
     "people/{uuid}/enable": REASON,
+    "memberships/{uuid}": {"authority": "12/QĐ"},
     "memberships/{uuid}/end": REASON,
     "catalogs/{catalog}/releases": {"rows": [{"code": "1", "name": "Một"}]},
     "catalogs/{catalog}/translate": {"codes": ["1"], "from": "2025-01-01", "to": "2026-01-01"},

@@ -41,7 +41,7 @@ from apps.gateway.models import CallIntent, CallOutcome, CallRefusal, FieldSet
 from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
-from apps.organizations.models import FocalPoint, InformationSystem, Organization
+from apps.organizations.models import FocalPoint, InformationSystem, Membership, Organization
 from apps.registry.models import (
     DataService,
     Feedback,
@@ -207,6 +207,7 @@ def private_rows(parties: connections.World) -> list[models.QuerySet]:
         DutyCertificate.objects.filter(duty__agreement__in=agreements.values("pk")),
         Credential.objects.filter(system__organization=parties.consumer),
         InformationSystem.objects.filter(organization=parties.consumer),
+        Membership.objects.filter(organization=parties.consumer, role=Role.SIGNER),
         Dispute.objects.filter(raised_for=parties.consumer), Answer.objects.filter(dispute__raised_for=parties.consumer),
         Notice.objects.filter(recipient__memberships__organization=parties.consumer), Upstream.objects.filter(version__service=parties.service),
         CallRefusal.objects.filter(system__organization=parties.consumer),

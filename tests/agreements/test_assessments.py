@@ -16,6 +16,7 @@ from apps.accounts.models import User
 from apps.agreements import documents
 from apps.agreements.actions import approve_request, leave_agreement, start_change, start_join, start_renewal
 from apps.agreements.assessments import TEXT, known, stated
+from apps.agreements.content import FORMAT
 from apps.agreements.differences import differences
 from apps.agreements.models import Agreement, AgreementVersion
 from apps.connections import files
@@ -141,7 +142,7 @@ def test_a_file_is_enough_and_stands_in_the_agreement(w):
     request = assessed(draft(w), w.consumer_officer)
     assert missing(request, signatures=False) == []
     version = decided(request, w).current_version
-    assert version.content["format"] == 4
+    assert version.content["format"] == FORMAT
     assert version.content["personal_data"] == {
         "sensitive_fields": [PATH],
         "assessments": [{"organization": w.consumer.code, "exemption": "", "files": [{"name": "danh-gia.pdf", "sha256": SHA}]}],
@@ -317,7 +318,7 @@ def test_a_change_of_an_older_content_says_only_what_changed(w):
     old = as_before(agreement.current_version)
     request = start_change(agreement, by=w.consumer_officer)
     decided(save_draft(request, by=w.consumer_officer, calls_per_day=900), w)
-    assert newest(agreement).content["format"] == 4
+    assert newest(agreement).content["format"] == FORMAT
     assert rows(agreement) == {w.consumer.code: (REASON, [])}
     assert told(old, newest(agreement)) == []
 

@@ -57,6 +57,9 @@ def special_sharing_waits_for_the_providers_signer() -> None:
     newest = agreement.versions.order_by("-number").first()
     assert newest.number == 2
     assert [signature.party.side for signature in newest.signatures.all()] == ["consumer"]
+    assert [one["authority"] for one in newest.content["providers"][0]["representatives"]] == [
+        "118/QĐ-ĐKKD ngày 12/01/2026 của Cục trưởng"
+    ]
 
 
 def a_termination_waits_for_the_providers_statistics() -> None:

@@ -134,10 +134,9 @@ def amended_content(
             )
         return _with_assessments(keep_the_others(content, request, agreement, current.content), request, current.content)
     old = current.content
-    joined = {
-        name: [*old[name], *(row for row in content[name] if row not in old[name])]
-        for name in ("consumers", "systems", "contacts")
-    }
+    # Of a party and a system what runs holds: their rows as they are today may say more, or name other people.
+    joined = {name: _and_new(old[name], content[name]) for name in ("consumers", "systems")}
+    joined["contacts"] = [*old["contacts"], *(row for row in content["contacts"] if row not in old["contacts"])]
     levels = [*old["security"]["levels"], *content["security"]["levels"]]
     head = {name: content[name] for name in ("version", "supersedes", "change_note")}
     addenda = agreement.versions.filter(content__has_key="addendum").count()
@@ -150,6 +149,11 @@ def amended_content(
         **old, **head, **joined, "addendum": addendum, "requests": [*old["requests"], *content["requests"]], "security": {**old["security"], "levels": levels},
     }  # fmt: skip
     return _with_assessments(after, request, old)
+
+
+def _and_new(old: list[dict], rows: list[dict]) -> list[dict]:
+    known = {row["code"] for row in old}
+    return [*old, *(row for row in rows if row["code"] not in known)]
 
 
 def _with_assessments(content: dict, request: ConnectionRequest, old: dict) -> dict:

@@ -20,9 +20,10 @@ from apps.agreements.actions.suspension import active_grants_of, hold_grants
 from apps.agreements.announcements import OFFICER_OF, tell_parties
 from apps.agreements.assessments import handed_over
 from apps.agreements.choices import AgreementStatus, GrantStatus, SignatureBasis, VersionState
-from apps.agreements.content import FORMAT, representatives
+from apps.agreements.content import FORMAT
 from apps.agreements.locks import held_grants
 from apps.agreements.models import Agreement, AgreementVersion, ConsumerSuspension, Duty, Party, Signature
+from apps.agreements.representatives import representatives
 from apps.agreements.suspensions import hand_over
 from apps.audit import actions as audit
 from apps.connections.models import ConnectionRequest

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 
 from django import template
-from django.utils import timezone
+from django.utils import timezone, translation
 
-from apps.agreements import assessments
+from apps.agreements import assessments, representatives
 from apps.agreements.choices import SignatureBasis
 
 register = template.Library()
@@ -102,8 +102,9 @@ def assessed(content: dict) -> list[dict]:
 
 @register.filter
 def people(rows: list[dict] | None) -> str:
-    """Who represents a party: “; đại diện: Ông/Bà …, chức vụ …”."""
-    named = [", ".join(part for part in (row["name"], row["position"]) if part) for row in rows or []]
+    """Who represents a party: “; đại diện: …, chức vụ …, theo văn bản ủy quyền/phân công số …”."""
+    with translation.override("vi"):
+        named = [representatives.words(row) for row in rows or []]
     return f"; đại diện: {'; '.join(named)}" if named else ""
 
 

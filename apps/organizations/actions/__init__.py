@@ -9,6 +9,7 @@ from apps.organizations.actions.agencies import (
     suspend_organization,
 )
 from apps.organizations.actions.people import (
+    change_authority,
     change_person,
     disable_person,
     enable_person,
@@ -20,6 +21,7 @@ from apps.organizations.actions.people import (
 from apps.organizations.actions.systems import change_system, register_system, resume_system, retire_system, suspend_system
 
 __all__ = [
+    "change_authority",
     "change_organization",
     "change_person",
     "change_system",

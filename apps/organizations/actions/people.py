@@ -1,8 +1,8 @@
 """Verbs on people: accounts, and the roles that give them rights.
 
-Nobody gives a role to themselves, and an auditor holds no other role: the one who checks is not the one who acts.
-An agency's administrator (WF-06) gives and ends the roles of officers and signers in that agency alone, to its own people,
-holds none of them there, and the operators hear of each.
+Nobody gives a role, or the document of one, to themselves, and an auditor holds no other role: the one who checks is not the one
+who acts. An agency's administrator (WF-06) gives and ends the roles of officers and signers in that agency alone, to its own
+people, holds none of them there, and the operators hear of each.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from django.utils.translation import gettext_noop
 from apps.accounts import actions as accounts
 from apps.accounts.models import User
 from apps.audit import actions as audit
-from apps.core.changes import save_valid
+from apps.core.changes import change, save_valid
 from apps.core.errors import Conflict, InvalidFact, NotFound, NotPermitted
 from apps.core.permissions import require
+from apps.core.text import clean
 from apps.core.workflow import came_second, may
 from apps.notices.actions import notify
 from apps.organizations.choices import AGENCY_ROLES, OrganizationStatus, Role
@@ -38,24 +39,27 @@ def open_account(
     phone: str = "",
     organization: Organization | None = None,
     role: str = "",
+    authority: str = "",
     unique: bool = True,
 ) -> User:
     """Open a person's account, with a first role when one is named, and tell them by e-mail how to set a password.
 
     Without an e-mail address somebody must hand over the word of `set_initial_password`; that is the operator's affair, so
-    an agency's administrator names an address, and a role in the own agency. Raises NotPermitted, InvalidFact, Conflict.
+    an agency's administrator names an address, and a role in the own agency. `authority` is as in `give_role`.
+    Raises NotPermitted, InvalidFact, Conflict.
     """
     if not may(by, "organizations.give_any_role"):
         _whole_for_own_agency(organization, role, email)
         require(by, "organizations.give_role", organization)
         _only_agency_roles(role)
+    _only_of_a_signer(role, authority)
     user = accounts.open_account(
         username, by=by, full_name=full_name, email=email, position=position, phone=phone, unique=unique
     )
     if role:
         if organization is None:
             raise InvalidFact(fields={"organization": [_("A role is held in an organization.")]})
-        _give(user, organization, role, by)
+        _give(user, organization, role, by, authority)
     if user.email:
         notify(
             [user], "account.opened", key=f"account.opened:{user.uuid}",
@@ -66,21 +70,24 @@ def open_account(
 
 
 @transaction.atomic
-def give_role(user: User, organization: Organization, role: str, *, by) -> Membership:
+def give_role(user: User, organization: Organization, role: str, *, by, authority: str = "") -> Membership:
     """Give `user` the role in `organization`. A role already held is answered with the row that says so.
 
+    `authority` is the document by which a signer signs, empty for who signs by office (regulations section 8, item 1).
     Raises NotPermitted (own account, machine, a role an agency's administrator may not give), NotFound (not one of the
-    administrator's people), InvalidFact (unknown role), Conflict (agency or account not active, auditor with another role).
+    administrator's people), InvalidFact (unknown role, a document for another role than the signer's), Conflict (agency or account
+    not active, auditor with another role, `authority_differs` for a signer by another document).
     """
     require(by, "organizations.give_role", organization)
     if not may(by, "organizations.give_any_role"):
         _only_agency_roles(role)
         if not user.memberships.filter(organization=organization).exists():
             raise NotFound
-    return _give(user, organization, role, by)
+    _only_of_a_signer(role, authority)
+    return _give(user, organization, role, by, authority)
 
 
-def _give(user: User, organization: Organization, role: str, by) -> Membership:
+def _give(user: User, organization: Organization, role: str, by, authority: str) -> Membership:
     if user.pk == by.pk:
         raise NotPermitted(_("Nobody gives a role to themselves."), code="own_account")
     if user.is_machine:
@@ -88,17 +95,47 @@ def _give(user: User, organization: Organization, role: str, by) -> Membership:
     if role not in Role.values:
         raise InvalidFact(fields={"role": [_("“%(value)s” is not one of: %(all)s.") % {
             "value": str(role)[:80], "all": ", ".join(Role.values)}]})  # fmt: skip
+    authority = clean(authority)
     # The person's row is the lock: two roles given at the same instant see each other.
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     held = Membership.objects.current().filter(user=user, organization=organization, role=role).first()
     if held is not None:
+        if authority not in ("", held.authority):
+            told = _("The role is held already, by another document or by office: change the document there.")
+            raise came_second(held, told, Conflict, code="authority_differs")
         return held
     _may_hold(user, organization, role)
-    membership = save_valid(Membership(user=user, organization=organization, role=role, given_by=by))
+    membership = save_valid(Membership(user=user, organization=organization, role=role, given_by=by, authority=authority))
     forget_roles(user)
-    audit.record("role.given", membership, by=by, organizations=[organization], role=role, user=str(user.uuid))
+    named = {"authority": authority} if authority else {}
+    audit.record("role.given", membership, by=by, organizations=[organization], role=role, user=str(user.uuid), **named)
     _tell_operators(membership, "given", by)
     return membership
+
+
+@transaction.atomic
+def change_authority(membership: Membership, *, by, authority: str, version: int | None = None) -> dict:
+    """Write by what document a signer signs; empty for who signs by office. Return what changed (name → [before, after]).
+
+    For whoever may give that role, never for oneself. Contents that are made from now on say it; those that stand say what they
+    said. Raises NotPermitted, InvalidFact (not a signer's role), StaleVersion, TransitionNotAllowed (the role has ended).
+    """
+    require(by, "organizations.give_role", membership.organization)
+    if membership.user_id == by.pk:
+        raise NotPermitted(_("Nobody changes the document of their own role."), code="own_account")
+    if not may(by, "organizations.give_any_role"):
+        _only_agency_roles(membership.role)
+    _only_of_a_signer(membership.role, authority)
+    # The lock makes of a change and an end at the same instant one after the other.
+    membership.refresh_from_db(from_queryset=Membership.objects.select_for_update(no_key=True))
+    if membership.ended_at is not None:
+        raise came_second(membership, _("The role has ended already."))
+    changed = change(membership, facts={"authority": clean(authority)}, allowed=("authority",), version=version)
+    if changed:
+        audit.record("role.authority_changed", membership, by=by, organizations=[membership.organization],
+                     user=str(membership.user.uuid), changes=changed)  # fmt: skip
+        _tell_operators(membership, "authority_changed", by)
+    return changed
 
 
 @transaction.atomic
@@ -135,18 +172,24 @@ def _only_agency_roles(role: str) -> None:
         raise NotPermitted(_("Only the operator gives and ends this role."), code="role_of_the_operator")
 
 
+def _only_of_a_signer(role: str, authority: str) -> None:
+    if clean(authority) and role != Role.SIGNER:
+        raise InvalidFact(fields={"authority": [_("Only a signer is empowered by a document.")]})
+
+
 def _tell_operators(membership: Membership, event: str, by) -> None:
-    """What an agency's administrator gave or ended; the operator's own acts are known to the operator."""
+    """What an agency's administrator gave, changed or ended; the operator's own acts are known to the operator."""
     if may(by, "organizations.give_any_role"):
         return
     messages = {
         "given": gettext_noop("%(by)s of %(agency)s gave %(person)s the role “%(role)s” there."),
+        "authority_changed": gettext_noop("%(by)s of %(agency)s changed the document by which %(person)s signs there."),
         "ended": gettext_noop("%(by)s of %(agency)s ended the role “%(role)s” of %(person)s there."),
     }
     operators = Membership.objects.current().filter(role=Role.OPERATOR, organization__status=OrganizationStatus.ACTIVE)
     notify(
         User.objects.filter(pk__in=operators.values("user_id"), is_active=True), f"role.{event}",
-        key=f"role.{event}:{membership.uuid}", message=messages[event], url=f"/portal/agencies/{membership.organization.code}/",
+        key=f"role.{event}:{membership.uuid}:v{membership.version}", message=messages[event], url=f"/portal/agencies/{membership.organization.code}/",
         by=str(by), agency=membership.organization.name, person=str(membership.user), role=str(membership.get_role_display()),
     )  # fmt: skip
 

@@ -10,13 +10,14 @@ from unfold.decorators import display
 from apps.accounts.models import User
 from apps.core.registers import ReasonForm, VerbPage, facts_of
 from apps.organizations import actions, forms
+from apps.organizations.choices import Role
 from apps.organizations.models import Membership
 from apps.organizations.registers import AuditedRegister
 
 
 def give(request, _obj, form):
     facts = form.facts()
-    return actions.give_role(facts["username"], facts["organization"], facts["role"], by=request.user)
+    return actions.give_role(facts.pop("username"), facts.pop("organization"), facts.pop("role"), by=request.user, **facts)
 
 
 def open_account(request, _obj, form):
@@ -40,11 +41,14 @@ class MembershipAdmin(AuditedRegister):
     list_filter = ["role"]
     list_select_related = ["user", "organization", "given_by"]
     search_fields = ["user__full_name", "user__username", "organization__folded"]
-    fields = ["user", "organization", "role", "given_by", "created_at", "ended_at"]
+    fields = ["user", "organization", "role", "authority", "given_by", "created_at", "ended_at"]
     readonly_fields = ["created_at"]
     verb_pages = (
         VerbPage("give", _("Give a role"), give, "organizations.give_role", forms.RoleForm, "primary", on_list=True,
                  help=_("Nobody gives a role to themselves, and an auditor holds no other role.")),
+        VerbPage("authority", _("Change the authorizing document"), facts_of(actions.change_authority), "organizations.give_role",
+                 forms.AuthorityForm, help=_("Agreements made from now on name it; those that stand say what they said."),
+                 when=lambda row: row.ended_at is None and row.role == Role.SIGNER),
         VerbPage("end", _("End the role"), facts_of(actions.end_role), "organizations.end_role", forms.OptionalReasonForm,
                  "danger", when=lambda row: row.ended_at is None),
     )  # fmt: skip

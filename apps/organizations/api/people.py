@@ -42,8 +42,19 @@ class Memberships(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         user = _people(request.user).filter(uuid=facts["user"]).first()
         if user is None:
             raise Http404
-        row = actions.give_role(user, named(facts["organization"], request.user), facts["role"], by=request.user)
+        organization = named(facts["organization"], request.user)
+        authority = facts.get("authority", "")
+        row = actions.give_role(user, organization, facts["role"], by=request.user, authority=authority)
         return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
+
+    @step(serializers.AuthoritySerializer(partial=True), serializers.MembershipSerializer)
+    def partial_update(self, request, uuid) -> Response:
+        """Change by what document a signer signs (operator; an agency's administrator in the own agency). Never one's own."""
+        row = self.get_object()
+        self.may("organizations.give_role", row.organization)
+        facts = {"authority": row.authority, **body(request, serializers.AuthoritySerializer, partial=True)}
+        actions.change_authority(row, by=request.user, **facts)
+        return Response(self.get_serializer(row).data)
 
     @step(serializers.EndRoleSerializer, serializers.MembershipSerializer)
     @action(detail=True, methods=["post"])

@@ -9,6 +9,8 @@ from apps.core.api.steps import VersionSerializer
 from apps.organizations.choices import Network, OrganizationKind, Role, SystemKind
 from apps.organizations.models import FocalPoint, InformationSystem, Membership, Organization
 
+AUTHORITY = "Decision or letter that empowers the signer (number, date, issuer); empty for who signs by office."
+
 
 class OrganizationNameSerializer(serializers.ModelSerializer):
     class Meta:
@@ -129,13 +131,18 @@ class MembershipSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Membership
-        fields = ["uuid", "user", "organization", "role", "created_at", "ended_at"]
+        fields = ["uuid", "user", "organization", "role", "authority", "version", "created_at", "ended_at"]
 
 
 class RoleGivingSerializer(serializers.Serializer):
     user = serializers.UUIDField()
     organization = serializers.CharField(max_length=35, help_text="Identifier, in either form.")
     role = serializers.ChoiceField(choices=Role.choices)
+    authority = serializers.CharField(max_length=300, required=False, allow_blank=True, help_text=AUTHORITY)
+
+
+class AuthoritySerializer(VersionSerializer):
+    authority = serializers.CharField(max_length=300, allow_blank=True, help_text=AUTHORITY)
 
 
 class EndRoleSerializer(serializers.Serializer):
@@ -165,6 +172,7 @@ class AccountOpeningSerializer(PersonChangeSerializer):
     username = serializers.CharField(max_length=150)
     organization = serializers.CharField(max_length=35, required=False, help_text="Identifier, in either form.")
     role = serializers.ChoiceField(choices=Role.choices, required=False)
+    authority = serializers.CharField(max_length=300, required=False, allow_blank=True, help_text=AUTHORITY)
 
 
 class InitialPasswordSerializer(serializers.Serializer):

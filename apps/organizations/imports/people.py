@@ -31,11 +31,11 @@ def plan(rows: list[Row]) -> None:
         if told.setdefault(username, person) != person:
             row.refuse(_("Another row tells something else about the same person."))
         _plan_role(row, organizations, optional=True)
-        decide(row, stored.get(username), _person_facts(organizations, held))
+        decide(row, stored.get(username), _person_facts(held))
     _refuse_doubled_roles(rows)
 
 
-def _person_facts(organizations: dict, held: set) -> Callable[[Row, User | None], dict]:
+def _person_facts(held: dict[tuple[str, str, str], str]) -> Callable[[Row, User | None], dict]:
     def differences(row: Row, user: User | None) -> dict[str, list[str]]:
         facts = {name: row.facts.get(name, "") for name in ("username", "full_name", "email", "position", "phone")}
         try:
@@ -50,7 +50,7 @@ def _person_facts(organizations: dict, held: set) -> Callable[[Row, User | None]
         changes = {
             n: [getattr(user, n) if user else "", v] for n, v in facts.items() if v and (not user or getattr(user, n) != v)
         }
-        return {**changes, **_role_difference(row, organizations, held)}
+        return {**changes, **_role_difference(row, held)}
 
     return differences
 
@@ -63,8 +63,8 @@ def plan_roles(rows: list[Row]) -> None:
         if row.facts.get("username") not in stored:
             row.refuse(_("There is no active account with this user name."))
         _plan_role(row, organizations, optional=False)
-        decide(row, stored.get(row.facts.get("username")), lambda r, _user: _role_difference(r, organizations, held))
-        if row.action == "change":
+        decide(row, stored.get(row.facts.get("username")), lambda r, _user: _role_difference(r, held))
+        if row.action == "change" and "role" in row.changes:
             row.action = "create"
     _refuse_doubled_roles(rows)
 
@@ -72,11 +72,13 @@ def plan_roles(rows: list[Row]) -> None:
 def _plan_role(row: Row, organizations: dict, *, optional: bool) -> None:
     role, code = row.facts.get("role", ""), row.facts.get("organization", "")
     if optional and not role and not code:
+        _plan_authority(row)
         return
     role = role if role in Role.values else next((v for v, label in Role.choices if fold(str(label)) == fold(role)), "")
     if not role:
         row.refuse(_("The role is not one of: %(all)s.") % {"all": ", ".join(Role.values)})
     row.facts["role"] = role or row.facts.get("role", "")
+    _plan_authority(row)
     organization = organizations.get(code)
     if organization is None:
         row.refuse(_("There is no agency with the identifier %(code)s.") % {"code": code})
@@ -86,11 +88,24 @@ def _plan_role(row: Row, organizations: dict, *, optional: bool) -> None:
         row.facts["organization"] = organization.code
 
 
-def _role_difference(row: Row, organizations: dict, held: set) -> dict[str, list[str]]:
-    role, code = row.facts.get("role"), row.facts.get("organization")
-    if not role or (row.facts["username"], code, role) in held:
+def _plan_authority(row: Row) -> None:
+    authority = row.facts.get("authority", "")
+    if authority and row.facts.get("role") != Role.SIGNER:
+        row.refuse(_("Only a signer is empowered by a document."))
+    if len(authority) > Membership._meta.get_field("authority").max_length:
+        row.refuse(_("%(column)s is too long.") % {"column": "authority"})
+
+
+def _role_difference(row: Row, held: dict[tuple[str, str, str], str]) -> dict[str, list[str]]:
+    """An empty document leaves the one there is, as every empty cell."""
+    role, code, authority = (row.facts.get(name, "") for name in ("role", "organization", "authority"))
+    if not role:
         return {}
-    return {"role": ["", f"{role} @ {code}"]}
+    present = held.get((row.facts["username"], code, role))
+    changes = {} if present is not None else {"role": ["", f"{role} @ {code}"]}
+    if authority and authority != present:
+        changes["authority"] = [present or "", authority]
+    return changes
 
 
 def _refuse_doubled_roles(rows: list[Row]) -> None:
@@ -109,9 +124,11 @@ def _organizations(rows: list[Row]) -> dict[str, Organization]:
     return {code: org for org in found for code in (org.code, org.old_code) if code}
 
 
-def _held(usernames: Iterable[str]) -> set[tuple[str, str, str]]:
+def _held(usernames: Iterable[str]) -> dict[tuple[str, str, str], str]:
+    """(user name, identifier, role) → by what document."""
     rows = Membership.objects.current().filter(user__username__in=list(usernames))
-    return set(rows.values_list("user__username", "organization__code", "role"))
+    found = rows.values_list("user__username", "organization__code", "role", "authority")
+    return {(username, code, role): authority for username, code, role, authority in found}
 
 
 def apply(facts: dict, changes: dict, by) -> None:
@@ -121,13 +138,24 @@ def apply(facts: dict, changes: dict, by) -> None:
         user = actions.open_account(facts["username"], by=by, unique=False, **person)
     elif wanted := {name: person[name] for name in changes if name in person}:
         actions.change_person(user, by=by, **wanted)
-    if "role" in changes:
-        _give(user, facts, by)
+    _give(user, facts, changes, by)
 
 
 def apply_role(facts: dict, changes: dict, by) -> None:
-    _give(User.objects.get(username=facts["username"]), facts, by)
+    _give(User.objects.get(username=facts["username"]), facts, changes, by)
 
 
-def _give(user: User, facts: dict, by) -> None:
-    actions.give_role(user, Organization.objects.get(code=facts["organization"]), facts["role"], by=by)
+def _give(user: User, facts: dict, changes: dict, by) -> None:
+    if not {"role", "authority"} & changes.keys():
+        return
+    organization, role, authority = (
+        Organization.objects.get(code=facts["organization"]),
+        facts["role"],
+        facts.get("authority", ""),
+    )
+    if "role" in changes:
+        actions.give_role(user, organization, role, by=by, authority=authority)
+    else:
+        # The newest: whether it has ended meanwhile is told by the verb.
+        held = user.memberships.filter(organization=organization, role=role).latest("pk")
+        actions.change_authority(held, by=by, authority=authority)

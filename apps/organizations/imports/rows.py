@@ -16,6 +16,7 @@ MAX_BYTES = 1024 * 1024
 MAX_ROWS = 5_000
 MAX_CELL = 500
 
+_AUTHORITY = ("van ban uy quyen", "van ban phan cong")
 COLUMNS = {
     "organizations": {
         "code": ("ma dinh danh", "ma"), "name": ("ten co quan", "ten"), "old_code": ("ma dinh danh cu", "ma cu"),
@@ -25,9 +26,11 @@ COLUMNS = {
     "people": {
         "username": ("ten dang nhap", "tai khoan"), "full_name": ("ho va ten", "ho ten"), "email": ("thu dien tu",),
         "position": ("chuc vu",), "phone": ("dien thoai",), "organization": ("co quan", "ma co quan"), "role": ("vai tro",),
+        "authority": _AUTHORITY,
     },
     "roles": {
         "username": ("ten dang nhap", "tai khoan"), "organization": ("co quan", "ma co quan"), "role": ("vai tro",),
+        "authority": _AUTHORITY,
     },
 }  # fmt: skip
 """Kind → column → other headings it is known by (folded: Vietnamese headings are found with or without tones)."""

@@ -35,5 +35,5 @@ def _person(row: dict, agencies: dict[str, Organization], setup):
     user = open_account(row["username"], by=setup, full_name=row["full_name"], position=row["position"],
                         email=f"{row['username']}@example.vn")  # fmt: skip
     for role in row["roles"]:
-        give_role(user, agencies[row["organization"]], role, by=setup)
+        give_role(user, agencies[row["organization"]], role, by=setup, authority=row.get("authority", ""))
     return user

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from apps.organizations.admin.agencies import OrganizationAdmin
 from apps.organizations.admin.people import MembershipAdmin, UserAdmin
 from apps.organizations.admin.systems import InformationSystemAdmin
-from apps.organizations.choices import AGENCY_ROLES, OrganizationKind, SystemStatus
+from apps.organizations.choices import AGENCY_ROLES, OrganizationKind, Role, SystemStatus
 from apps.organizations.models import FocalPoint, InformationSystem, Membership, Organization
 from apps.portal import case
 from apps.portal.doors import asked, find, form_page, page
@@ -124,13 +124,15 @@ def agency(request: HttpRequest, code: str) -> HttpResponse:
 
 
 def _people(row: Organization, user) -> list[Membership]:
-    """Who holds which role there now, as far as `user` may see it, and which of them `user` may end."""
+    """Who holds which role there now, as far as `user` may see it, which of them `user` may end, and of which signers name the document."""
     found = Membership.objects.visible_to(user).current().filter(organization=row).select_related("user", "organization")
     people = list(found.order_by("role", "id"))
     every = user.has_perm("organizations.give_any_role")
-    own = user.has_perm("organizations.end_role", row)
+    ends, gives = (user.has_perm(f"organizations.{verb}_role", row) for verb in ("end", "give"))
     for held in people:
-        held.may_end = own and held.user_id != user.pk and (every or held.role in AGENCY_ROLES)
+        is_other = held.user_id != user.pk
+        held.may_end = ends and is_other and (every or held.role in AGENCY_ROLES)
+        held.may_name_document = gives and is_other and held.role == Role.SIGNER
     return people
 
 
@@ -195,11 +197,21 @@ def _for_people(request: HttpRequest, code: str, verb, permission: str) -> HttpR
 
 
 @form_page
+def change_authority(request: HttpRequest, code: str, uuid) -> HttpResponse:
+    """By what document a signer of the agency signs."""
+    return _of_role(request, code, uuid, PEOPLE["authority"])
+
+
+@form_page
 def end_role(request: HttpRequest, code: str, uuid) -> HttpResponse:
+    return _of_role(request, code, uuid, PEOPLE["end"])
+
+
+def _of_role(request: HttpRequest, code: str, uuid, verb) -> HttpResponse:
     agency = _agency(request, code)
     row = find(Membership.objects.select_related("organization", "user"), request.user, uuid=uuid, organization=agency)
     back = reverse("portal:agency", args=[agency.code])
-    return open_page(request, PEOPLE["end"], row, back=back, crumbs=_crumbs(agency))
+    return open_page(request, verb, row, back=back, crumbs=_crumbs(agency))
 
 
 @form_page
