@@ -92,6 +92,8 @@ LABELS = {
     "catalog_webhook.resumed": _("Resumed"),
     "catalog_webhook.ended": _("Ended"),
     "catalog_webhook.given_up": _("Paused: the receiver takes no messages"),
+    "system.carried_over": _("Carried over to the successor agency"),
+    "service.carried_over": _("Carried over to the successor agency"),
     "dispute.carried_over": _("Carried over to the successor agency"),
     "dispute.raised": _("Obstacle raised"),
     "dispute.answered": _("Answered"),

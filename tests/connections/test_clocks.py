@@ -66,7 +66,7 @@ def test_wf_17_a_paper_that_was_entered_and_forgotten_is_reminded_of_late_and_pu
     with at(LATE):
         assert [run_clock()["escalated"] for _n in range(2)] == [1, 0]
         assert hearers("late") == [w.operator.pk], "it lies on the operator's desk and on nobody else's"
-        row = told(overdue_rows(timezone.now()).get())
+        (row,) = told(overdue_rows(w.operator, timezone.now()), w.operator)
     assert (row.number, row.desks, timezone.localdate(row.received_at)) == (request.number, (), datetime.date(2026, 6, 1))
     assert row.citation
 

@@ -30,14 +30,14 @@ from apps.legal import actions as legal
 from apps.legal.models import CalendarException, LegalBasis, LegalRule, RefusalGround
 from apps.organizations import actions as organizations
 from apps.organizations.choices import Role
-from apps.organizations.models import FocalPoint, InformationSystem, Organization
+from apps.organizations.models import FocalPoint, InformationSystem, Membership, Organization
 from apps.portal.views import offers, service_versions, terms
 from apps.registry import actions as registry
 from apps.registry.models import DataService, Field, Operation, Purpose, ServiceVersion, Upstream, UsageRegulation
 from apps.sync.actions import change_source
 from apps.sync.models import Source
 from tests.factories import agreements, connections
-from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.factories.organizations import InformationSystemFactory, MembershipFactory, ReadyOrganizationFactory, officer
 from tests.factories.registry import (
     ENTERPRISE,
     DataServiceFactory,
@@ -138,6 +138,10 @@ CASES = {
         Role.OPERATOR, ReadyOrganizationFactory,
         lambda row, by: organizations.name_focal_point(row, by=by, name=NOW, position="x", phone="1", email="a@example.vn"),
         {"name": MINE, "position": "x", "phone": "1", "email": "b@example.vn"}, tables=(FocalPoint,),
+    ),
+    "organizations.membership authority": Case(
+        Role.AGENCY_ADMIN, lambda: MembershipFactory(role=Role.SIGNER),
+        lambda row, by: organizations.change_authority(row, by=by, authority=NOW), {"authority": MINE}, tables=(Membership,),
     ),
     "organizations.informationsystem change": Case(
         Role.CONSUMER_OFFICER, InformationSystemFactory, lambda row, by: organizations.change_system(row, by=by, name=NOW),

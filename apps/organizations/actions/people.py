@@ -123,8 +123,6 @@ def change_authority(membership: Membership, *, by, authority: str, version: int
     require(by, "organizations.give_role", membership.organization)
     if membership.user_id == by.pk:
         raise NotPermitted(_("Nobody changes the document of their own role."), code="own_account")
-    if not may(by, "organizations.give_any_role"):
-        _only_agency_roles(membership.role)
     _only_of_a_signer(membership.role, authority)
     # The lock makes of a change and an end at the same instant one after the other.
     membership.refresh_from_db(from_queryset=Membership.objects.select_for_update(no_key=True))
