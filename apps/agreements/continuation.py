@@ -32,8 +32,9 @@ def keeps_sides(request: ConnectionRequest) -> Iterator[Missing]:
     Điều 38 khoản 1). Data that is shared specially needs a content both sides agree to and sign (Điều 36); under an agreement by
     standing terms nobody would be asked. Both are for a new request. A rule of `connections.completeness`.
     """
-    agreement, asked = _started_from(request), request.provider_ids()
-    if agreement is None or not asked:
+    agreement = _started_from(request)
+    asked = request.provider_ids() if agreement else frozenset()
+    if not asked:
         return
     bound = agreement.organization_ids(Side.PROVIDER)
     if asked != bound:
