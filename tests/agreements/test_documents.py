@@ -84,7 +84,7 @@ def test_the_page_has_what_nd_30_asks_for_and_the_hash(w):
     page = documents.document_html(version)
     for text in (
         "Cộng hòa xã hội chủ nghĩa Việt Nam", "Độc lập - Tự do - Hạnh phúc", version.content["agreement"], "THỎA THUẬN",
-        w.provider.name, w.consumer.name, version.content_hash, "Điều 1.", w.system.name, "500 lượt/ngày", "Nơi nhận:",
+        w.provider.name, w.consumer.name, version.content_hash, "Điều 1.", w.system.name, "500 lượt/ngày", "cho mỗi thao tác của mỗi hệ thống", "Nơi nhận:",
         w.provider_signer.full_name, w.consumer_signer.full_name, "trong 30 ngày kể từ",
     ):  # fmt: skip
         assert text in page
