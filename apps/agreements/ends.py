@@ -17,6 +17,7 @@ from django.utils.translation import gettext_noop as N_
 from apps.agreements.impact import RUNNING, grants_on
 from apps.agreements.models import Grant
 from apps.connections.announcements import people
+from apps.core import ticks
 from apps.notices.actions import notify
 from apps.notices.models import Notice
 from apps.organizations.choices import Role
@@ -40,7 +41,8 @@ def tell_later_users_of_ends() -> int:
     """
     rows = ServiceVersion.objects.filter(status=VersionStatus.DEPRECATED, deprecated_on__gte=timezone.localdate())
     ending = {version.pk: version for version in rows.select_related("service")}
-    return sum(_tell_later(ending[pk], officers) for pk, officers in _untold(ending).items())
+    untold = _untold(ending)
+    return ticks.each((ending[pk] for pk in untold), lambda version: _tell_later(version, untold[version.pk]))
 
 
 def _untold(ending: dict[int, ServiceVersion]) -> dict[int, set[int]]:

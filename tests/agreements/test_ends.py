@@ -29,7 +29,7 @@ from tests.connections.test_races import on, with_state
 from tests.factories.agreements import accepted, agreement_in_force
 from tests.factories.connections import forwarded, world
 from tests.factories.organizations import officer
-from tests.fixtures.races import again, at_once
+from tests.fixtures.races import again, at_once, held
 
 KINDS = ("service_version.end_announced", "service_version.end_postponed")
 ROUNDS = [pytest.param(3, id="quick"), pytest.param(1000, id="full", marks=pytest.mark.full)]
@@ -178,3 +178,16 @@ def test_while_another_day_is_being_announced_the_clock_says_nothing_of_the_old_
         assert at_once(tell_later_users_of_ends) == [0]
     assert tell_later_users_of_ends() == 0
     assert days_told(w.consumer_officer) == [in_days(60)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_cannot_be_told_at_this_moment_stops_nobody_else_and_is_told_at_the_next_tick():
+    worlds = [world(), world()]
+    for w in worlds:
+        announced(w)
+        agreement_in_force(w)
+    with held(worlds[0].consumer_officer):
+        assert tell_later_users_of_ends() == 1
+    assert [len(days_told(w.consumer_officer)) for w in worlds] == [0, 1]
+    assert tell_later_users_of_ends() == 1
+    assert [len(days_told(w.consumer_officer)) for w in worlds] == [1, 1]
