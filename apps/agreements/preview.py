@@ -53,13 +53,13 @@ class Overlap:
 
 
 class Limits(NamedTuple):
-    """The most calls one system may make; None: no limit is set."""
+    """The most calls one system may make of one operation, as the gateway counts them; None: no limit is set."""
 
     per_second: int | None
     per_day: int | None
 
-    def times(self, systems: int) -> Limits:
-        return Limits(*(None if limit is None else limit * systems for limit in self))
+    def times(self, accesses: int) -> Limits:
+        return Limits(*(None if limit is None else limit * accesses for limit in self))
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def _preview(
     return Preview(
         operations=tuple(_operation(row, held) for row in asked),
         overlaps=tuple(overlap for row in asked for overlap in _overlaps(row, held, agreement_id)),
-        loads=tuple(_loads(decided, others, limits.times(max(using, 1)))),
+        loads=tuple(_loads(decided, others, limits, max(using, 1))),
         networks=tuple(networks),
         endings=tuple(_endings(asked)),
     )
@@ -247,7 +247,7 @@ def _is_open(grant: Grant) -> bool:
 
 def _overlaps(row: _Asked, held: list[Grant], agreement_id: int | None) -> list[Overlap]:
     """One for each system under each other agreement, whatever it has of the operation: test, production, a later version."""
-    same = _by_system(grant for grant in held if grant.operation_id == row.operation.pk and grant.agreement_id != agreement_id)
+    same = _by_access(grant for grant in held if grant.operation_id == row.operation.pk and grant.agreement_id != agreement_id)
     return [_overlap(row, grants) for grants in same]
 
 
@@ -262,37 +262,47 @@ def _overlap(row: _Asked, grants: list[Grant]) -> Overlap:
     )  # fmt: skip
 
 
-def _by_system(grants: Iterable[Grant]) -> list[list[Grant]]:
-    """The grants of each system under each agreement."""
-    found: dict[tuple[int, int], list[Grant]] = defaultdict(list)
+def _by_access(grants: Iterable[Grant]) -> list[list[Grant]]:
+    """The grants of each system on each operation under each agreement, in whatever versions of the service."""
+    found: dict[tuple[int, int, int, str], list[Grant]] = defaultdict(list)
     for grant in grants:
-        found[grant.agreement_id, grant.system_id].append(grant)
+        operation = grant.operation
+        found[grant.agreement_id, grant.system_id, operation.version.service_id, operation.code].append(grant)
     return list(found.values())
 
 
-def _loads(asked: list[_Asked], grants: list[Grant], wanted: Limits) -> list[Load]:
-    """Each system may call up to its own limits, so limits add up; one system's operations share its limits."""
-    services = {row.operation.version.service for row in asked}
+def _loads(asked: list[_Asked], grants: list[Grant], limits: Limits, using: int) -> list[Load]:
+    """The gateway counts each operation of each system by itself, so the limits of all add up."""
+    operations = Counter(row.operation.version.service for row in asked)
+    accesses = _by_access(grants)
     return [
-        _load(service, [grant for grant in grants if grant.operation.version.service_id == service.pk], wanted)
-        for service in sorted(services, key=lambda service: service.name)
+        _load(service, [rows for rows in accesses if rows[0].operation.version.service_id == service.pk], limits.times(using * n))
+        for service, n in sorted(operations.items(), key=lambda row: row[0].name)
     ]
 
 
-def _load(service: DataService, grants: list[Grant], wanted: Limits) -> Load:
-    # What is tested counts until production is open: the one follows the other.
-    counted = [[grant for grant in rows if grant.environment == Environment.PRODUCTION] or rows for rows in _by_system(grants)]
-    agreed, unlimited = _sum([[grant.rate_per_second for grant in rows] for rows in counted])
-    agreed_per_day, unlimited_per_day = _sum([[grant.quota_per_day for grant in rows] for rows in counted])
+def _load(service: DataService, accesses: list[list[Grant]], wanted: Limits) -> Load:
+    agreed, unlimited = _sum(accesses, "rate_per_second")
+    agreed_per_day, unlimited_per_day = _sum(accesses, "quota_per_day")
     return Load(
         service.name, service.capacity_rps, agreed, unlimited, wanted.per_second, agreed_per_day, unlimited_per_day, wanted.per_day
     )  # fmt: skip
 
 
-def _sum(limits: list[list[int | None]]) -> tuple[int, int]:
-    """What the highest limits of the systems come to, and how many systems have none."""
-    known = [max(rows) for rows in limits if None not in rows]
-    return sum(known), len(limits) - len(known)
+def _sum(accesses: list[list[Grant]], limit: str) -> tuple[int, int]:
+    """What the limits come to, and how many systems have an operation without one."""
+    most = [(rows[0].system_id, _most(rows, limit)) for rows in accesses]
+    return sum(value for _system, value in most if value is not None), len({system for system, value in most if value is None})
+
+
+def _most(grants: list[Grant], limit: str) -> int | None:
+    """The most there may be at one time of one access; None: there is no limit.
+
+    What is tested counts until production is open, and what a later version plans in place of what runs: the one follows the other.
+    """
+    counted = [grant for grant in grants if grant.environment == Environment.PRODUCTION] or grants
+    stages = [[getattr(grant, limit) for grant in counted if grant.is_planned == planned] for planned in (False, True)]
+    return None if any(None in stage for stage in stages) else max(map(sum, stages))
 
 
 def _endings(asked: list[_Asked]) -> list[Ending]:

@@ -17,10 +17,12 @@ import hashlib
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import sysconfig
 import tempfile
+from operator import truediv
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +43,8 @@ PIP_TO_UV = {
 
 CLEARLY_FASTER = 1.2
 """Between builds of one version with and without profile-guided optimization lie 1.3 to 1.6; noise stays below this."""
-ROUNDS = 3
+ROUNDS = 9
+"""A neighbour on the same core slows whoever runs just then by half: the middle one of many rounds tells, the best one of three did not."""
 LONGEST = 10.0
 """Seconds for which a Python is waited for."""
 LOOP = """
@@ -170,7 +173,7 @@ def best_python() -> Python:
     """The Python of this machine that runs Python code clearly faster than the one that started us, or that one.
 
     Distributions build with profile-guided optimization, which pyenv and a plain `./configure` leave out; no setting of a
-    build tells it truly (Debian's names no such flag), so it is measured: the best of several short runs in turn.
+    build tells it truly (Debian's names no such flag), so it is measured, in turn: how much faster, in the middle one of the rounds.
     """
     if os.environ.get("LGSP_PYTHON"):
         return starter("LGSP_PYTHON")
@@ -178,8 +181,9 @@ def best_python() -> Python:
     if not found:
         return starter("the only one of its version on PATH")
     seconds = measured([sys.executable, *found])
-    path = min(found, key=seconds.__getitem__)
-    ratio = seconds[sys.executable] / seconds[path]
+    ratios = {path: statistics.median(map(truediv, seconds[sys.executable], seconds[path])) for path in found}
+    path = max(found, key=ratios.__getitem__)
+    ratio = ratios[path]
     if ratio < CLEARLY_FASTER:
         return starter(f"{len(found)} more of its version on PATH, none of them clearly faster")
     return Python(path, found[path], f"it runs Python code {ratio:.1f} times as fast as {sys.executable}")
@@ -191,7 +195,8 @@ def starter(why: str) -> Python:
 
 def show_pythons() -> int:
     found = {sys.executable: platform.python_version(), **other_pythons()}
-    for path, seconds in sorted(measured(list(found)).items(), key=lambda row: row[1]):
+    middle = {path: statistics.median(seconds) for path, seconds in measured(list(found)).items()}
+    for path, seconds in sorted(middle.items(), key=lambda row: row[1]):
         print(f"{seconds * 1000:.2f} ms   {found[path]}   {path}")
     return 0
 
@@ -219,14 +224,19 @@ def ask(path: str) -> dict | None:
     return None
 
 
-def measured(paths: list[str]) -> dict[str, float]:
-    """Path → the least seconds of `LOOP`; one that fails counts as slow as can be."""
-    least = dict.fromkeys(paths, LONGEST)
+def measured(paths: list[str]) -> dict[str, list[float]]:
+    """Path → the seconds of `LOOP` in each round; one that fails is asked no more and counts as slow as can be."""
+    found: dict[str, list[float]] = {path: [] for path in paths}
     for _ in range(ROUNDS):
-        for path in paths:
-            with contextlib.suppress(ValueError):
-                least[path] = min(least[path], float(output_of([path, "-c", LOOP])))
-    return least
+        for path, seconds in found.items():
+            seconds.append(LONGEST if LONGEST in seconds else seconds_of(path))
+    return found
+
+
+def seconds_of(path: str) -> float:
+    with contextlib.suppress(ValueError):
+        return float(output_of([path, "-c", LOOP]))
+    return LONGEST
 
 
 def output_of(command: list[str]) -> str:

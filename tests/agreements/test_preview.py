@@ -1,6 +1,7 @@
 """What the approver reads before deciding: classes, what is new, overlaps, load."""
 
 import datetime
+from uuid import uuid4
 
 from django.utils import timezone
 
@@ -15,7 +16,7 @@ from apps.agreements.actions import (
     suspend_agreement,
     terminate_agreement,
 )
-from apps.agreements.models import Agreement
+from apps.agreements.models import Agreement, Grant
 from apps.agreements.preview import Ending, Overlap, preview, preview_of
 from apps.connections.actions import draft_request, forward_request, save_draft, sign_request, submit_request
 from apps.organizations.choices import Role
@@ -52,24 +53,53 @@ def test_the_load_is_what_was_agreed_and_what_is_asked_against_capacity(w):
     assert not load.is_lower_bound
 
 
-def test_what_is_agreed_counts_while_it_is_tested_and_while_it_is_suspended_each_system_once(w):
+def test_what_is_agreed_counts_while_it_is_tested_and_while_it_is_suspended_each_operation_once(w):
     other = operation_of(w.service, "danhSachHoSo")
     scope = {w.operation: w.fields(), other: leaf_paths(other, personal=False)[:2]}
     agreement = agreement_in_force(w, scope=scope, calls_per_second=20)
-    request = forwarded(w, calls_per_second=30, calls_per_day=700)
+    request = forwarded(w, scope=scope, calls_per_second=30, calls_per_day=700)
 
     def load() -> tuple:
         (found,) = preview(request, w.provider_officer).loads
         return found.agreed, found.asked, found.agreed_per_day, found.asked_per_day
 
-    assert load() == (20, 30, 500, 700), "in its test period"
+    assert load() == (40, 60, 1000, 1400), "in its test period"
     confirm_acceptance(recorded(w, agreement), by=w.provider_officer)
     assert agreement.grants.open().count() == 4
-    assert load() == (20, 30, 500, 700), "in production"
+    assert load() == (40, 60, 1000, 1400), "in production"
     suspend_agreement(agreement, by=w.operator, kind="force_majeure", violation="Mất điện", plan="Chờ")
-    assert load() == (20, 30, 500, 700), "suspended"
+    assert load() == (40, 60, 1000, 1400), "suspended"
     terminate_agreement(agreement, by=w.operator, ground="authority", reason="x")
-    assert load() == (0, 30, 0, 700), "over"
+    assert load() == (0, 60, 0, 1400), "over"
+
+
+def test_the_load_is_what_the_gateway_would_let_pass(w):
+    """Each system has its own limits for each operation: what opens is what the preview said."""
+    other = operation_of(w.service, "danhSachHoSo")
+    systems = [w.system, InformationSystemFactory(organization=w.consumer)]
+    scope = {w.operation: w.fields(), other: leaf_paths(other, personal=False)[:2]}
+    request = forwarded(w, systems=systems, scope=scope, calls_per_second=7, calls_per_day=90)
+    (load,) = preview(request, w.provider_officer).loads
+    grants = approve_request(request, by=w.provider_officer).grants.open()
+    assert load.asked == sum(grants.values_list("rate_per_second", flat=True)) == 28
+    assert load.asked_per_day == sum(grants.values_list("quota_per_day", flat=True)) == 360
+
+
+def test_a_system_without_limits_on_several_operations_is_one_system(w):
+    other = operation_of(w.service, "danhSachHoSo")
+    accepted(w, scope={w.operation: w.fields(), other: leaf_paths(other, personal=False)[:2]}, calls_per_second=None)
+    (load,) = preview(forwarded(w), w.provider_officer).loads
+    assert (load.agreed, load.unlimited, load.agreed_per_day) == (0, 1, 1000)
+
+
+def test_what_a_later_version_plans_counts_in_place_of_what_runs(w):
+    agreement = accepted(w, calls_per_second=20)
+    running = agreement.grants.open().get(environment="production")
+    planned = Grant.objects.get(pk=running.pk)
+    planned.pk, planned.uuid, planned.is_planned, planned.rate_per_second, planned._state.adding = None, uuid4(), True, 30, True
+    planned.save()
+    (load,) = preview(forwarded(w), w.provider_officer).loads
+    assert (load.agreed, load.agreed_per_day) == (30, 500)
 
 
 def test_production_counts_in_place_of_what_is_tested_where_both_are_open(w):

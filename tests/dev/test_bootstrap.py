@@ -167,6 +167,18 @@ def test_a_python_that_is_slow_or_broken_or_of_another_kind_is_not_taken(checkou
     assert other.with_name("python3.log").exists()
 
 
+NOISE = """case "$*" in *process_time*)
+    case $(grep -c process_time "$0.log") in {rounds}) echo {then};; *) echo {otherwise};; esac; exit;;
+esac"""
+
+
+@pytest.mark.parametrize(("then", "otherwise", "taken"), [("9", "0.000001", True), ("0.000001", "9", False)])
+def test_what_some_rounds_say_alone_does_not_choose(checkout, then, otherwise, taken):
+    """A neighbour on the same core slows one of the two in some rounds, or lets it alone be fast."""
+    other = _put(checkout, NOISE.format(rounds="[2468]", then=then, otherwise=otherwise))
+    assert (_best(checkout, **_with(other))[0] == str(other)) is taken
+
+
 def test_an_environments_python_is_not_taken(checkout):
     """It would go when that environment goes."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--copies", checkout / "env"], check=True)
