@@ -276,7 +276,9 @@ def _loads(asked: list[_Asked], grants: list[Grant], limits: Limits, using: int)
     operations = Counter(row.operation.version.service for row in asked)
     accesses = _by_access(grants)
     return [
-        _load(service, [rows for rows in accesses if rows[0].operation.version.service_id == service.pk], limits.times(using * n))
+        _load(
+            service, [rows for rows in accesses if rows[0].operation.version.service_id == service.pk], limits.times(using * n)
+        )
         for service, n in sorted(operations.items(), key=lambda row: row[0].name)
     ]
 

@@ -296,7 +296,7 @@ def test_wf_34_an_outsider_joins_and_nothing_changes_for_the_others(w):
     agreement = accepted(w)
     mine = {(g.environment, tuple(g.fields)) for g in agreement.grants.all()}
     organization, asker, signer = joiner()
-    system = InformationSystemFactory(organization=organization)
+    system = InformationSystemFactory(organization=organization, network="TSLCD cấp II")
     request = start_join(agreement, organization, by=asker)
     assert not request.request_systems.exists()
     save_draft(request, by=asker, systems=[system], technician="Lê Văn Nối")
@@ -305,6 +305,8 @@ def test_wf_34_an_outsider_joins_and_nothing_changes_for_the_others(w):
     assert organization.pk in agreement.organization_ids("consumer")
     content = agreement.current_version.content
     assert [row["code"] for row in content["systems"]] == [w.system.code, system.code]
+    assert content["place"]["usage_location"] == sorted([w.system.name, system.name])
+    assert content["place"]["networks"] == sorted({w.system.network, system.network})
     open_rows = agreement.grants.exclude(status=GrantStatus.ENDED)
     assert {(g.environment, tuple(g.fields)) for g in open_rows.filter(system=w.system)} == mine
     assert {g.environment for g in open_rows.filter(system=system)} == {Environment.TEST}

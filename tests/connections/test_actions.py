@@ -270,6 +270,17 @@ def test_what_was_withdrawn_while_the_signer_waited_is_not_signed(w):
     assert not AuditEvent.objects.about(request).filter(event="request.signed").exists()
 
 
+@pytest.mark.parametrize("step", [submit_request, withdraw_request])
+def test_who_writes_too_late_reads_what_became_of_the_request(w, step):
+    request = signed_draft(w)
+    step(request, by=w.consumer_officer)
+    with pytest.raises(TransitionNotAllowed) as late:
+        save_draft(request, by=w.consumer_officer, title="Khác")
+    assert f"“{request.get_status_display()}”" in str(late.value)
+    assert late.value.extra["state"] == request.status
+    assert late.value.extra["by"] == str(w.consumer_officer)
+
+
 @pytest.mark.parametrize("person", ["consumer_officer", "provider_signer", "operator", "stranger"])
 def test_only_the_consumers_signer_signs(w, person):
     with pytest.raises(NotPermitted):

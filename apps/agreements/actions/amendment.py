@@ -137,7 +137,8 @@ def amended_content(
     # Of a party and a system what runs holds: their rows as they are today may say more, or name other people.
     joined = {name: _and_new(old[name], content[name]) for name in ("consumers", "systems")}
     joined["contacts"] = [*old["contacts"], *(row for row in content["contacts"] if row not in old["contacts"])]
-    levels = [*old["security"]["levels"], *content["security"]["levels"]]
+    levels = _and_new(old["security"]["levels"], content["security"]["levels"], "system")
+    place = {name: sorted({*old["place"].get(name, []), *content["place"][name]}) for name in ("usage_location", "networks")}
     head = {name: content[name] for name in ("version", "supersedes", "change_note")}
     addenda = agreement.versions.filter(content__has_key="addendum").count()
     addendum = {
@@ -146,14 +147,15 @@ def amended_content(
         "joining": content["joining"],
     }
     after = {
-        **old, **head, **joined, "addendum": addendum, "requests": [*old["requests"], *content["requests"]], "security": {**old["security"], "levels": levels},
+        **old, **head, **joined, "addendum": addendum, "requests": [*old["requests"], *content["requests"]],
+        "security": {**old["security"], "levels": levels}, "place": {**old["place"], **place},
     }  # fmt: skip
     return _with_assessments(after, request, old)
 
 
-def _and_new(old: list[dict], rows: list[dict]) -> list[dict]:
-    known = {row["code"] for row in old}
-    return [*old, *(row for row in rows if row["code"] not in known)]
+def _and_new(old: list[dict], rows: list[dict], key: str = "code") -> list[dict]:
+    known = {row[key] for row in old}
+    return [*old, *(row for row in rows if row[key] not in known)]
 
 
 def _with_assessments(content: dict, request: ConnectionRequest, old: dict) -> dict:

@@ -16,11 +16,11 @@ from apps.agreements.actions.beginnings import beginning_facts, is_renewable, re
 from apps.agreements.choices import AgreementStatus, VersionState
 from apps.agreements.models import AgreementVersion, RequestBasis
 from apps.audit import actions as audit
-from apps.connections.actions import EDITABLE, save_draft
+from apps.connections.actions import require_editable, save_draft
 from apps.connections.choices import OVER, RequestKind
 from apps.connections.models import ConnectionRequest
 from apps.core.errors import FactMissing
-from apps.core.workflow import came_second, require
+from apps.core.workflow import require
 
 SETS = ("systems", "procedures", "source_networks", "alternatives")
 
@@ -50,8 +50,7 @@ def follow_agreement(request: ConnectionRequest, *, by, version: int | None = No
     Conflict (`no_end`) for a renewal of what has lost its end meanwhile: it is withdrawn.
     """
     require(by, "connections.edit_request", request)
-    if request.status not in EDITABLE:
-        raise came_second(request, _("The request can no longer be changed: it was submitted."), state=request.status)
+    require_editable(request)
     current = stands_now(request)
     if current is None:
         raise FactMissing(_("The agreement has not changed since this request was begun."), code="nothing_moved")

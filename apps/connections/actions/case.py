@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop as N_
 
 from apps.audit import actions as audit
 from apps.connections import clock, files
-from apps.connections.actions.request import EDITABLE, bump, opened_once, write_content
+from apps.connections.actions.request import EDITABLE, bump, opened_once, require_editable, write_content
 from apps.connections.announcements import people, tell, tell_signers
 from apps.connections.choices import AttachmentKind, Channel, DecisionStatus
 from apps.connections.completeness import have_only_to_sign
@@ -22,7 +22,7 @@ from apps.connections.models import Attachment, Comment, ConnectionRequest
 from apps.core.errors import FactMissing, InvalidFact
 from apps.core.once import made_once
 from apps.core.text import undisguised
-from apps.core.workflow import came_second, require
+from apps.core.workflow import require
 from apps.organizations.choices import Role
 from apps.organizations.models import Organization
 from apps.organizations.roles import has_role, is_operator, organization_ids
@@ -127,7 +127,7 @@ def attach_file(request: ConnectionRequest, *, by, name: str, data: bytes, kind:
     Raises InvalidFact (`file_*`) for what is not acceptable, TransitionNotAllowed after submission.
     """
     require(by, "connections.edit_request", request)
-    _require_editable(request)
+    require_editable(request)
     if request.attachments.present().count() >= MAX_FILES:
         raise InvalidFact(_("A request may have at most %(count)s files.") % {"count": MAX_FILES}, code="too_many_files")
     safe_name, media_type = files.judge(name, data)
@@ -166,7 +166,7 @@ def remove_file(attachment: Attachment, *, by) -> Attachment:
     """Take a file out of a draft. The row and the bytes stay for the record; the content no longer counts it."""
     request = attachment.request
     require(by, "connections.edit_request", request)
-    _require_editable(request)
+    require_editable(request)
     bump(request)
     if Attachment.objects.present().filter(pk=attachment.pk).update(removed_at=timezone.now()) != 1:
         raise InvalidFact(code="file_removed")
@@ -175,11 +175,6 @@ def remove_file(attachment: Attachment, *, by) -> Attachment:
     audit.record("attachment.removed", request, by=by, organizations=request.consumer_uuids(), sha256=attachment.sha256)
     tell_signers(request)
     return attachment
-
-
-def _require_editable(request: ConnectionRequest) -> None:
-    if request.status not in EDITABLE:
-        raise came_second(request, _("The request can no longer be changed: it was submitted."), state=request.status)
 
 
 @transaction.atomic

@@ -80,6 +80,15 @@ def opened_once(uuid: uuids.UUID | None, *, more: dict | None = None, **facts) -
     return made_once(ConnectionRequest, uuid, make, **facts)
 
 
+def require_editable(request: ConnectionRequest) -> None:
+    """Raise TransitionNotAllowed, with who was first, when nobody writes in the request any more: submitted, decided, withdrawn."""
+    if request.status not in EDITABLE:
+        said = _("The request can no longer be changed: its state is now “%(state)s”.") % {
+            "state": request.get_status_display()
+        }
+        raise came_second(request, said, state=request.status)
+
+
 @transaction.atomic
 def save_draft(request: ConnectionRequest, *, by, version: int | None = None, **content) -> ConnectionRequest:
     """Write the parts named in `content`: plain fields, `systems` (InformationSystems), `scope` ({Operation: fields or paths}).
@@ -88,8 +97,7 @@ def save_draft(request: ConnectionRequest, *, by, version: int | None = None, **
     signature over the former content is void from here on, because the hash is another.
     """
     require(by, "connections.edit_request", request)
-    if request.status not in EDITABLE:
-        raise came_second(request, _("The request can no longer be changed: it was submitted."), state=request.status)
+    require_editable(request)
     if version is not None and version != request.version:
         raise stale(request)
     bump(request)

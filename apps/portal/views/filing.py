@@ -13,14 +13,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.agreements.continuation import nameable
-from apps.connections.actions import EDITABLE, draft_request, enter_paper_request, save_draft
+from apps.connections.actions import draft_request, enter_paper_request, require_editable, save_draft
 from apps.connections.alternatives import near
 from apps.connections.choices import RequestKind
 from apps.connections.completeness import is_signed_first, services_of
 from apps.connections.content import request_hash
 from apps.connections.models import ConnectionRequest
 from apps.connections.scope import systems_for
-from apps.core.errors import DomainError, FactMissing, InvalidFact, StaleVersion
+from apps.core.errors import Conflict, DomainError, FactMissing, InvalidFact, StaleVersion
 from apps.core.text import clean
 from apps.organizations.choices import Role
 from apps.organizations.models import InformationSystem, Organization
@@ -106,8 +106,10 @@ def edit_request(request: HttpRequest, uuid, step: str) -> HttpResponse:
     draft = find(ConnectionRequest.objects.select_related("consumer"), request.user, uuid=uuid)
     if not request.user.has_perm("connections.edit_request", draft):
         raise PermissionDenied
-    if draft.status not in EDITABLE:
-        messages.info(request, _("The request can no longer be changed: it was submitted."))
+    try:
+        require_editable(draft)
+    except Conflict as error:
+        messages.info(request, str(error))
         return redirect("portal:request", draft.uuid)
     return _STEPS[step](request, draft)
 
