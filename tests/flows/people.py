@@ -27,6 +27,12 @@ class Person:
         url = urljoin(self.portal, f"api/v1/{path}")
         return self.session.request(method, url, json=body, headers=headers, timeout=TIMEOUT)
 
+    def page(self, path: str) -> str:
+        """The text of a page of the portal."""
+        answer = self.session.get(urljoin(self.portal, path), timeout=TIMEOUT)
+        assert answer.ok, f"{answer.url}: {answer.status_code}"
+        return answer.text
+
     def get(self, path: str) -> dict:
         return _good(self.api("GET", path))
 

@@ -31,8 +31,12 @@ NAME, CODE, ADDRESS = (
 )  # fmt: skip
 CATALOGS = ("administrative-units", "countries", "economic-sectors")
 """Those that the contract names."""
-LAND = (("diachinh", Role.CONSUMER_OFFICER), ("ky.diachinh", Role.SIGNER))
-"""Two more people, of the agency that is merged away in one of the journeys."""
+MORE = {
+    "H03.06": {"diachinh": Role.CONSUMER_OFFICER, "ky.diachinh": Role.SIGNER},
+    "H03.12": {"laodong": Role.PROVIDER_OFFICER, "ky.laodong": Role.SIGNER},
+    "H03.01": {"vanphong": Role.CONSUMER_OFFICER, "ky.vanphong": Role.SIGNER},
+}
+"""More people: of a consumer and of a provider that are merged away, and of who takes data of the latter."""
 
 
 @dataclass
@@ -44,15 +48,14 @@ class Province:
     def found(cls, platform) -> Province:
         founders.found(DATA)
         setup = get_user_model().objects.machine("setup")
-        for username, role in LAND:
-            user = open_account(
-                username, by=setup, full_name=f"Cán bộ {username}", position="Chuyên viên", email=f"{username}@example.vn"
-            )
-            give_role(user, Organization.objects.get(code="H03.06"), role, by=setup)
-        name_focal_point(
-            Organization.objects.get(code="H03.06"), by=setup, name="Cán bộ diachinh", position="Chuyên viên", phone="0209 000 300",
-            email="diachinh@example.vn", function="Đầu mối chia sẻ dữ liệu",
-        )  # fmt: skip
+        for code, people in MORE.items():
+            _add_people(Organization.objects.get(code=code), people, setup)
+        give_role(
+            get_user_model().objects.get(username="noivu"),
+            Organization.objects.get(code="H03.07"),
+            Role.PROVIDER_OFFICER,
+            by=setup,
+        )
         for code in CATALOGS:
             CatalogFactory(code=code)
         get_user_model().objects.filter(is_machine=False).update(password=hashed_password())
@@ -65,20 +68,27 @@ class Province:
         return self.known[username]
 
     def publish_services(self) -> None:
-        officer, signer = self.person("cungcap"), self.person("ky.cungcap")
         self.person("vanhanh").post("purposes", {"code": PURPOSE, "name": "Giải quyết thủ tục hành chính"})
-        regulation = DATA["regulations"][0]
-        terms = officer.post("usage-regulations", {**regulation, "issued_on": "2019-10-01", "effective_from": "2019-11-01"})
-        signer.post(f"usage-regulations/{terms['uuid']}/sign", {"password": PASSWORD, "version": terms["version"]})
-        for code, form in ((OPEN, "default"), (RESTRICTED, "special")):
-            self._publish(officer, code, form, terms["uuid"])
+        self.publish("cungcap", DATA["services"][0]["provider"], {OPEN: "default", RESTRICTED: "special"})
 
-    def _publish(self, officer: Person, code: str, form: str, terms: str) -> None:
+    def publish(self, provider: str, agency: str, forms: dict[str, str]) -> None:
+        """Services of `agency` (code → sharing form), under a usage regulation of its own that its signer signs."""
+        officer, signer = self.person(provider), self.person(f"ky.{provider}")
+        regulation = {
+            **DATA["regulations"][0],
+            "organization": agency,
+            "issued_on": "2019-10-01",
+            "effective_from": "2019-11-01",
+        }
+        terms = officer.post("usage-regulations", regulation)
+        signer.post(f"usage-regulations/{terms['uuid']}/sign", {"password": PASSWORD, "version": terms["version"]})
+        for code, form in forms.items():
+            self._publish(officer, code, {"sharing_form": form, "provider": agency, "usage_regulation": terms["uuid"]})
+
+    def _publish(self, officer: Person, code: str, own: dict) -> None:
         row = DATA["services"][0]
         facts = {name: row[name] for name in ("name", "description", "capacity_rps", "daily_quota", "contact", "sla")}
-        officer.post(
-            "services", {**facts, "code": code, "sharing_form": form, "provider": row["provider"], "usage_regulation": terms}
-        )
+        officer.post("services", {**facts, "code": code, **own})
         version = officer.post(f"services/{code}/versions")
         officer.put(f"service-versions/{version['uuid']}/contract", json.loads(CONTRACT.read_text(encoding="utf-8")))
         sandbox = self.platform.url("sandbox")
@@ -120,10 +130,10 @@ class Province:
         self.person(signer).post(f"requests/{uuid}/sign", {"content_hash": seen["content_hash"], "password": PASSWORD})
         return self.person(officer).post(f"requests/{uuid}/submit")
 
-    def approve(self, request: dict) -> str:
+    def approve(self, request: dict, provider: str = "cungcap") -> str:
         """Found complete by the operator, approved by the provider. The agreement's uuid."""
         self.person("vanhanh").post(f"requests/{request['uuid']}/forward")
-        return self.person("cungcap").post(f"requests/{request['uuid']}/approve", {"comment": "Đúng phạm vi."})["agreement"]
+        return self.person(provider).post(f"requests/{request['uuid']}/approve", {"comment": "Đúng phạm vi."})["agreement"]
 
     def collect(self, officer: str, system: str, environment: str = "test") -> System:
         rows = self.person(officer).get(f"credentials?environment={environment}&status=unclaimed")["results"]
@@ -167,3 +177,14 @@ def _leaves(value: object, path: str = "") -> set[str]:
     if isinstance(value, list):
         return set().union(*(_leaves(child, f"{path}[]") for child in value)) if value else set()
     return {path}
+
+
+def _add_people(agency: Organization, people: dict[str, Role], setup) -> None:
+    first = next(iter(people))
+    facts = {"position": "Chuyên viên", "email": f"{first}@example.vn"}
+    for username, role in people.items():
+        user = open_account(username, by=setup, full_name=f"Cán bộ {username}", **{**facts, "email": f"{username}@example.vn"})
+        give_role(user, agency, role, by=setup)
+    name_focal_point(
+        agency, by=setup, name=f"Cán bộ {first}", phone="0209 000 300", function="Đầu mối chia sẻ dữ liệu", **facts
+    )

@@ -167,6 +167,21 @@ def test_suspension_closes_at_once_and_resuming_opens_again_then_termination_wit
              "ends_at": (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=3)).isoformat()}  # fmt: skip
     refused = provider.api("POST", f"agreements/{agreement}/planned-suspensions", early)
     assert refused.status_code == 400, "it is announced seven working days ahead"
+    in_time = datetime.datetime.fromisoformat(refused.json()["earliest"]) + datetime.timedelta(days=1)
+    period = {
+        "starts_at": in_time.isoformat(),
+        "ends_at": (in_time + datetime.timedelta(hours=8)).isoformat(),
+        "reason": "Nâng cấp",
+    }
+    assert officer.api("POST", f"agreements/{agreement}/planned-suspensions", period).status_code == 403
+    announced = provider.post(f"agreements/{agreement}/planned-suspensions", period)
+    assert [row["uuid"] for row in officer.get("planned-suspensions")["results"]] == [announced["uuid"]]
+    assert "Nâng cấp" in officer.page(f"portal/agreements/{agreement}/"), "the banner of who is concerned"
+    told = [row["text"] for row in officer.get("notices")["results"] if "Nâng cấp" in row["text"]]
+    assert len(told) == 1
+    province.passes(system, CODE, NAME)  # until it begins
+    assert provider.post(f"planned-suspensions/{announced['uuid']}/cancel")["cancelled_at"]
+    assert "Nâng cấp" not in officer.page(f"portal/agreements/{agreement}/")
     assert officer.api("POST", f"agreements/{agreement}/suspend", {"kind": "violation"}).status_code in (400, 403, 422)
     violation = {
         "kind": "violation",
@@ -207,3 +222,30 @@ def test_a_reorganization_carries_the_agreement_over_and_nobodys_access_grows(pr
     province.passes(system, CODE, NAME)
     assert province.person("diachinh").api("GET", f"agreements/{before}").status_code in (401, 403, 404)
     assert len(carried["grants"]) == 1
+
+
+def test_a_provider_that_is_merged_leaves_its_services_and_agreements_to_its_successor(province: Province):
+    service = "labour-enterprises"
+    province.publish("laodong", "H03.12", {service: "default"})
+    request = province.file("vanphong", "H03.01", ["qlvb-bac-kan"], service=service)
+    agreement = province.approve(request, "laodong")
+    system = province.collect("vanphong", "qlvb-bac-kan")
+    province.passes(system, CODE, NAME, service=service)
+    successor, consumer = province.person("noivu"), province.person("vanphong")
+    assert successor.api("GET", f"agreements/{agreement}").status_code == 404
+    law = {"source": "H03.12", "into": "H03.07", "instrument": "Nghị quyết 02/NQ-HĐND ngày 01/11/2026"}
+    number = consumer.get(f"agreements/{agreement}")["number"]
+    assert province.person("vanhanh").post("reorganizations", law)["agreements"] == [number]
+    carried = consumer.get(f"agreements/{agreement}")
+    assert [row["organization"]["code"] for row in carried["parties"] if row["side"] == "provider" and not row["left_at"]] == [
+        "H03.07"
+    ]
+    assert (carried["current_version"]["number"], len(carried["grants"])) == (2, 1)
+    province.passes(system, CODE, NAME, service=service)
+    assert province.person("laodong").api("POST", f"agreements/{agreement}/suspend", {}).status_code in (401, 403, 404)
+    halt = {"kind": "violation", "violation": "Gọi ngoài mục đích.", "plan": "Rà soát.", "restore_conditions": "Giải trình."}
+    assert successor.post(f"agreements/{agreement}/suspend", halt)["status"] == "suspended"
+    province.refused(system, "agreement_suspended", service=service)
+    successor.post(f"agreements/{agreement}/resume", {"comment": "Đã giải trình."})
+    province.passes(system, CODE, NAME, service=service)
+    assert successor.get(f"services/{service}")["provider"]["code"] == "H03.07"
