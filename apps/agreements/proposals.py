@@ -45,12 +45,43 @@ def _what_follows(content: dict, items: dict, first: dict) -> dict:
             field["path"] for row in content["scope"] for field in row["fields"] if field["personal_data"] == "sensitive"
         }
         found["personal_data"] = {**content["personal_data"], "sensitive_fields": sorted(sensitive)}
+        found |= _of_services(content, first)
     if "systems" in items:
+        if {row["organization"] for row in content["systems"]} != {row["organization"] for row in first["systems"]}:
+            raise _malformed(
+                "systems",
+                _("Every agency that asked keeps at least one system; where one is to have none, file a new request."),
+            )
         codes = {row["code"] for row in content["systems"]}
         levels = [row for row in first["security"]["levels"] if row["system"] in codes]
         found["security"] = {**content["security"], "levels": levels}
         found["place"] = {**content["place"], "usage_location": sorted(row["name"] for row in content["systems"])}
     return found
+
+
+def _of_services(content: dict, first: dict) -> dict:
+    """What is said of the services in the scope: nothing of those given up, and of one that comes back what `first` said.
+
+    Raises InvalidFact (`scope_malformed`) where a provider would share nothing any more: it would have to sign what does not concern it.
+    """
+    named, asked = ({row["service"] for row in rows["scope"]} for rows in (content, first))
+    if {row["provider"] for row in content["scope"]} != {row["provider"] for row in first["scope"]}:
+        text = _(
+            "Every provider of the agreement shares at least one service; where one is to share nothing, file a new request."
+        )
+        raise InvalidFact(text, code="scope_malformed")
+    levels = {row["service"]: row for row in [*first["service_level"], *content["service_level"]]}
+    services = DataService.objects.filter(code__in=asked).select_related("usage_regulation")
+    stay = [service for service in services if service.code in named]
+    bound = {service.usage_regulation.number for service in stay if service.usage_regulation}
+    gone = {service.usage_regulation.number for service in services if service.usage_regulation} - bound
+    months = [service.usage_regulation.log_retention_months for service in stay if service.usage_regulation]
+    return {
+        "service_level": [levels[row["service"]] for row in first["service_level"] if row["service"] in named],
+        "usage_regulations": [row for row in first["usage_regulations"] if row["number"] not in gone],
+        "log_retention_months": max(months, default=None) if gone else first["log_retention_months"],
+        "method": {**content["method"], "protocols": sorted({service.protocol for service in stay})},
+    }
 
 
 def _default_quota(content: dict) -> dict:

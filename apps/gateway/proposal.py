@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from django.db.models import prefetch_related_objects
+
 from apps.agreements import grants as agreements_grants
 from apps.agreements.choices import GrantStatus
 from apps.agreements.models import Agreement as AgreementRow
@@ -24,6 +26,7 @@ from apps.organizations.models import InformationSystem
 from apps.registry.choices import Environment
 from apps.registry.models import Operation as OperationRow
 from apps.registry.models import ServiceVersion
+from apps.registry.succession import served_as
 
 PROPOSED = 0
 """The key of the agreement that is not yet: no row has it."""
@@ -54,9 +57,11 @@ class Proposal:
 
 def of_request(request: ConnectionRequest) -> Proposal:
     """What approving `request` would come to, once its tests are accepted."""
-    rows = request.requested_operations.select_related("operation__version__service").prefetch_related(
-        "fields", "operation__fields"
-    )
+    rows = request.requested_operations.select_related("operation__version__service").prefetch_related("fields")
+    # A minor version may have taken the place of the one that was named: its operation is the one that is called.
+    served = served_as(row.operation for row in rows)
+    asked = [(served.get(row.operation_id, row.operation), row.fields.all()) for row in rows]
+    prefetch_related_objects([operation for operation, _fields in asked], "fields")
     basis = getattr(request, "basis", None)
     amends = basis is not None and request.kind in (RequestKind.CHANGE, RequestKind.RENEWAL)
     # Hours are negotiated; a request says nothing of them and leaves them as they are.
@@ -64,7 +69,7 @@ def of_request(request: ConnectionRequest) -> Proposal:
     systems = [row.system for row in request.request_systems.select_related("system__organization")]
     return Proposal(
         systems=[*systems, *(systems_that_stay(request, basis.agreement) if amends else ())],
-        scopes=[_scope(row.operation, [{"path": field.path} for field in row.fields.all()]) for row in rows],
+        scopes=[_scope(operation, [{"path": field.path} for field in fields]) for operation, fields in asked],
         purpose=request.purpose.code if request.purpose else "", per_day=request.calls_per_day,
         per_second=request.calls_per_second, networks=tuple(request.source_networks),
         hours=_hours(running.content["restrictions"].get("hours") or {}) if running else None,

@@ -68,6 +68,10 @@ def test_wf_40_it_begins_and_ends_by_the_clock_and_holds_at_once(w):
     agreement.refresh_from_db()
     assert (agreement.status, agreement.suspension_kind) == (AgreementStatus.SUSPENDED, SuspensionKind.PLANNED)
     assert current_epoch() == before + 1
+    told = Notice.objects.filter(kind="agreement.suspension_begun")
+    assert {row.recipient for row in told} >= {w.consumer_officer, w.provider_officer, w.operator}
+    assert told.count() == told.values("recipient").distinct().count()
+    assert "02:00 13/06/2026" in told.get(recipient=w.consumer_officer).text
     with time_machine.travel("2026-06-13T02:00:30+07:00", tick=False):
         assert run_clock()["over"] == 1
     agreement.refresh_from_db()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from apps.agreements.actions import agree_content, approve_request, propose_content, sign_agreement
 from apps.agreements.content import NEGOTIABLE
 from apps.agreements.documents import document_html
+from apps.agreements.models import Agreement
 from apps.agreements.proposals import checked
 from apps.core.errors import FactMissing, InvalidFact
 from apps.organizations.choices import Role
@@ -86,11 +87,7 @@ def test_a_proposal_that_changes_nothing_is_none(special):
 
 def test_where_no_number_of_calls_is_left_the_smallest_default_of_the_services_stands_in_content_document_and_grant(special):
     """What the provider states for one consumer (NĐ 47/2020 Điều 23(4)) is no mere decoration of the catalog."""
-    beside = PublishedServiceFactory(sharing_form="special", daily_quota=700)
-    request = forwarded(special, scope={special.operation: special.fields(), operation_of(beside): special.fields()},
-                        special_reason="Dịch vụ mặc định không có.")  # fmt: skip
-    approve_request(request, by=special.provider_officer)
-    agreement = approve_request(request, by=officer(Role.PROVIDER_OFFICER, beside.provider))
+    agreement, beside = of_two_services(special, provider=special.provider, daily_quota=700)
     draft = propose_content(agreement, by=special.consumer_officer, changes={"method": {"calls_per_day": None}}, note="x")
     assert (draft.content["method"]["calls_per_day"], draft.content["method"]["calls_per_second"]) == (700, 5)
     (row,) = [row for row in draft.content["scope"] if row["service"] == special.service.code]
@@ -98,11 +95,57 @@ def test_where_no_number_of_calls_is_left_the_smallest_default_of_the_services_s
     draft = propose_content(agreement, by=special.consumer_officer, changes=narrower, note="x")
     assert draft.content["method"]["calls_per_day"] == special.service.daily_quota == 10_000
     assert "không quá 10.000 lượt/ngày" in document_html(draft)
-    for person in (special.provider_officer, officer(Role.PROVIDER_OFFICER, beside.provider)):
-        agree_content(agreement, by=person, content_hash=draft.content_hash)
-    for signer in (special.consumer_signer, special.provider_signer, officer(Role.SIGNER, beside.provider)):
+    agree_content(agreement, by=special.provider_officer, content_hash=draft.content_hash)
+    for signer in (special.consumer_signer, special.provider_signer):
         sign_agreement(agreement, by=signer, content_hash=draft.content_hash)
     assert {grant.quota_per_day for grant in agreement.grants.all()} == {10_000}
+
+
+def of_two_services(special, **facts) -> tuple[Agreement, DataService]:
+    """An agreement on the table over the world's service and another one, made with `facts`."""
+    beside = PublishedServiceFactory(sharing_form="special", **facts)
+    request = forwarded(special, scope={special.operation: special.fields(), operation_of(beside): special.fields()},
+                        special_reason="Dịch vụ mặc định không có.")  # fmt: skip
+    agreement = approve_request(request, by=special.provider_officer)
+    if beside.provider != special.provider:
+        agreement = approve_request(request, by=officer(Role.PROVIDER_OFFICER, beside.provider))
+    return agreement, beside
+
+
+def test_nothing_is_said_any_more_of_a_service_that_was_given_up_until_it_comes_back(special):
+    """It was signed with the regulation, the service level and the protocol of what is not shared."""
+    agreement, beside = of_two_services(special, provider=special.provider, protocol="soap", sla="Trong giờ hành chính",
+                                        usage_regulation__log_retention_months=36)  # fmt: skip
+    first = agreement.versions.get().content
+    kept, given_up = sorted(first["scope"], key=lambda row: row["service"] != special.service.code)
+    narrower = propose_content(agreement, by=special.consumer_officer, changes={"scope": [kept]}, note="x").content
+    assert [row["service"] for row in narrower["service_level"]] == [special.service.code]
+    assert [row["number"] for row in narrower["usage_regulations"]] == [special.service.usage_regulation.number]
+    assert (narrower["log_retention_months"], narrower["method"]["protocols"]) == (12, [special.service.protocol])
+    assert first["log_retention_months"] == 36
+    whole = {"scope": [kept, given_up], "service_level": [{"service": special.service.code, "text": "99 %"}]}
+    back = propose_content(agreement, by=special.provider_officer, changes=whole, note="x").content
+    assert {row["service"]: row["text"] for row in back["service_level"]} == {
+        special.service.code: "99 %", beside.code: "Trong giờ hành chính",
+    }  # fmt: skip
+    for item in ("usage_regulations", "log_retention_months", "method"):
+        assert back[item] == first[item], item
+
+
+def test_no_provider_is_left_without_a_service_that_it_would_sign_for(special):
+    agreement, _beside = of_two_services(special)
+    rows = agreement.versions.get().content["scope"]
+    with pytest.raises(InvalidFact) as refusal:
+        propose_content(agreement, by=special.consumer_officer, changes={"scope": rows[:1]}, note="x")
+    assert refusal.value.code == "scope_malformed"
+    assert agreement.versions.count() == 1
+
+
+def test_no_agency_is_left_without_a_system(content):
+    other = {**content, "systems": [*content["systems"], {"code": "khac", "name": "Khác", "organization": "H99"}]}
+    with pytest.raises(InvalidFact) as refusal:
+        checked({"systems": content["systems"]}, other, other)
+    assert refusal.value.extra["item"] == "systems"
 
 
 def test_where_no_service_has_a_default_the_number_has_to_be_said(content):

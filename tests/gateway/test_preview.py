@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from apps.agreements.actions import start_change
+from apps.agreements.actions import publish_service_version, start_change
 from apps.agreements.models import Agreement, Grant
 from apps.connections.actions import forward_request, save_draft, sign_request, submit_request
 from apps.gateway import call_ids
@@ -18,6 +18,7 @@ from apps.gateway.models import CallIntent, CallOutcome, CallRefusal, FieldSet
 from apps.gateway.preview import replay_request, replay_version
 from apps.registry.choices import Environment
 from tests.agreements.test_amendment import joined
+from tests.agreements.test_publishing import successor, version_in_use
 from tests.factories.agreements import accepted, negotiating, special_world
 from tests.factories.connections import forwarded, world
 
@@ -74,6 +75,16 @@ def test_the_same_again_lets_everything_pass(w):
     found = replay_request(change_of(w, agreement, note="như cũ"), w.provider_officer)
     (line,) = found.lines
     assert (found.days, line.environment, line.calls, line.passing, line.refused, line.losing) == (30, "production", 3, 3, 0, 0)
+
+
+def test_what_names_a_minor_version_that_was_replaced_is_replayed_on_what_answers_now(w):
+    version_in_use(w)
+    agreement = Agreement.objects.get()
+    request = change_of(w, agreement, note="như cũ")
+    publish_service_version(successor(w), by=w.provider_officer)
+    record(production(agreement), count=3)
+    found = replay_request(request, w.provider_officer)
+    assert (found.calls, found.total("passing"), dict(found.reasons)) == (3, 3, {})
 
 
 def test_the_other_consumers_of_the_agreement_are_not_told_as_refused(w):

@@ -117,6 +117,9 @@ def begin_suspension(planned: PlannedSuspension, *, by) -> bool:
     steps.stand_still(agreement, now)
     raise_epoch("agreement", agreement.uuid)
     audit.record("agreement.suspended", agreement, by=by, organizations=agreement.party_uuids(), kind="planned")
+    # Also those who came after it was announced.
+    tell_parties("suspension_begun", agreement, N_("Agreement %(number)s is suspended, as announced, until %(end)s: %(reason)s"),
+                 key=str(planned.uuid), operators=True, end=local(planned.ends_at), reason=planned.reason)  # fmt: skip
     return True
 
 
