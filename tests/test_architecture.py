@@ -26,7 +26,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("agreements",),
     ("disputes",),
     ("gateway", "sync"),
-    ("reports",),
     ("portal",),
 )
 """From the ground up. A module imports its own app and lower floors; neighbours on one floor do not see each other."""
