@@ -122,7 +122,10 @@ def _stage(ends: datetime.datetime, days: dict[str, int], now: datetime.datetime
 @transaction.atomic
 def _remind(agreement: Agreement, now) -> int:
     days, rule = _stage(agreement.valid_to, days_before(RENEWAL, now), now)
-    fresh = Agreement.objects.filter(pk=agreement.pk).filter(Q(reminded_days__isnull=True) | Q(reminded_days__gt=days))
+    # A renewal may have moved the end since the row was read: of the former one nobody is told.
+    fresh = Agreement.objects.filter(pk=agreement.pk, valid_to=agreement.valid_to).filter(
+        Q(reminded_days__isnull=True) | Q(reminded_days__gt=days)
+    )
     if not days or not fresh.update(reminded_days=days):
         return 0
     end = last_day(agreement.valid_to).strftime("%d/%m/%Y")
@@ -133,7 +136,9 @@ def _remind(agreement: Agreement, now) -> int:
 @transaction.atomic
 def _warn(credential: Credential, now) -> int:
     days, rule = _stage(credential.expires_at, days_before(EXPIRY, now), now)
-    fresh = Credential.objects.filter(pk=credential.pk).filter(Q(warned_days__isnull=True) | Q(warned_days__gt=days))
+    fresh = Credential.objects.filter(pk=credential.pk, expires_at=credential.expires_at).filter(
+        Q(warned_days__isnull=True) | Q(warned_days__gt=days)
+    )
     if not days or not fresh.update(warned_days=days):
         return 0
     end = timezone.localtime(credential.expires_at).strftime("%d/%m/%Y")

@@ -24,7 +24,8 @@ FORMAT = 4
 """2: parties with the people who sign for them; when data is to be deleted; the addendum of one who joined.
 3: what each consumer assessed, with its files, in place of one text (`assessments`).
 4: the provision by which others join (a content without it was made under the first one); by what document each representative signs
-(`representatives`)."""
+(`representatives`); that calls are counted for each operation of a system (`counted_by`: documents of contents before say "for each
+system", and read so as long as they are given out); the services each usage regulation is for, and how long it has logs kept."""
 _POINTS = Prefetch("focal_points", FocalPoint.objects.filter(ended_at__isnull=True), to_attr="present_points")
 NEGOTIABLE = (
     "scope", "systems", "place", "term", "method", "post_processing", "restrictions", "commitments", "security", "storage",
@@ -70,6 +71,7 @@ def content_of(
             "protocols": sorted({service.protocol for service in services}),
             "calls_per_day": request.calls_per_day,
             "calls_per_second": request.calls_per_second,
+            "counted_by": "operation",
             **({"codes_day": request.codes_day.isoformat()} if request.codes_day else {}),
         },
         "purpose": {"code": request.purpose.code, "name": request.purpose.name, "text": request.purpose_text},
@@ -83,7 +85,8 @@ def content_of(
         "other_terms": request.note,
         "usage_regulations": [
             {"number": row.number, "title": row.title, "organization": row.organization.name, "terms": row.terms,
-             "terms_hash": row.terms_hash} for row in regulations
+             "terms_hash": row.terms_hash, "log_retention_months": row.log_retention_months,
+             "services": [service.code for service in services if service.usage_regulation_id == row.pk]} for row in regulations
         ],
         "log_retention_months": max((row.log_retention_months for row in regulations), default=None),
         "legal_bases": [line.strip() for line in request.legal_basis.splitlines() if line.strip()],

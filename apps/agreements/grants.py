@@ -30,8 +30,10 @@ from apps.registry.querysets import LIVE
 MACHINE_ISSUER = "account-issuer"
 
 
-def open_grants(version: AgreementVersion, system: InformationSystem, environment: str, *, by, before=()) -> list[Grant]:
-    """One grant an operation of the content, for `system` in `environment`, in place of those that ran `before`.
+def open_grants(
+    version: AgreementVersion, system: InformationSystem, environment: str, *, by, before=(), only: set[int] | None = None
+) -> list[Grant]:
+    """One grant an operation of the content (of those whose keys are `only`), for `system` in `environment`, in place of those that ran `before`.
 
     In the test environment from now, in production from the agreement's first day, of a version that begins later from then.
     What was retired since opens no more; raises FactMissing (`operation_gone`) when nothing is left. The caller holds the
@@ -40,6 +42,9 @@ def open_grants(version: AgreementVersion, system: InformationSystem, environmen
     rows = [row for row in version.content["scope"] if operation_of(row).version.status in LIVE]
     if not rows:
         raise FactMissing(_("The versions of the services that were agreed on are retired."), code="operation_gone")
+    rows = [row for row in rows if only is None or operation_of(row).pk in only]
+    if not rows:
+        raise FactMissing(_("This system has no test access under the agreement."), code="no_test_access")
     now = timezone.now()
     starts, ends = term_of(version.content, version.agreement.in_force_at or now)
     first = now if environment == Environment.TEST else max(starts, version.agreement.valid_from or starts)
@@ -132,13 +137,16 @@ def _close(grants: list[Grant], by, reason: str) -> int:
 def open_production(version: AgreementVersion, system: InformationSystem, *, by) -> list[Grant]:
     """Production as the content says, in place of what ran there; what was suspended on its own stays so.
 
-    What a later version has of it follows. The caller holds the agreement and the services of both.
+    Only what can still be tested: an access that somebody ended after it was tested opens nothing. Raises FactMissing (`no_test_access`)
+    when none can. What a later version has of it follows. The caller holds the agreement and the services of both.
     """
     agreement, here = version.agreement, {"system": system, "environment": Environment.PRODUCTION}
     running, _planned = _apart(held_grants(agreement=agreement, **here))
+    # Whoever ends one takes the agreement first, and whoever moves one the services: the caller holds both.
+    tested = agreement.grants.open().filter(system=system, environment=Environment.TEST, is_planned=False)
     # By rows of its own: `running` tells what stood still before.
     close_grants(agreement, by=by, reason=_("replaced"), **here)
-    opened = open_grants(version, by=by, before=running, **here)
+    opened = open_grants(version, by=by, before=running, only=set(tested.values_list("operation_id", flat=True)), **here)
     later = agreement.versions.filter(state=VersionState.SCHEDULED).first()
     if later is not None:
         later.agreement = agreement

@@ -64,24 +64,29 @@ def _of_services(content: dict, first: dict) -> dict:
 
     Raises InvalidFact (`scope_malformed`) where a provider would share nothing any more: it would have to sign what does not concern it.
     """
-    named, asked = ({row["service"] for row in rows["scope"]} for rows in (content, first))
+    named = {row["service"] for row in content["scope"]}
     if {row["provider"] for row in content["scope"]} != {row["provider"] for row in first["scope"]}:
         text = _(
             "Every provider of the agreement shares at least one service; where one is to share nothing, file a new request."
         )
         raise InvalidFact(text, code="scope_malformed")
     levels = {row["service"]: row for row in [*first["service_level"], *content["service_level"]]}
-    services = DataService.objects.filter(code__in=asked).select_related("usage_regulation")
-    stay = [service for service in services if service.code in named]
-    bound = {service.usage_regulation.number for service in stay if service.usage_regulation}
-    gone = {service.usage_regulation.number for service in services if service.usage_regulation} - bound
-    months = [service.usage_regulation.log_retention_months for service in stay if service.usage_regulation]
+    protocols = DataService.objects.filter(code__in=named).values_list("protocol", flat=True)
     return {
         "service_level": [levels[row["service"]] for row in first["service_level"] if row["service"] in named],
-        "usage_regulations": [row for row in first["usage_regulations"] if row["number"] not in gone],
-        "log_retention_months": max(months, default=None) if gone else first["log_retention_months"],
-        "method": {**content["method"], "protocols": sorted({service.protocol for service in stay})},
+        "method": {**content["method"], "protocols": sorted(set(protocols))},
+        **_regulations(first, named),
     }
+
+
+def _regulations(first: dict, named: set[str]) -> dict:
+    """Those of the services `named`; nothing where an older content does not say which is whose."""
+    rows = first["usage_regulations"]
+    if not all("services" in row for row in rows):
+        return {}
+    kept = [{**row, "services": [code for code in row["services"] if code in named]} for row in rows]
+    kept = [row for row in kept if row["services"]]
+    return {"usage_regulations": kept, "log_retention_months": max((row["log_retention_months"] for row in kept), default=None)}
 
 
 def _default_quota(content: dict) -> dict:
@@ -107,8 +112,7 @@ def _item(name: str, value, first: dict, last: dict):
     if not isinstance(value, dict) or not set(value) <= set(was):
         raise _malformed(name)
     merged = {**was, **value}
-    for fixed in _FIXED.get(name, ()):
-        merged[fixed] = was[fixed]
+    merged |= {fixed: was[fixed] for fixed in _FIXED.get(name, ()) if fixed in was}
     for day in _DAYS & {*merged}:
         merged[day] = _day(name, merged[day])
     if any(isinstance(merged[key], kind) != isinstance(was[key], kind) for key in {*was} - _DAYS for kind in (str, list)):
@@ -227,6 +231,6 @@ def _restrictions(name: str, item: dict) -> None:
 
 _DAYS = {"valid_from", "valid_to", "codes_day"}
 """Keys whose value is a day, or None."""
-_FIXED = {"security": ("levels",), "method": ("protocols",)}
+_FIXED = {"security": ("levels",), "method": ("protocols", "counted_by")}
 """What follows from systems and services, whatever a proposal says."""
 _CHECKS = {"term": _term, "method": _method, "restrictions": _restrictions, "security": _security}

@@ -143,8 +143,17 @@ def hand_over(agreement: Agreement, source: Organization, into: Organization, *,
             continue
         for name in ("reason", "handling_plan", "restore_conditions"):
             setattr(same, name, "\n".join(filter(None, (getattr(same, name), getattr(row, name)))))
+        _keep_the_violation(same, row)
         same.save()
         lift([row], by=by, comment=instrument)
+
+
+def _keep_the_violation(row: Suspension, other: Suspension) -> None:
+    """Of two that become one: a violation stays one, with the day its parties had to be told by; of two the earlier."""
+    found = [one for one in (row, other) if one.determined_at]
+    if found:
+        first = min(found, key=lambda one: one.determined_at)
+        row.kind, row.determined_at, row.notice_due_at = first.kind, first.determined_at, first.notice_due_at
 
 
 def end_suspensions_of_consumers(agreement: Agreement, *, by, reason: str, **which) -> None:

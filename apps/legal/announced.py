@@ -26,14 +26,25 @@ def check_notice(starts_at: datetime.datetime, ends_at: datetime.datetime) -> No
     `period` when it ends before it begins."""
     earliest = deadlines.start(NOTICE, timezone.now())
     if starts_at <= earliest.due_at:
-        day = timezone.localtime(earliest.due_at).strftime("%d/%m/%Y")
-        raise InvalidFact(
-            _("It is announced at least %(term)s before: it can begin after %(day)s (%(citation)s).")
-            % {"term": earliest.rule.amount, "day": day, "citation": earliest.rule.citation},
-            code="notice_too_short", earliest=earliest.due_at.isoformat(),
-        )  # fmt: skip
+        raise InvalidFact(_too_short(earliest), code="notice_too_short", earliest=earliest.due_at.isoformat())
     if ends_at <= starts_at:
         raise InvalidFact(code="period", fields={"ends_at": [_("The period ends before it begins.")]})
+
+
+def check_notice_of_day(day: datetime.date, field: str) -> None:
+    """The same for what ends on a day: raise InvalidFact (`notice_too_short`) when the notice has not run before `day`."""
+    earliest = deadlines.start(NOTICE, timezone.now())
+    last = timezone.localdate(earliest.due_at)
+    if day <= last:
+        raise InvalidFact(_too_short(earliest), code="notice_too_short", earliest=last.isoformat(),
+                          fields={field: [_too_short(earliest)]})  # fmt: skip
+
+
+def _too_short(earliest: deadlines.Deadline) -> str:
+    day = timezone.localtime(earliest.due_at).strftime("%d/%m/%Y")
+    return _("It is announced at least %(term)s before: it can begin after %(day)s (%(citation)s).") % {
+        "term": earliest.rule.amount, "day": day, "citation": earliest.rule.citation,
+    }  # fmt: skip
 
 
 def local(moment: datetime.datetime) -> str:

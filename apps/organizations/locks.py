@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db import connection
 from django.utils.translation import gettext as _
 
 from apps.core.errors import Conflict
 from apps.core.workflow import came_second
 from apps.organizations.choices import OrganizationStatus
 from apps.organizations.models import Organization
+
+
+def lock_tree() -> None:
+    """Two moves that together would make a circle wait for each other. Before any agency is held."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('organizations.tree'))")
 
 
 def hold_organizations(pks: Iterable[int]) -> None:

@@ -58,6 +58,27 @@ def raised(before: int) -> set:
 # --- acceptance ---------------------------------------------------------------------------------
 
 
+def test_a_test_access_that_was_ended_after_it_was_tested_opens_no_production(w):
+    agreement = agreement_in_force(w)
+    record = recorded(w, agreement)
+    end_grant(agreement.grants.get(), by=w.provider_officer, reason="Phát hiện rò rỉ.")
+    with pytest.raises(FactMissing) as refusal:
+        confirm_acceptance(record, by=w.provider_officer)
+    assert refusal.value.code == "no_test_access"
+    assert not agreement.grants.open().exists()
+    record.refresh_from_db()
+    assert record.status == AcceptanceStatus.RECORDED
+
+
+def test_of_several_accesses_the_one_that_was_ended_after_its_test_stays_closed(w):
+    agreement, record, second = with_two_providers(w)
+    ended = agreement.grants.get(operation__version__service__provider=w.provider)
+    end_grant(ended, by=w.provider_officer, reason="Phát hiện rò rỉ.")
+    confirm_acceptance(record, by=w.operator)
+    production = agreement.grants.open().filter(environment=Environment.PRODUCTION)
+    assert [grant.operation.version.service.provider_id for grant in production] == [second.memberships.get().organization_id]
+
+
 def test_one_provider_of_several_does_not_open_what_is_the_others(w):
     agreement, record, second = with_two_providers(w)
     for person in (w.provider_officer, second):

@@ -49,7 +49,7 @@ from apps.organizations.choices import Role
 from apps.registry.actions import change_service
 from apps.registry.choices import Environment
 from tests.factories.agreements import accepted, agreement_in_force, negotiating, recorded, signed_special, special_world
-from tests.factories.organizations import InformationSystemFactory, ReadyOrganizationFactory, officer
+from tests.factories.organizations import FocalPointFactory, InformationSystemFactory, ReadyOrganizationFactory, officer
 from tests.factories.registry import PurposeFactory
 
 
@@ -295,6 +295,8 @@ def joiner():
 def test_wf_34_an_outsider_joins_and_nothing_changes_for_the_others(w):
     agreement = accepted(w)
     mine = {(g.environment, tuple(g.fields)) for g in agreement.grants.all()}
+    before = agreement.current_version.content["contacts"]
+    FocalPointFactory(organization=w.provider)
     organization, asker, signer = joiner()
     system = InformationSystemFactory(organization=organization, network="TSLCD cấp II")
     request = start_join(agreement, organization, by=asker)
@@ -305,6 +307,7 @@ def test_wf_34_an_outsider_joins_and_nothing_changes_for_the_others(w):
     assert organization.pk in agreement.organization_ids("consumer")
     content = agreement.current_version.content
     assert [row["code"] for row in content["systems"]] == [w.system.code, system.code]
+    assert [row["organization"] for row in content["contacts"] if row not in before] == [organization.code] * 2
     assert content["place"]["usage_location"] == sorted([w.system.name, system.name])
     assert content["place"]["networks"] == sorted({w.system.network, system.network})
     open_rows = agreement.grants.exclude(status=GrantStatus.ENDED)

@@ -18,8 +18,8 @@ from apps.agreements.actions import (
     terminate_agreement,
 )
 from apps.agreements.choices import AgreementStatus, SuspensionKind
-from apps.agreements.clock import run_clock
-from apps.agreements.models import PlannedSuspension
+from apps.agreements.clock import _remind, _warn, run_clock
+from apps.agreements.models import Agreement, Credential, PlannedSuspension
 from apps.connections.models import ConnectionRequest
 from apps.core.epoch import current_epoch
 from apps.core.errors import Conflict, FactMissing, InvalidFact, NotPermitted
@@ -71,7 +71,7 @@ def test_wf_40_it_begins_and_ends_by_the_clock_and_holds_at_once(w):
     told = Notice.objects.filter(kind="agreement.suspension_begun")
     assert {row.recipient for row in told} >= {w.consumer_officer, w.provider_officer, w.operator}
     assert told.count() == told.values("recipient").distinct().count()
-    assert "02:00 13/06/2026" in told.get(recipient=w.consumer_officer).text
+    assert told.get(recipient=w.consumer_officer).facts["params"]["end"] == "02:00 13/06/2026"
     with time_machine.travel("2026-06-13T02:00:30+07:00", tick=False):
         assert run_clock()["over"] == 1
     agreement.refresh_from_db()
@@ -216,6 +216,20 @@ def test_ag_06_the_end_is_told_sixty_thirty_and_seven_days_before_each_once(w):
     assert all(f"{wanted:%d/%m/%Y}" in str(row) for row in Notice.objects.filter(kind="agreement.ends_soon").values()), (
         "the last day asked for, not the midnight after"
     )
+
+
+def test_of_an_end_that_was_moved_since_the_clock_read_it_nobody_is_told(w):
+    """A renewal came between: its own end is told of in its time."""
+    agreement = agreement_in_force(w)
+    account, _secret = collected(w, environment="test")
+    later = datetime.timedelta(days=365)
+    Agreement.objects.update(valid_to=agreement.valid_to + later)
+    Credential.objects.update(expires_at=account.expires_at + later)
+    for stale, tell, end in ((agreement, _remind, agreement.valid_to), (account, _warn, account.expires_at)):
+        assert tell(stale, end - datetime.timedelta(days=6)) == 0
+        fresh = type(stale).objects.get(pk=stale.pk)
+        assert (getattr(fresh, "reminded_days", None), getattr(fresh, "warned_days", None)) == (None, None)
+        assert tell(fresh, end + later - datetime.timedelta(days=6)) == 1
 
 
 def test_ag_06_the_end_is_told_while_the_agreement_is_suspended_too(w):

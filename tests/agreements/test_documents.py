@@ -91,6 +91,15 @@ def test_the_page_has_what_nd_30_asks_for_and_the_hash(w):
     assert all(f">{path}<" in page for path in w.fields())
 
 
+def test_the_limit_of_a_content_made_before_reads_as_it_was_signed(w):
+    """Its copy says what its original says, which was given out."""
+    version = agreement_in_force(w).current_version
+    version.content["method"].pop("counted_by")
+    page = documents.document_html(version)
+    assert "500 lượt/ngày" in page
+    assert "cho mỗi hệ thống" in page
+
+
 def test_a_deputy_signs_in_place_of_the_head(w):
     version = agreement_in_force(w).current_version
     for row in version.signatures.select_related("party", "signer"):

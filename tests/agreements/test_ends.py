@@ -60,6 +60,21 @@ def test_a_request_approved_after_the_announcement_is_told_by_the_next_tick_and_
     assert OutboxMessage.objects.filter(key__contains=notice.key, payload__to=w.consumer_officer.email).count() == 1
 
 
+@time_machine.travel("2026-06-01T09:00:00+07:00", tick=False)
+def test_wf_40_nobody_in_production_is_stopped_by_an_end_before_its_notice_has_run(w):
+    version = accepted(w).grants.first().operation.version
+    with pytest.raises(InvalidFact) as refusal:
+        announce_end_of_version(version, by=w.provider_officer, until=datetime.date(2026, 6, 10))
+    assert (refusal.value.code, refusal.value.extra["earliest"]) == ("notice_too_short", "2026-06-10")
+    assert list(refusal.value.extra["fields"]) == ["until"]
+    assert announce_end_of_version(version, by=w.provider_officer, until=datetime.date(2026, 6, 11)).status == "deprecated"
+
+
+def test_what_nobody_uses_in_production_ends_on_any_day_to_come(w):
+    agreement_in_force(w)
+    assert announced(w, days=1).status == "deprecated"
+
+
 def test_who_was_told_by_the_announcement_is_not_told_by_the_clock_and_who_joins_later_is(w):
     agreement = accepted(w)
     announced(w)

@@ -118,7 +118,7 @@ def at_the_end_of_a_version_tested() -> dict:
 
 def end_of_version(found: dict) -> dict:
     version = found["w"].service.versions.get(status="published")
-    announce_end_of_version(version, by=found["w"].provider_officer, until=timezone.localdate() + datetime.timedelta(days=9))
+    announce_end_of_version(version, by=found["w"].provider_officer, until=timezone.localdate() + datetime.timedelta(days=30))
     ServiceVersion.objects.filter(pk=version.pk).update(deprecated_on=timezone.localdate())
     return {**found, "version": ServiceVersion.objects.get(pk=version.pk)}
 

@@ -54,8 +54,8 @@ def in_days(count: int):
     return lambda _found: timezone.localdate() + datetime.timedelta(days=count)
 
 
-announce = act(announce_end_of_version, "version", "colleague", until=in_days(9))
-put_off = act(postpone_end_of_version, "version", "colleague", until=in_days(30))
+announce = act(announce_end_of_version, "version", "colleague", until=in_days(30))
+put_off = act(postpone_end_of_version, "version", "colleague", until=in_days(60))
 
 
 def whoever_has_access_is_told(found: dict, _came: str) -> None:

@@ -16,6 +16,7 @@ from apps.agreements.actions import (
     lift_consumer_suspension,
     resume_grant,
     start_change,
+    suspend_agreement,
     suspend_consumer,
     suspend_grant,
     terminate_agreement,
@@ -36,6 +37,7 @@ from apps.registry.clock import remind
 from apps.registry.forms import ServiceChangeForm
 from apps.registry.models import DefaultShareList, UsageRegulation
 from apps.registry.terms import terms_hash
+from tests.agreements.test_access import with_two_providers
 from tests.agreements.test_leaving import CERTIFICATE, REASON, Joiner
 from tests.factories.agreements import accepted, agreement_in_force, recorded, signed_special, special_world
 from tests.factories.connections import complete_draft, forwarded
@@ -159,6 +161,20 @@ def test_a_suspended_consumer_that_becomes_one_with_another_is_suspended_as_a_wh
     assert current_epoch() > epoch
     lift_consumer_suspension(left, by=w.provider_officer)
     assert set(agreement.grants.values_list("status", "held_by")) == {("active", None)}
+
+
+def test_of_two_suspensions_that_become_one_the_violation_and_its_notice_stay(w):
+    agreement, record, second = with_two_providers(w)
+    confirm_acceptance(record, by=w.operator)
+    moment = timezone.now() - datetime.timedelta(days=3)
+    suspend_agreement(agreement, by=w.provider_officer, kind="force_majeure", violation="Mất điện", plan="Chờ")
+    suspend_agreement(agreement, by=second, kind="violation", violation="Chuyển tiếp", plan="Xác minh", restore_conditions="Báo cáo",
+                      determined_at=moment)  # fmt: skip
+    merge_organizations(second.memberships.get().organization, w.provider, by=w.operator, instrument=LAW)
+    (row,) = agreement.suspensions.standing()
+    assert (row.kind, row.determined_at, row.was_told_late) == ("violation", moment, True)
+    assert "Mất điện" in row.reason
+    assert "Chuyển tiếp" in row.reason
 
 
 def test_what_is_unfinished_stops_the_merge_by_name(w):

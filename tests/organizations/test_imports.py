@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from apps.accounts.models import User
@@ -45,6 +47,26 @@ def test_a_preview_says_what_would_happen_and_writes_nothing(operator):
     assert plan.counts == {"create": 3, "change": 0, "same": 0, "refused": 0}
     assert [row.key for row in plan.rows] == ["H03", "H03.20", "H03.20.1"]  # parents first, whatever the file's order
     assert not Organization.objects.filter(code__startswith="H03.20").exists()
+
+
+def test_all_agencies_of_a_file_are_held_before_the_first_is_written(operator):
+    """An approval that holds the second one waits for the epoch, which the first one's new name raises."""
+    run("organizations", AGENCIES, operator)
+    with CaptureQueriesContext(connection) as asked:
+        run(
+            "organizations",
+            AGENCIES.replace("Sở Xây dựng", "Sở Quy hoạch").replace("Phòng Kế hoạch", "Phòng Tổng hợp"),
+            operator,
+        )
+    texts = [row["sql"] for row in asked]
+    held = next(
+        number for number, text in enumerate(texts) if "FOR NO KEY UPDATE" in text and "organizations_organization" in text
+    )
+    assert all(
+        str(pk) in texts[held] for pk in Organization.objects.filter(code__startswith="H03.20").values_list("pk", flat=True)
+    )
+    assert not [text for text in texts[:held] if text.startswith("UPDATE")]
+    assert Organization.objects.get(code="H03.20").name == "Sở Quy hoạch"
 
 
 def test_a_file_is_applied_whole_and_a_second_time_does_nothing(operator):

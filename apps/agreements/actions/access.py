@@ -85,7 +85,8 @@ def _check_test(agreement: Agreement, tested_on: datetime.date, summary: str) ->
 def confirm_acceptance(record: AcceptanceRecord, *, by, comment: str = "", version: int | None = None) -> AcceptanceRecord:
     """The provider or the operator confirms: production grants open, and a production account can be collected.
 
-    An access to production that was suspended on its own stays so: resuming it is a step of its own.
+    An access to production that was suspended on its own stays so: resuming it is a step of its own. A test access that was ended since
+    opens none; raises FactMissing (`no_test_access`) when all were.
     """
     agreement = lock_agreement(record.agreement)
     ACCEPTANCE.check(record, "confirm", by=by, version=version)

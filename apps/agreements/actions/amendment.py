@@ -136,7 +136,7 @@ def amended_content(
     old = current.content
     # Of a party and a system what runs holds: their rows as they are today may say more, or name other people.
     joined = {name: _and_new(old[name], content[name]) for name in ("consumers", "systems")}
-    joined["contacts"] = [*old["contacts"], *(row for row in content["contacts"] if row not in old["contacts"])]
+    joined["contacts"] = [*old["contacts"], *_contacts_of_joiners(content["contacts"], old, request)]
     levels = _and_new(old["security"]["levels"], content["security"]["levels"], "system")
     place = {name: sorted({*old["place"].get(name, []), *content["place"][name]}) for name in ("usage_location", "networks")}
     head = {name: content[name] for name in ("version", "supersedes", "change_note")}
@@ -151,6 +151,12 @@ def amended_content(
         "security": {**old["security"], "levels": levels}, "place": {**old["place"], **place},
     }  # fmt: skip
     return _with_assessments(after, request, old)
+
+
+def _contacts_of_joiners(rows: list[dict], old: dict, request: ConnectionRequest) -> list[dict]:
+    """Not those that parties have named since: each change of terms brings them, and the former ones would stay beside them."""
+    parties = {row["code"] for side in ("providers", "consumers") for row in old[side]} - {request.consumer.code}
+    return [row for row in rows if row["organization"] not in parties and row not in old["contacts"]]
 
 
 def _and_new(old: list[dict], rows: list[dict], key: str = "code") -> list[dict]:

@@ -22,10 +22,11 @@ from apps.audit import actions as audit
 from apps.connections.announcements import people
 from apps.core.epoch import raise_epoch
 from apps.core.errors import Conflict
+from apps.legal.announced import check_notice_of_day
 from apps.notices.actions import notify
 from apps.organizations.choices import Role
 from apps.registry import actions as registry
-from apps.registry.choices import VersionStatus
+from apps.registry.choices import Environment, VersionStatus
 from apps.registry.models import Operation, ServiceVersion
 from apps.registry.workflow import VERSION
 
@@ -62,10 +63,13 @@ def announce_end_of_version(
 ) -> ServiceVersion:
     """Announce the day after which `version` will be retired, and tell everybody whose access rests on it (TE-19).
 
-    Who gets access later is told by the clock (`ends`).
+    Who gets access later is told by the clock (`ends`). Raises InvalidFact (`notice_too_short`) for a day before the notice of the rule
+    `suspension.planned_notice` has run where somebody has access in production: it stops all of them (NĐ 47/2020 Điều 43(3)).
     """
     VERSION.check(version, "deprecate", by=by, version=expected)
     hold([version.service.code])
+    if until > timezone.localdate() and grants_on(version).filter(environment=Environment.PRODUCTION).exists():
+        check_notice_of_day(until, "until")
     registry.deprecate_version(version, by=by, until=until, expected=expected)
     tell_users_of_end(version, "end_announced", ANNOUNCED)
     return version

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -13,6 +13,7 @@ from apps.core.errors import Conflict, InvalidFact, StaleVersion
 from apps.core.permissions import require
 from apps.core.text import clean
 from apps.organizations.choices import NOBODY, OrganizationKind, OrganizationStatus, Role, SystemStatus
+from apps.organizations.locks import lock_tree
 from apps.organizations.models import FocalPoint, Membership, Organization
 from apps.organizations.workflow import ORGANIZATION
 
@@ -55,7 +56,7 @@ def change_organization(organization: Organization, *, by, version: int | None =
     require(by, "organizations.change_organization", organization)
     _tidy(facts)
     if "parent" in facts:
-        _lock_tree()
+        lock_tree()
         _check_parent(organization, facts["parent"])
     changed = change(organization, facts=facts, allowed=CHANGEABLE, version=version)
     if changed:
@@ -157,12 +158,6 @@ def _check_parent(organization: Organization, parent: Organization | None = None
             raise InvalidFact(fields={"parent": [_("The tree of agencies would become too deep.")]})
     if organization.pk in above:
         raise InvalidFact(fields={"parent": [_("An agency cannot stand under itself.")]})
-
-
-def _lock_tree() -> None:
-    """Two moves that together would make a circle wait for each other."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('organizations.tree'))")
 
 
 def _not_the_operator(organization: Organization) -> None:

@@ -52,8 +52,9 @@ class Memberships(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door):
         """Change by what document a signer signs (operator; an agency's administrator in the own agency). Never one's own."""
         row = self.get_object()
         self.may("organizations.give_role", row.organization)
-        facts = {"authority": row.authority, **body(request, serializers.AuthoritySerializer, partial=True)}
-        actions.change_authority(row, by=request.user, **facts)
+        facts = body(request, serializers.AuthoritySerializer, partial=True)
+        if "authority" in facts:
+            actions.change_authority(row, by=request.user, **facts)
         return Response(self.get_serializer(row).data)
 
     @step(serializers.EndRoleSerializer, serializers.MembershipSerializer)

@@ -69,6 +69,9 @@ def apply(kind: str, content: bytes, *, by, digest: str) -> Plan:
 
     Raises NotPermitted, InvalidFact (`rows_refused`), Conflict (`preview_stale`: look again).
     """
+    require(by, "organizations.import_file")
+    if kind == "organizations":
+        agencies.take_turns(read(kind, content))
     plan = preview(kind, content, by=by)
     if plan.is_done:
         return plan

@@ -9,7 +9,16 @@ from apps.core.text import fold
 from apps.organizations import actions
 from apps.organizations.choices import OrganizationKind, OrganizationStatus
 from apps.organizations.imports.rows import Row, by_unique, decide
+from apps.organizations.locks import hold_organizations, lock_tree
 from apps.organizations.models import Organization
+
+
+def take_turns(rows: list[Row]) -> None:
+    """Hold all agencies of the file before the first is written: a row that changes a name raises the policy epoch, after which
+    nothing is locked that was not before (`agreements.locks`), and an approval that holds the next agency waits for the epoch."""
+    lock_tree()
+    codes = [row.facts["code"] for row in rows if row.facts.get("code")]
+    hold_organizations(Organization.objects.filter(code__in=codes).values_list("pk", flat=True))
 
 
 def plan(rows: list[Row]) -> None:
