@@ -105,6 +105,8 @@ def _method(method: dict) -> list[str]:
         lines.append(_("%(n)s calls a day") % {"n": number_format(method["calls_per_day"], force_grouping=True)})
     if method.get("calls_per_second"):
         lines.append(_("at most %(n)s calls a second") % {"n": method["calls_per_second"]})
+    if method.get("counted_by") == "operation" and (method.get("calls_per_day") or method.get("calls_per_second")):
+        lines.append(_("counted for each operation of each system"))
     if method.get("codes_day"):
         day = date_format(parse_date(method["codes_day"]), "SHORT_DATE_FORMAT")
         lines.append(_("administrative codes translated to those of %(day)s") % {"day": day})
