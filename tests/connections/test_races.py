@@ -78,7 +78,9 @@ def is_told_who_was_first(loser, won: AuditEvent) -> bool:
 
 def read_between(loser, answers, won: AuditEvent, other: str) -> bool:
     """Who refuses holds no lock: an approval committed between their two looks at the parts leaves them none to decide."""
-    return isinstance(loser, NotPermitted) and (other, won.event) == ("refuse", "request.approved") and loser is answers[1]
+    lost = (other, won.event, loser.extra.get("permission"))
+    between = lost == ("refuse", "request.approved", "connections.refuse_request")
+    return isinstance(loser, NotPermitted) and between and loser is answers[1]
 
 
 def concerned(won: AuditEvent, w: World) -> set[User]:
