@@ -18,7 +18,7 @@ def contract_with(personal_data: str) -> dict:
 
 @pytest.fixture
 def catalog(db):
-    """Three services that differ in everything that can be asked for."""
+    """Four services that differ in everything that can be asked for."""
     lands = MinistryFactory(code="G10", name="Bộ Nông nghiệp và Môi trường")
     PublishedServiceFactory(
         code="dkdn", name="Đăng ký kinh doanh", description="Tra cứu.", version__contract=BUSINESS_REGISTRATION
@@ -27,6 +27,9 @@ def catalog(db):
         code="thua-dat", name="Thửa đất", description="Bản đồ.", provider=lands, protocol="soap", version__contract=contract_with("none"),
     )  # fmt: skip
     PublishedServiceFactory(code="ho-khau", name="Hộ khẩu", description="Nơi ở.", version__contract=contract_with("basic"))
+    PublishedServiceFactory(
+        code="benh-an", name="Bệnh án", description="Lịch sử.", version__contract=contract_with("sensitive")
+    )
 
 
 @pytest.fixture
@@ -49,21 +52,21 @@ def test_a_service_is_found_without_tones_by_its_words_and_its_providers(found, 
 
 
 def test_the_catalog_is_in_the_order_of_the_vietnamese_alphabet(found):
-    assert found() == found(q="", provider="", form="", personal="", protocol="") == ["dkdn", "ho-khau", "thua-dat"]
+    assert found() == found(q="", provider="", form="", personal="", protocol="") == ["benh-an", "dkdn", "ho-khau", "thua-dat"]
 
 
 @pytest.mark.parametrize(
     ("asked", "codes"),
     [
         ({"form": "special"}, ["thua-dat"]),
-        ({"form": "default"}, ["dkdn", "ho-khau"]),
+        ({"form": "default"}, ["benh-an", "dkdn", "ho-khau"]),
         ({"protocol": "soap"}, ["thua-dat"]),
-        ({"protocol": "rest"}, ["dkdn", "ho-khau"]),
+        ({"protocol": "rest"}, ["benh-an", "dkdn", "ho-khau"]),
         ({"provider": "G10"}, ["thua-dat"]),
         ({"provider": "G99"}, []),
         ({"personal": "no"}, ["thua-dat"]),
         ({"personal": "basic"}, ["dkdn", "ho-khau"]),
-        ({"personal": "sensitive"}, ["dkdn"]),
+        ({"personal": "sensitive"}, ["benh-an", "dkdn"]),
         ({"form": "default", "personal": "basic", "protocol": "rest", "q": "ho khau"}, ["ho-khau"]),
         ({"form": "special", "protocol": "rest"}, []),
         ({"q": "thua dat", "form": "default"}, []),
@@ -99,6 +102,7 @@ def test_each_line_tells_the_worst_class_of_personal_data_it_holds_and_an_empty_
     held = {re.search("/portal/services/([^/]+)/", row)[1]: re.findall('<span class="chip[^"]*">([^<]+)<', row) for row in rows}
     assert held.pop(world.service.code) == ["default sharing", "sensitive"]
     assert held == {
+        "benh-an": ["default sharing", "sensitive"],
         "dkdn": ["default sharing", "sensitive"], "ho-khau": ["default sharing", "basic"], "thua-dat": ["special sharing", "none"],
     }  # fmt: skip
     assert "No service fits." in reader.get(reverse("portal:services"), {"q": "khong co gi"}).content.decode()
