@@ -1,7 +1,7 @@
 """One database of the bench of lists, as a process of its own (`DATABASE_URL` set): fills it, or asks its pages.
 
 `python -m benchmarks.lists.pages fill 1 1000` fills rows 1 to 1000 (and makes the agencies when it begins at 1);
-`… ask` answers each line of standard input, {"who", "list"}, with {"ms", "queries"}.
+`… ask` answers each line of standard input, {"who", "list"}, with {"ms", "queries", "rows"}.
 """
 
 from __future__ import annotations
@@ -59,7 +59,13 @@ def _asked(client: Client, address: str) -> dict:
         took = time.perf_counter() - began
     if answer.status_code != 200:
         raise SystemExit(f"{address}: {answer.status_code}")
-    return {"ms": took * 1000, "queries": len(seen)}
+    return {"ms": took * 1000, "queries": len(seen), "rows": _rows(answer)}
+
+
+def _rows(answer) -> int:
+    """How many rows it shows, of a page with those of the head."""
+    is_api = answer["Content-Type"].startswith("application/json")
+    return len(answer.json()["results"]) if is_api else answer.content.count(b"<tr>")
 
 
 if __name__ == "__main__":

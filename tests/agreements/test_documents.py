@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import html
 import io
 import re
 
 import pytest
+import segno
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -98,6 +100,40 @@ def test_the_limit_of_a_content_made_before_reads_as_it_was_signed(w):
     page = documents.document_html(version)
     assert "500 lượt/ngày" in page
     assert "cho mỗi hệ thống" in page
+
+
+def qr_of(page: str) -> str:
+    """The address of the one QR code of the page, as a browser reads it."""
+    (address,) = re.findall(r'<img class="qr" src="([^"]+)"', page)
+    return html.unescape(address)
+
+
+def code_of(text: str) -> str:
+    return segno.make(text, error="m").svg_data_uri(scale=2, border=1)
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["signed copy", "sheet to be signed"])
+def test_the_qr_code_reads_the_hash_of_this_content_and_of_no_other(w, signed):
+    version = agreement_in_force(w).current_version
+    shown = qr_of(documents.document_html(version, signed=signed))
+    assert re.fullmatch("[0-9a-f]{64}", version.content_hash)
+    assert shown == code_of(f"sha256:{version.content_hash}")
+    version.content_hash = version.content_hash[::-1]
+    assert qr_of(documents.document_html(version, signed=signed)) == code_of(f"sha256:{version.content_hash}") != shown
+
+
+def test_the_qr_code_is_drawn_in_the_pdf(w, pango):
+    """It is the one thing on the page that is drawn as squares: without it far fewer lines are drawn."""
+    page = documents.document_html(agreement_in_force(w).current_version)
+    without = re.sub(r'<img class="qr"[^>]*>', "", page)
+    assert drawn(documents.pdf_of(page)) > drawn(documents.pdf_of(without)) + 100
+
+
+def drawn(pdf: bytes) -> int:
+    """How many lines the streams of the file draw."""
+    reader = PdfFileReader(io.BytesIO(pdf))
+    found = [reader.get_object(generic.Reference(number, 0, reader)) for number in range(1, reader.trailer["/Size"])]
+    return sum(len(re.findall(rb" l\s", row.data)) for row in found if isinstance(row, generic.StreamObject))
 
 
 def test_a_deputy_signs_in_place_of_the_head(w):

@@ -9,6 +9,7 @@ from apps.agreements.models import Agreement, Credential
 from apps.connections.models import ConnectionRequest
 from tests.factories import connections
 from tests.factories.accounts import PASSWORD
+from tests.factories.registry import operation_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes("portal")]
 DESK = {"viewport": {"width": 1366, "height": 900}}
@@ -121,6 +122,50 @@ def test_a_case_from_the_login_to_the_secret(world, visit, browser_context):
     officer.goto(visit.base + reverse("portal:credential", args=[Credential.objects.get().uuid]))
     assert secret not in officer.content(), "never a second time"
     assert browser_context.foreign_requests == []
+
+
+def test_all_that_is_not_sensitive_is_chosen_at_a_press_and_what_is_sensitive_only_by_hand(world, visit):
+    """In the one operation of the service that has a sensitive field (`tinhTrangHoSo`)."""
+    with_sensitive = operation_of(world.service, "tinhTrangHoSo")
+    leaves = with_sensitive.fields.filter(is_envelope=False).exclude(type__in=["object", "array"])
+    classes = dict(leaves.values_list("path", "personal_data"))
+    (sensitive,) = [path for path, personal in classes.items() if personal == "sensitive"]
+    officer = visit(world.consumer_officer)
+    officer.goto(visit.base + reverse("portal:request-new") + f"?service={world.service.code}")
+    officer.fill("#id_title", "Tình trạng hồ sơ")
+    officer.check("input[name=systems]")
+    officer.click("button[value=next]")
+
+    operation = officer.locator("details[data-operation]", has_text=with_sensitive.name)
+    operation.locator("summary").first.click()
+    boxes = operation.locator("input[type=checkbox][data-class]")
+    by_hand = operation.locator("input[data-class=sensitive]")
+    assert (by_hand.count(), boxes.count()) == (1, len(classes))
+
+    def ticked() -> list[str]:
+        return [box.get_attribute("data-class") for box in boxes.all() if box.is_checked()]
+
+    def told() -> list[str]:
+        return [officer.locator(f"[data-count={name}]").inner_text() for name in ("all", "basic", "sensitive")]
+
+    plain = sorted(personal for personal in classes.values() if personal != "sensitive")
+    assert ticked() == []
+    operation.locator("button[data-choose=plain]").click()
+    assert not by_hand.is_checked()
+    assert sorted(ticked()) == plain
+    assert told() == [str(len(plain)), str(plain.count("basic")), "0"]
+    assert not officer.locator("[data-when-sensitive]").is_visible()
+    by_hand.check()
+    assert told() == [str(len(classes)), str(plain.count("basic")), "1"]
+    assert officer.locator("[data-when-sensitive]").is_visible()
+    operation.locator("button[data-choose=none]").click()
+    assert ticked() == []
+    operation.locator("button[data-choose=plain]").click()
+    officer.click("button[value=next]")
+
+    settled(officer)
+    chosen = ConnectionRequest.objects.get().requested_operations.get(operation=with_sensitive)
+    assert set(chosen.fields.values_list("path", flat=True)) == set(classes) - {sensitive}
 
 
 def test_the_keyboard_reaches_the_content_in_two_steps(world, visit):

@@ -105,6 +105,72 @@ def test_everybody_finds_the_calls_about_the_person_in_the_log_of_the_bench(db, 
     assert all(subject._ask(name, user, since, expected) < 60 for name, user, since, expected in questions)
 
 
+def _askings(*queries: int, rows: int = 26) -> list[dict]:
+    return [{"ms": 10.0 + turn, "queries": count, "rows": rows} for turn, count in enumerate(queries)]
+
+
+def _lists(**changes) -> dict:
+    """What was asked of a small and of a large database, every list with as many queries in both."""
+    names = ("consumer: home", "operator: requests", "operator: requests, common words")
+    return {name: (_askings(7, 7), _askings(7, 7)) for name in names} | changes
+
+
+@pytest.mark.parametrize(
+    ("name", "few", "many"),
+    [
+        ("requests", _askings(7, 7), _askings(7, 8)),
+        ("requests", _askings(9, 9), _askings(8, 8)),
+        ("requests", _askings(9, 9, rows=17), _askings(18, 18)),
+        ("requests, common words", _askings(7, 7), _askings(11, 11)),
+    ],
+    ids=["one more", "one less", "one more a row", "a search"],
+)
+def test_the_bench_of_lists_fails_where_a_list_costs_other_queries_among_many_rows(capsys, name, few, many):
+    from benchmarks.lists import run
+
+    assert run._report(_lists(**{f"operator: {name}": (few, many)}), "1m") == 1
+    said = capsys.readouterr().out.splitlines()
+    counts = (max(answer["queries"] for answer in side) for side in (few, many))
+    assert [line for line in said if "FAILED" in line] == [
+        "# FAILED: operator: {}: {} queries at 1k rows, {} at 1m".format(name, *counts)
+    ]
+    assert "list_1m_vs_1k_p95 1.00" in said, "the figures are told all the same"
+
+
+@pytest.mark.parametrize(
+    ("name", "few", "many"),
+    [
+        ("requests", _askings(7, 7), _askings(7, 7)),
+        ("requests", _askings(5, 5, rows=0), _askings(8, 8)),
+        ("requests, common words", _askings(7, 7), _askings(8, 8)),
+    ],
+    ids=["as many", "no row there", "a word that is not rare"],
+)
+def test_the_bench_of_lists_bears_what_is_asked_once(capsys, name, few, many):
+    from benchmarks.lists import run
+
+    assert run._report(_lists(**{f"operator: {name}": (few, many)}), "1m") == 0
+    assert "FAILED" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_part_that_failed_fails_the_bench(monkeypatch, code):
+    from benchmarks import __main__ as bench
+    from benchmarks.results import Results
+
+    real = subprocess.Popen
+
+    def part(command, **how):
+        assert command[-1] == "benchmarks.lists.run"
+        return real([sys.executable, "-c", f"print('list_1k_p95_ms 1.5'); raise SystemExit({code})"], **how)
+
+    monkeypatch.setattr(sys, "argv", ["bench", "lists"])
+    monkeypatch.setattr(Results, "save", lambda self: None)
+    monkeypatch.setattr("benchmarks.gateway.machine.facts", dict)
+    monkeypatch.setattr(bench.subprocess, "Popen", part)
+    assert bench.main() == code
+
+
 @pytest.mark.parametrize(
     "name", ["gateway.run", "gateway.latency", "gateway.memory", "gateway.subject", "catalogs.run", "lists.run"]
 )

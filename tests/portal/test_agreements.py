@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import html
+import re
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -63,6 +65,65 @@ def test_the_page_tells_the_twenty_items_in_the_decrees_order(world, agreement, 
     for number in range(1, 21):
         assert f"<h3>{number}. " in page
     assert "NĐ 47/2020" in page or "Nghị định 47/2020" in page
+
+
+def bodies(page: str) -> dict[int, list[str]]:
+    """Number of an item → its lines, as they stand under its heading."""
+    found = re.findall(r"<h3>(\d+)\. [^<]+</h3>(.*?)(?=<h3>|</ol>)", page.split('<ol class="items">')[1], re.DOTALL)
+    return {int(number): [html.unescape(line) for line in re.findall("<p[^>]*>([^<]*)</p>", body)] for number, body in found}
+
+
+def test_each_of_the_twenty_items_says_what_its_content_says(world, as_person):
+    wanted = {"note": "Bàn giao tài liệu trước ngày kết nối.", "source_networks": ["10.20.30.0/24"]}
+    agreement = agreements.agreement_in_force(world, **wanted)
+    version, request = agreement.current_version, agreement.bases.get().request
+    text, regulation = version.content, world.service.usage_regulation
+    point = world.consumer.focal_points.get()
+    signers = "; ".join(
+        f"{person}, Chuyên viên" for person in sorted([regulation.terms_signed_by, world.provider_signer], key=str)
+    )
+    expected = {
+        1: [
+            f"Cơ quan cung cấp: {world.provider} ({signers})",
+            f"Cơ quan khai thác: {world.consumer} ({world.consumer_signer}, Chuyên viên)",
+        ],
+        2: [f"{world.service.name}, Chi tiết doanh nghiệp: 3 mục tin"],
+        3: ["Nền tảng tích hợp, chia sẻ dữ liệu cấp tỉnh (LGSP)", world.system.name, world.system.get_network_display()],
+        4: [
+            f"từ ngày có hiệu lực đến {request.wanted_to:%d/%m/%Y}",
+            f"Thời hạn sử dụng dữ liệu đã nhận: {regulation.usage_duration}",
+        ],
+        5: ["truy vấn trực tuyến", "REST/JSON", "500 lượt gọi/ngày", "tối đa 5 lượt gọi/giây"],
+        6: ["Hiển thị cho công chức một cửa, không lưu lại."],
+        7: [
+            f"Mục đích: {world.purpose.name}", "Kiểm tra thông tin doanh nghiệp khi tiếp nhận hồ sơ.", text["restrictions"]["text"],
+            "Chỉ từ: 10.20.30.0/24", "Thủ tục hành chính phục vụ: 2.001610",
+        ],
+        8: [text["commitments"]],
+        9: [
+            text["security"]["text"],
+            f"{world.system.code}: cấp độ an toàn {world.system.security_level}, quyết định {world.system.security_decision}",
+        ],
+        10: [text["storage"]["ground"], text["storage"]["derived_data"]],
+        11: [text["disposal"]["method"], text["disposal"]["deadline"]],
+        12: ["Bàn giao tài liệu trước ngày kết nối."],
+        13: [f"{regulation.number} – {regulation.title} ({world.provider})"],
+        14: ["12 tháng"],
+        15: ["Nghị định 47/2020/NĐ-CP", "Nghị định 61/2018/NĐ-CP"],
+        16: ["Sẵn sàng 99,5 %; trả lời trong 2 giây."],
+        17: [
+            f"{world.consumer}: {point.name}, {point.position}, {point.phone}, {point.email}",
+            f"{world.consumer}: Nguyễn Văn Kỹ, 0209 111 222",
+        ],
+        18: ["Không chia sẻ dữ liệu cá nhân nhạy cảm."],
+        19: ["cho phép bên thứ ba tham gia", text["joining"]],
+        20: ["Phiên bản 1", f"Theo yêu cầu {request.number}"],
+    }  # fmt: skip
+    shown = bodies(as_person(world.operator).get(page_of(agreement)).content.decode())
+    assert all(line.strip() for lines in expected.values() for line in lines), "an empty value proves nothing"
+    for number, lines in expected.items():
+        assert [line for line in shown[number] if line.strip()] == lines, number
+    assert len(shown) == 20
 
 
 def test_suspending_and_resuming_an_agreement(world, agreement, as_person):

@@ -73,7 +73,11 @@ def draft(provider):
 def test_a_service_is_found_without_tones_and_by_its_properties(consumer):
     PublishedServiceFactory(code="dkdn", name="Đăng ký doanh nghiệp")
     small = {"operations": [{"code": "mot", "name": "Một", "path": "/mot", "fields": [{"path": "a", "label": "A"}]}]}
-    SpecialServiceFactory(code="thua-dat", name="Thửa đất", version__contract=small, protocol="soap")
+    lands = MinistryFactory(code="G10", name="Bộ Nông nghiệp và Môi trường")
+    SpecialServiceFactory(code="thua-dat", name="Thửa đất", provider=lands, version__contract=small, protocol="soap")
+    address = {"path": "a", "label": "A", "personal_data": "basic"}
+    homes = {"operations": [{"code": "mot", "name": "Một", "path": "/mot", "fields": [address]}]}
+    PublishedServiceFactory(code="ho-khau", name="Hộ khẩu", description="Nơi ở.", version__contract=homes)
 
     def found(query: str) -> list[str]:
         return [row["code"] for row in consumer.get(f"/api/v1/services?{query}").json()["results"]]
@@ -82,9 +86,12 @@ def test_a_service_is_found_without_tones_and_by_its_properties(consumer):
     assert sorted(found("q=dang ky doanh")) == ["dkdn", "thua-dat"]  # of the other in the description
     assert found("sharing_form=special") == ["thua-dat"]
     assert found("protocol=soap") == ["thua-dat"]
+    assert found("provider=G10") == found("provider=g10") == ["thua-dat"]
+    assert found("provider=G1") == []
     assert found("personal_data=none") == ["thua-dat"]
+    assert sorted(found("personal_data=basic")) == ["dkdn", "ho-khau"]
     assert found("personal_data=sensitive") == ["dkdn"]
-    assert sorted(found("live=true")) == ["dkdn", "thua-dat"]
+    assert sorted(found("live=true")) == ["dkdn", "ho-khau", "thua-dat"]
 
 
 def test_a_service_is_found_by_a_word_of_its_providers_name_in_as_many_queries_for_three(consumer, django_assert_num_queries):
