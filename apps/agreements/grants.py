@@ -260,7 +260,7 @@ def _same_operation(grant: Grant) -> tuple[list[Grant], list[Grant]]:
 
 
 def follow_suspensions(grant: Grant, *, by) -> None:
-    """What a later version gives in place of `grant` stands still for the same reasons, by the same rows, as if it were opened now.
+    """What a later version gives in place of `grant` stands still for the same reasons, by copies of the same rows, as if it were opened now.
 
     So nothing opens at its moment that stood still before, and it is lifted with what runs. What its consumer's suspension holds stays held.
     """

@@ -10,6 +10,7 @@ pyHanko is loaded when the first file comes: it took a third of the start of eve
 from __future__ import annotations
 
 import io
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidFact
 from apps.core.text import fold
+
+log = logging.getLogger("lgsp.agreements")
 
 MAX_BYTES = 20 * 1024 * 1024
 
@@ -136,15 +139,23 @@ def require_person(signed: SignedBy, user) -> None:
 
 
 def trusted_roots() -> list[x509.Certificate]:
-    """The certificates in the folder of the setting SIGNATURE_ROOTS."""
+    """The certificates in the folder of the setting SIGNATURE_ROOTS; a file that holds none is told to the operator and left out."""
     folder = Path(settings.SIGNATURE_ROOTS) if settings.SIGNATURE_ROOTS else None
     if folder is None or not folder.is_dir():
         return []
     paths = sorted(path for path in folder.iterdir() if path.suffix in (".pem", ".crt", ".cer", ".der"))
-    return [certificate for path in paths for certificate in _certificates(path.read_bytes())]
+    return [certificate for path in paths for certificate in _certificates(path)]
 
 
-def _certificates(data: bytes) -> list[x509.Certificate]:
-    if not pem.detect(data):
-        return [x509.Certificate.load(data)]
-    return [x509.Certificate.load(der) for _kind, _headers, der in pem.unarmor(data, multiple=True)]
+def _certificates(path: Path) -> list[x509.Certificate]:
+    try:
+        data = path.read_bytes()
+        ders = [der for _kind, _headers, der in pem.unarmor(data, multiple=True)] if pem.detect(data) else [data]
+        # Strict, and parsed whole: what is wrong inside would come to light only at somebody's signature.
+        found = [x509.Certificate.load(der, strict=True) for der in ders]
+        for certificate in found:
+            _parsed = certificate.native
+    except (OSError, ValueError, TypeError) as error:
+        log.error("signature root %s cannot be read: %s", path.name, error)
+        return []
+    return found

@@ -25,5 +25,7 @@ def pango() -> None:
     if has_pango():
         return
     if "pango" in os.environ.get("LGSP_REQUIRE", "").split(","):
-        pytest.fail("LGSP_REQUIRE names pango, and this machine has none (apt-get install libpango-1.0-0 libpangoft2-1.0-0).")
+        pytest.fail(
+            "LGSP_REQUIRE names pango, and this machine has none (apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0)."
+        )
     pytest.skip("no Pango on this machine: official documents as PDF are not covered")

@@ -6,6 +6,7 @@ import datetime
 import html
 import io
 import re
+from pathlib import Path
 
 import pytest
 import segno
@@ -345,3 +346,16 @@ def test_a_stranger_with_a_good_token_signs_nothing(special, authority, roots):
     _document, data = documents.newest(agreement.current_version)
     with pytest.raises(NotPermitted):
         sign_with_pdf(agreement, by=special.stranger, data=signed(data, authority.token_of(special.stranger), "Ky"))
+
+
+def test_a_root_that_cannot_be_read_is_told_to_the_operator_and_stops_no_signature(roots, authority, settings, caplog):
+    """A file of another kind, half a file, a folder: found at two in the morning by whoever signs."""
+    folder = Path(settings.SIGNATURE_ROOTS)
+    good = (folder / "root.pem").read_bytes()
+    (folder / "a.cer").write_bytes(b"no certificate")
+    (folder / "b.pem").write_bytes(good[:400])
+    (folder / "c.der").write_bytes(authority.certificate.public_bytes(serialization.Encoding.DER)[:300])
+    (folder / "d.crt").mkdir()
+    (root,) = signed_pdf.trusted_roots()
+    assert root.dump() == authority.certificate.public_bytes(serialization.Encoding.DER)
+    assert [name for name in ("a.cer", "b.pem", "c.der", "d.crt") if name not in caplog.text] == []
