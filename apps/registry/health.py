@@ -111,9 +111,11 @@ def _tell(upstream: Upstream, probe: HealthProbe, finding: Finding) -> None:
 
 
 def summary(upstream: Upstream, *, hours: int = 24) -> dict:
-    """The last `hours` of one address: looks, per cent answered (None without any look), average time."""
+    """The last `hours` of one address: looks, per cent answered (None without any look), average time of the answers (None without one)."""
     rows = upstream.probes.filter(at__gte=timezone.now() - datetime.timedelta(hours=hours))
-    found = rows.aggregate(looks=Count("id"), good=Count("id", filter=Q(answered=True)), average=Avg("latency_ms"))
+    found = rows.aggregate(
+        looks=Count("id"), good=Count("id", filter=Q(answered=True)), average=Avg("latency_ms", filter=Q(answered=True))
+    )
     return {
         "looks": found["looks"],
         "answered_percent": round(100 * found["good"] / found["looks"], 2) if found["looks"] else None,

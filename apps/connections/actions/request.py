@@ -296,6 +296,8 @@ def refuse_request(
 
     Consumer and operator (who hears disputes) are told. Raises FactMissing naming what is not given.
     """
+    # Taking turns with who approves: between two looks at the parts none might be left to refuse.
+    request.refresh_from_db(from_queryset=ConnectionRequest.objects.select_for_update(no_key=True))
     refuse_second_decision(request, "refuse", by)
     REQUEST.check(request, "refuse", by=by, version=version)
     today = timezone.localdate()
