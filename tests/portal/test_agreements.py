@@ -93,7 +93,7 @@ def test_each_of_the_twenty_items_says_what_its_content_says(world, as_person):
             f"từ ngày có hiệu lực đến {request.wanted_to:%d/%m/%Y}",
             f"Thời hạn sử dụng dữ liệu đã nhận: {regulation.usage_duration}",
         ],
-        5: ["truy vấn trực tuyến", "REST/JSON", "500 lượt gọi/ngày", "tối đa 5 lượt gọi/giây"],
+        5: ["truy vấn trực tuyến", "REST/JSON", "500 lượt gọi/ngày", "tối đa 5 lượt gọi/giây", "tính riêng cho mỗi thao tác của mỗi hệ thống"],
         6: ["Hiển thị cho công chức một cửa, không lưu lại."],
         7: [
             f"Mục đích: {world.purpose.name}", "Kiểm tra thông tin doanh nghiệp khi tiếp nhận hồ sơ.", text["restrictions"]["text"],

@@ -12,6 +12,7 @@ from apps.agreements.actions import announce_end_of_version
 from apps.audit.models import AuditEvent
 from tests.factories.agreements import accepted, agreement_in_force, negotiating, special_world
 from tests.factories.connections import forwarded
+from tests.factories.organizations import InformationSystemFactory
 from tests.factories.registry import PublishedServiceFactory
 from tests.gateway.test_preview import change_of, production, record
 
@@ -135,7 +136,7 @@ def test_the_decider_reads_that_a_limit_is_missing_and_not_a_zero(world, as_pers
     known = as_person(world.provider_officer, language).get(address).content.decode()
     assert (rate in known, day in known, unlimited in known, not_asked in known) == (True, True, False, False)
     for _n in range(2):
-        agreement_in_force(world, calls_per_second=None)
+        agreement_in_force(world, systems=[InformationSystemFactory(organization=world.consumer)], calls_per_second=None)
     case = forwarded(world, calls_per_second=None)
     page = as_person(world.provider_officer, language).get(reverse("portal:request-preview", args=[case.uuid])).content.decode()
     for said in (rate, f"1{'.' if language == 'vi' else ','}{day}", unlimited, not_asked):
