@@ -6,7 +6,8 @@ import uuid
 
 import pytest
 import time_machine
-from django.db import IntegrityError, InternalError, transaction
+from django.db import IntegrityError, InternalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -268,6 +269,16 @@ def test_what_was_withdrawn_while_the_signer_waited_is_not_signed(w):
     assert late.value.extra["by"] == str(w.consumer_officer)
     assert not request.signatures.exists()
     assert not AuditEvent.objects.about(request).filter(event="request.signed").exists()
+
+
+def test_who_refuses_holds_the_request_before_looking_at_its_parts(w):
+    """An approval that commits between two looks would leave none to refuse, and the loser was told of the role."""
+    request, ground = forwarded(w), RefusalGround.objects.get(code="R3")
+    with CaptureQueriesContext(connection) as asked:
+        refuse_request(request, by=w.provider_officer, ground=ground, reason="x", citation="Điều 52")
+    texts = [row["sql"] for row in asked]
+    held = next(number for number, text in enumerate(texts) if text.endswith("FOR NO KEY UPDATE"))
+    assert held < next(number for number, text in enumerate(texts) if 'FROM "connections_providerdecision"' in text)
 
 
 @pytest.mark.parametrize("step", [submit_request, withdraw_request])

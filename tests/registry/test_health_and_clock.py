@@ -114,6 +114,15 @@ def test_silent_addresses_are_waited_for_together(provider_server):
     assert set(HealthProbe.objects.values_list("status", flat=True)) == {200}
 
 
+def test_the_time_of_an_address_is_that_of_its_answers(upstream):
+    """Looks that nobody answered take as long as we wait."""
+    found = [(True, 100), (True, 300), (False, 8000)]
+    HealthProbe.objects.bulk_create(HealthProbe(upstream=upstream, answered=one, latency_ms=took) for one, took in found)
+    assert health.summary(upstream) == {"looks": 3, "answered_percent": 66.67, "average_ms": 200}
+    HealthProbe.objects.filter(answered=True).delete()
+    assert health.summary(upstream) == {"looks": 1, "answered_percent": 0.0, "average_ms": None}
+
+
 def test_old_probes_go(upstream, provider_server):
     HealthProbe.objects.create(upstream=upstream, answered=True, latency_ms=1, at=timezone.now() - datetime.timedelta(days=31))
     health.probe_due()
